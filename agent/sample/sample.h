@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One sample: the values of all metrics at one time. Memory is fixed; taking a sample allocates nothing.
+ */
+#pragma once
+
+#include "core/env.h"
+#include "core/err.h"
+
+enum metric_kind { METRIC_GAUGE, METRIC_RATE, METRIC_COUNTER, METRIC_STATE };
+enum metric {
+#define METRIC(id, ...) METRIC_##id,
+#include "sample/metrics.def"
+#undef METRIC
+	METRIC_COUNT
+};
+struct metric_info { const char *name, *unit; enum metric_kind kind; const char *dimensions, *source, *prediction, *meaning; };
+extern const struct metric_info metric_infos[METRIC_COUNT];
+
+#define SAMPLE_VALUES_MAX   1024
+#define SAMPLE_ENTITIES_MAX 256
+struct sample_entity { char kind[16]; char name[112]; char detail[64]; }; /* "mount_point" "/" device "vda1"; "process" "nginx[412]"; escaped where read */
+struct sample_value { uint16_t metric; int16_t entity; double value; };     /* entity -1 = the guest */
+struct sample {
+	int64_t boot_ms, real_ms;
+	size_t n_values, n_entities;
+	struct sample_value values[SAMPLE_VALUES_MAX];
+	struct sample_entity entities[SAMPLE_ENTITIES_MAX];
+	unsigned dropped; /* values that found no room */
+};
+void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms);
+void sample_add(struct sample *s, enum metric metric, int entity, double value);
+/** sample_entity() - index of that entity, made if new; -1 when full. */
+int sample_entity(struct sample *s, const char *kind, const char *name, const char *detail);
+/** sample_get() - the value of a guest-wide metric. Return: false when absent. */
+bool sample_get(const struct sample *s, enum metric metric, double *ret);
+
+/* Output: "text", "json", "monasca", "prometheus" - one row each in sample_formats. */
+struct sample_labels { const char *hostname, *resource_id, *zone; };
+struct buf;
+struct sample_format { const char *name; int (*write)(const struct sample *s, const struct sample_labels *labels, struct buf *out); };
+extern const struct sample_format sample_formats[];
+extern const size_t sample_formats_n;

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent's side: from documents to finished hooks. One state per hook (name and path): the last accepted value
+ * and what is pending, in the store before the runner is asked. Order is kept: one hook at a time, load order. A failed
+ * hook is retried with backoff, given up after hook_tries, and then quiet until the value changes again.
+ */
+#pragma once
+
+#include "core/conf.h"
+#include "core/store.h"
+#include "hooks/config.h"
+
+struct hook_queue;
+struct hook_report {
+	const char *hook, *resource, *trigger;
+	const struct run_result *result;
+	unsigned attempt;
+	bool gave_up;       /* failed for the last time */
+	bool final;         /* succeeded or gave up */
+};
+struct hook_queue_setup {
+	struct loop *loop;
+	const struct conf *conf;
+	struct store *store;
+	bool one_pass;       /* no retries */
+	void (*report)(const struct hook_report *report, void *ctx);
+	/** nothing runs, nothing waits for its first try; @failed hooks have given up on their current value */
+	void (*idle)(unsigned failed, void *ctx);
+	void *ctx;
+};
+int hook_queue_new(const struct hook_queue_setup *setup, struct hook_queue **ret) _must_check_;
+struct hook_queue *hook_queue_free(struct hook_queue *q);
+void hook_queue_set_runner(struct hook_queue *q, struct link *runner);
+/** hook_queue_set_hooks() - takes @set (zeroed); states of hooks that stay are kept. States load from the store asynchronously; documents offered meanwhile wait. */
+int hook_queue_set_hooks(struct hook_queue *q, struct hookset *set) _must_check_;
+/** hook_queue_offer() - a document came: decide for every hook on its resource; services too (service.restarted). */
+int hook_queue_offer(struct hook_queue *q, const struct document *doc) _must_check_;
+void hook_queue_disable(struct hook_queue *q, bool disabled, const char *why); /* kill switch: nothing starts, nothing is forgotten */
+bool hook_queue_idle(const struct hook_queue *q);
+/** hook_queue_status() - array for `status`: name, path, state (idle, waiting, running, retrying, gave-up, disabled), last {trigger, end, code, ended}, tries. New reference. */
+json_t *hook_queue_status(const struct hook_queue *q);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From transports to documents: polls every wanted resource at its interval with splay, jitter and backoff, judges the
+ * answers, keeps the last good document. What a document means is the callee's business.
+ */
+#pragma once
+
+#include "core/conf.h"
+#include "core/http.h"
+#include "auth/credentials.h"
+#include "auth/keystone.h"
+
+struct watch;
+struct watch_events {
+	/** a document came (changed or not); borrowed during the call */
+	void (*document)(const struct document *doc, bool changed, void *ctx);
+	/** the state of a source changed (for the log and the problem list) */
+	void (*problem)(enum problem_level level, const char *code, const char *text, const char *remedy, void *ctx);
+	/** an item of the round is over; in one-pass mode, when all are: @failures counts resources that could not be had */
+	void (*round_done)(unsigned failures, void *ctx);
+	void *ctx;
+};
+struct watch_setup {
+	struct loop *loop;
+	struct http *http;
+	const struct conf *conf;              /* borrowed for the life of the watch */
+	const struct credentials_set *creds;  /* copied */
+	int (*open_fd)(int privpath, void *ctx); /* local file */
+	void *open_ctx;
+	bool one_pass;                        /* poll each resource once, no splay */
+	struct watch_events events;
+};
+int watch_new(const struct watch_setup *setup, struct watch **ret, struct err *e) _must_check_;
+struct watch *watch_free(struct watch *w);
+/** watch_set_resources() - the logical ids that hooks name; the guest's own resource is always polled. Names no source can reach become problems. */
+int watch_set_resources(struct watch *w, const char *const *names, size_t n) _must_check_;
+/** watch_prime() - a last good document read from disk at start: shown, diffed against, not announced. */
+int watch_prime(struct watch *w, const struct document *doc) _must_check_;
+void watch_poll_now(struct watch *w);
+/** watch_local_changed() - inotify told that the local file or its folder changed */
+const struct document *watch_document(const struct watch *w, const char *resource); /* NULL = own; borrowed */
+/** watch_status() - array for `status`: name, resource, state ("ok", "backoff", "never"), last_ok, next_s, error, interval_s. New reference. */
+json_t *watch_status(const struct watch *w);
+struct keystone *watch_keystone(const struct watch *w); /* shared with sinks; NULL when no heat credentials */
+/** watch_clock_skew_ms() - server minus guest by Date headers of the last answers; 0 until known */
+int64_t watch_clock_skew_ms(const struct watch *w);
