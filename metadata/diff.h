@@ -3,8 +3,6 @@
 #pragma once
 
 #include "core/types.h"
-#pragma once
-
 #include "core/buf.h"
 
 /** diff_value() - deep comparison, key order irrelevant, 1 and 1.0 differ, null is a value; NULL is absence. */
