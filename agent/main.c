@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-int main(void)
+/* Picks a command by the program's own name or the first argument; nothing else. */
+#include "command/command.h"
+
+int main(int argc, char **argv)
 {
-	return 0;
+	return command_main(argc, argv);
 }
