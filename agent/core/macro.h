@@ -46,7 +46,7 @@ static inline void macro_fclosep(FILE **f)
 
 /* Hands a pointer over: the variable is NULL afterwards, so its cleanup does nothing. */
 #define take_ptr(p)                                                                                \
-	({                                                                                         \
+	__extension__({                                                                            \
 		__typeof__(p) taken_ = (p);                                                        \
 		(p) = NULL;                                                                        \
 		taken_;                                                                            \
