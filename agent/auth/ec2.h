@@ -30,3 +30,7 @@ int ec2_sign_v2(const struct ec2_request *r, struct buf *query) _must_check_;
  * @region, @service: free text of the scope ("heat", "cloudformation"). Signed headers: host;x-amz-date. */
 int ec2_sign_v4(const struct ec2_request *r, const char *region, const char *service, struct buf *query, struct buf *authorization,
                 char amz_date[static 20]) _must_check_;
+struct ec2_header { const char *name, *value; }; /* name in lower case; the order given is the order signed */
+/** ec2_v4_authorization() - what ec2_sign_v4() does, with any list of signed headers. @date: X-Amz-Date's value, basic ISO. */
+int ec2_v4_authorization(const struct ec2_request *r, const char *region, const char *service, const char *date,
+                         const struct ec2_header *headers, size_t n_headers, struct buf *authorization) _must_check_;
