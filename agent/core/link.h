@@ -12,6 +12,9 @@
 
 #define LINK_PAYLOAD_MAX 16384
 #define LINK_FDS_MAX     4
+#define LINK_HEADER      24u /* bytes before the payload */
+#define LINK_TYPE_ANSWER 0u  /* of answers; requests and notices have types of their own */
+#define LINK_QUEUE_MAX   256 /* messages that wait for the socket, calls that wait for an answer */
 
 /* Payload encoding: fields in order, little endian, strings as u32 length + bytes. Writers and readers
  * stick to their first error. */
@@ -66,8 +69,11 @@ int link_call(struct link *link, uint32_t type, const struct msg_writer *w, cons
               link_answer_fn *fn, void *ctx) _must_check_;
 int link_reply(struct link *link, uint32_t id, int32_t status, const struct msg_writer *w, const int *fds, size_t n_fds);
 /** link_call_wait() - a call that blocks this process up to @timeout_ms: only before a loop runs. Other messages queue up meanwhile.
- * @ret filled on 0; its body points into the link until the next wait. */
+ * @ret filled on 0; its body points into the link until the next wait, its descriptors are the caller's to close.
+ * Return: 0, what link_answer_fn would get as @status, or -errno. */
 int link_call_wait(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds, size_t n_fds, int64_t timeout_ms,
                    struct link_msg *ret) _must_check_;
-/** link_decode() - the pure check of one packet (fuzzed): header, lengths, descriptor count. */
+/** link_decode() - the pure check of one packet (fuzzed): header, lengths, descriptor count. -EBADMSG else; fds all -1. */
 int link_decode(const void *p, size_t n, size_t n_fds, struct link_msg *ret) _must_check_;
+/** link_encode_header() - the other direction; @len of payload and @n_fds within bounds. */
+void link_encode_header(uint8_t out[static LINK_HEADER], uint32_t type, uint32_t id, int32_t status, size_t len, size_t n_fds);

@@ -51,7 +51,10 @@ struct loop_timer *loop_timer_free(struct loop_timer *t);
 
 /** loop_signal_add() - blocks @signo for the process and serves it here. One handler per signal. */
 int loop_signal_add(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx) _must_check_;
-/** loop_child_add() - calls once when @pid ends (pidfd), reaped if it is our child. */
+/**
+ * loop_child_add() - calls once when @pid ends (pidfd), reaped if it is our child
+ * @ret: stays valid, also after the call, until loop_child_remove(); NULL: the loop frees it after the call.
+ */
 int loop_child_add(struct loop *loop, pid_t pid, loop_child_fn *fn, void *ctx, struct loop_child **ret) _must_check_;
 struct loop_child *loop_child_remove(struct loop_child *c);
 /** loop_defer() - run once at the end of this iteration. */

@@ -35,4 +35,5 @@ pid_t roles_pid(const struct roles *roles, enum role role); /* 0 = not running *
 void roles_stop(struct roles *roles, int64_t grace_ms, loop_timer_fn *fn, void *ctx);
 /** roles_restart() - SIGTERM one; it comes back at once (reload). */
 void roles_restart(struct roles *roles, enum role role);
+/** roles_free() - kills what still runs, without waiting. Not from inside @up or @down. */
 struct roles *roles_free(struct roles *roles);
