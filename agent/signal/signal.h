@@ -24,9 +24,13 @@ struct signal {
 	int64_t deadline_real_ms; /* give up afterwards; 0 = never */
 };
 void signal_deinit(struct signal *s);
+#define SIGNAL_SAVED_MAX (256u << 10) /* bytes of the spool form */
 /** signal_save()/signal_load() - spool form, one JSON object with "v":1. */
 char *signal_save(const struct signal *s);
+/** signal_load() - Return: 0; -EPROTONOSUPPORT for a newer form; -EBADMSG; -EFBIG; -ENOMEM. @ret is zeroed on failure. */
 int signal_load(const char *p, size_t n, struct signal *ret, struct err *e) _must_check_;
+/** signal_key_valid() - fit for a spool name: [A-Za-z0-9._-]+, not starting with a dot, shorter than 64. */
+bool signal_key_valid(const char *key);
 
 struct health {                /* what a health signal says */
 	const char *state;     /* "ok", "degraded", "failing" */
@@ -41,5 +45,11 @@ int signal_build_health(const struct health *h, const struct identity *who, int6
 /** signal_build_boot() - told once per server; data carry the public key. */
 int signal_build_boot(bool success, const char *reason, const struct health *h, const struct identity *who, int64_t seq, int64_t real_ms, const struct signing_key *key,
                       const char *target, struct signal *ret, struct err *e) _must_check_;
+/** signal_build_custom() - what a person or script says, unsigned: key "custom-<seq>". @data is taken by reference (may be NULL); @id NULL
+ * becomes the key; @deadline_real_ms 0 = never. -EINVAL for a status, target or reason that cannot be sent; -EFBIG. */
+int signal_build_custom(const char *target, const char *status, const char *reason, const char *id, json_t *data, int64_t seq, int64_t real_ms,
+                        int64_t deadline_real_ms, struct signal *ret, struct err *e) _must_check_;
+#define SIGNAL_REASON_MAX 200  /* ASCII characters of a health or boot reason */
+#define SIGNAL_DATA_MAX   2048 /* bytes of their data in canonical form */
 /** signal_next_seq() - max(last + 1, wall-clock milliseconds). */
 int64_t signal_next_seq(int64_t last, int64_t real_ms);
