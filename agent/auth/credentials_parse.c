@@ -192,9 +192,12 @@ int credentials_from_block(const json_t *block, const char *origin, struct crede
 
 int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret, struct err *e)
 {
-	const char *collectors = ini_get(ini, "DEFAULT", "collectors");
+	/* An INI's [DEFAULT] shows in each of its sections. */
+	const char *collectors = ini_get(ini, "cfn", "collectors");
 
 	*ret = (struct credentials_set){0};
+	if (!collectors)
+		collectors = ini_get(ini, "heat", "collectors");
 	ret->collectors = collectors ? strdup(collectors) : NULL;
 	return read_sections(get_ini, ini, origin, ret, e);
 }
