@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a person may ask the running agent through the control socket: one row per request. */
+#include "command/agent.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/log.h"
+#include "hooks/protocol.h"
+
+#define CUSTOM_DEADLINE_MS (24 * 60 * 60 * 1000LL) /* a signal by hand is worth telling for a day */
+#define WAIT_MAX_S         (14 * 60)
+
+static json_t *problem_json(const struct problem *p)
+{
+	static const char *const words[] = {"ok", "warn", "error"};
+
+	return json_pack("{s:s,s:s,s:s,s:s*}", "level", words[p->level], "code", p->code, "text", p->text, "remedy", p->remedy);
+}
+
+static void add_problems(json_t *list, const struct problems *problems)
+{
+	for (size_t i = 0; i < problems->n; i++)
+		if (problems->list[i].level != PROBLEM_OK)
+			json_array_append_new(list, problem_json(&problems->list[i]));
+}
+
+static void add_sentence(json_t *list, const char *code, const char *text)
+{
+	if (text)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "level", "warn", "code", code, "text", text));
+}
+
+static json_t *all_problems(struct agent *a)
+{
+	json_t *list = json_array();
+
+	add_problems(list, a->setup->problems);
+	add_problems(list, &a->problems);
+	add_sentence(list, "store", store_problem(a->store));
+	add_sentence(list, "signing-key", a->seqkey ? seqkey_problem(a->seqkey) : NULL);
+	return list;
+}
+
+static json_t *all_sinks(struct agent *a)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; sinks[i] && i < AGENT_SINKS_MAX; i++) {
+		json_t *one = a->sinks[i] && sinks[i]->status ? sinks[i]->status(a->sinks[i]) : NULL;
+
+		if (one && !json_object_get(one, "name"))
+			json_object_set_new(one, "name", json_string(sinks[i]->name));
+		if (one)
+			json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *health_of_agent(struct agent *a)
+{
+	const struct loop_stats *stats = loop_get_stats(a->loop);
+
+	return json_pack("{s:I,s:I,s:I}", "wakeups", (json_int_t)stats->wakeups, "late_ticks", (json_int_t)stats->late_ticks, "late_max_ms",
+	                 (json_int_t)stats->late_max_ms);
+}
+
+static json_t *status(struct agent *a)
+{
+	char key[KEY_TEXT_MAX] = "";
+	json_t *answer = json_object();
+
+	if (a->seqkey_ready && seqkey_key(a->seqkey))
+		signing_key_text(seqkey_key(a->seqkey)->public, key);
+	json_object_set_new(answer, "v", json_integer(1));
+	json_object_set_new(answer, "state", json_string(agent_state(a)));
+	json_object_set_new(answer, "risk", json_integer(0));
+	json_object_set_new(answer, "horizon_s", json_null());
+	json_object_set_new(answer, "seq", json_integer(a->seqkey_ready ? seqkey_last(a->seqkey) : 0));
+	json_object_set_new(answer, "key", key[0] ? json_string(key) : json_null());
+	json_object_set_new(answer, "server_id", json_string(agent_server_id(a)));
+	json_object_set_new(answer, "server_id_from", json_string(a->identity.server_from));
+	json_object_set_new(answer, "boot_told", json_boolean(a->boot_told));
+	json_object_set_new(answer, "hooks_disabled", json_boolean(a->hooks_off));
+	json_object_set_new(answer, "sources", watch_status(a->watch));
+	json_object_set_new(answer, "sinks", all_sinks(a));
+	json_object_set_new(answer, "spool", outbox_status(a->outbox));
+	json_object_set_new(answer, "findings", json_array());
+	json_object_set_new(answer, "forecasts", json_array());
+	json_object_set_new(answer, "hooks", hook_queue_status(a->queue));
+	json_object_set_new(answer, "problems", all_problems(a));
+	json_object_set_new(answer, "agent", health_of_agent(a));
+	return answer;
+}
+
+static void serve_status(struct agent *a, struct control_client *client, const json_t *request _unused_)
+{
+	control_answer(client, status(a));
+}
+
+static void refuse(struct control_client *client, const char *why)
+{
+	control_answer(client, json_pack("{s:i,s:s,s:s}", "v", 1, "state", "refused", "error", why));
+}
+
+struct accepting { /* a client that waits for the spool's word */
+	struct agent *agent;
+	struct control_client *client;
+	int64_t wait_s;
+	char key[64];
+};
+
+static void on_accepted(int status, void *ctx)
+{
+	_cleanup_free_ struct accepting *w = ctx;
+
+	if (w->wait_s > 0)
+		agent_wait_for(w->agent, w->key, w->client, w->wait_s);
+	else
+		control_answer(w->client, json_pack("{s:i,s:s,s:s*}", "v", 1, "state", "accepted", "error",
+		                                    status ? "kept in memory only: the state cannot be written" : NULL));
+}
+
+static int build_signal(struct agent *a, const json_t *request, struct signal *s, struct err *e)
+{
+	const char *target = json_str(request, "target"), *state = json_str(request, "status"), *id = json_str(request, "id");
+	int64_t now = a->setup->env->real_ms();
+
+	if (!target || !state)
+		return err_set(e, -EINVAL, "a signal needs target and status");
+	if (!a->seqkey_ready)
+		return err_set(e, -EAGAIN, "the agent has just started; try again in a moment");
+	return signal_build_custom(target, state, json_str(request, "reason"), id ? id : agent_server_id(a),
+	                           json_object_get(request, "data"), seqkey_next(a->seqkey), now, now + CUSTOM_DEADLINE_MS, s, e);
+}
+
+static void serve_signal(struct agent *a, struct control_client *client, const json_t *request)
+{
+	struct accepting *w = calloc(1, sizeof(*w));
+	struct signal s = {0};
+	struct err e = ERR_INIT;
+	int64_t wait_s = 0;
+
+	if (!w || build_signal(a, request, &s, &e)) {
+		free(w);
+		refuse(client, e.code ? e.text : "out of memory");
+		return;
+	}
+	json_int(request, "wait_s", &wait_s);
+	*w = (struct accepting){.agent = a, .client = client, .wait_s = wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S};
+	snprintf(w->key, sizeof(w->key), "%s", s.key);
+	if (outbox_add(a->outbox, &s, on_accepted, w)) {
+		free(w);
+		signal_deinit(&s);
+		refuse(client, "the spool is full: too many signals wait");
+	}
+}
+
+static const struct {
+	const char *word;
+	void (*serve)(struct agent *a, struct control_client *client, const json_t *request);
+} questions[] = {
+	{"status", serve_status},
+	{"signal", serve_signal},
+};
+
+static void on_question(struct control_client *client, const json_t *request, void *ctx)
+{
+	const char *word = json_str(request, "do");
+
+	for (size_t i = 0; word && i < ARRAY_SIZE(questions); i++)
+		if (!strcmp(questions[i].word, word)) {
+			questions[i].serve(ctx, client, request);
+			return;
+		}
+	refuse(client, "unknown request");
+}
+
+int agent_control_start(struct agent *a)
+{
+	struct link_msg answer;
+	int r = link_call_wait(a->runner, RUNNER_CONTROL, NULL, NULL, 0, 5000, &answer);
+
+	if (r || answer.n_fds != 1)
+		return r == -ENOENT ? 0 : r ? r : -EBADMSG;
+	return control_new(a->loop, take_fd(&answer.fds[0]), on_question, a, &a->control);
+}

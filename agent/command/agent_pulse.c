@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pulse: samples and kernel records in, boot result and health out. What counts as critical until forecasts exist: a kernel
+ * record of level critical or worse, and a process killed for want of memory.
+ */
+#include "command/agent.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/privpath.h"
+#include "core/text.h"
+
+#define KERNEL_CRITICAL   2     /* KERN_CRIT and worse */
+#define HEALTH_SOON_MS    1000  /* lets what changes together be told together */
+#define HEALTH_MIN_GAP_MS (5 * 60 * 1000)
+
+static void critical_now(struct agent *a, int64_t when_boot_ms)
+{
+	if (when_boot_ms > a->critical_last_ms)
+		a->critical_last_ms = when_boot_ms;
+	agent_judge_boot(a);
+	agent_health_due(a);
+}
+
+static void on_kernel_record(const struct kmsg_record *r, bool since_boot _unused_, void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (r->level <= KERNEL_CRITICAL)
+		critical_now(a, (int64_t)(r->usec / 1000));
+	if (a->sampler)
+		sampler_count_kernel_record(a->sampler, r);
+}
+
+static void on_sample(const struct sample *s, void *ctx)
+{
+	struct agent *a = ctx;
+	double kills;
+
+	if (!sample_get(s, METRIC_KERNEL_OOM_KILL, &kills))
+		return;
+	if (a->oom_kills >= 0 && kills > a->oom_kills)
+		critical_now(a, s->boot_ms);
+	a->oom_kills = kills;
+}
+
+static void start_kmsg(struct agent *a)
+{
+	int fd = agent_open_fd(PRIVPATH_KMSG, a);
+
+	if (fd < 0) {
+		problems_add(&a->problems, PROBLEM_WARN, "kmsg", "run the agent as root", "the kernel log cannot be read: %s", strerror(-fd));
+		return;
+	}
+	if (kmsg_reader_new(a->loop, fd, 0, on_kernel_record, a, &a->kmsg))
+		log_warn("the kernel log cannot be watched");
+}
+
+const char *agent_state(const struct agent *a)
+{
+	bool critical = a->critical_last_ms >= 0 && loop_now(a->loop) - a->critical_last_ms < HEALTH_MIN_GAP_MS;
+
+	return a->failed_hook[0] || critical ? "degraded" : "ok";
+}
+
+static const char *boot_target(const struct agent *a)
+{
+	return a->settings.boot ? a->settings.boot : a->conf->signal_boot;
+}
+
+static const char *health_target(const struct agent *a)
+{
+	return a->settings.health ? a->settings.health : a->conf->signal_health;
+}
+
+static struct health current_health(struct agent *a)
+{
+	const struct document *own = agent_own_document(a);
+
+	return (struct health){
+		.state = agent_state(a), .risk = 0, .horizon_s = -1, .stack_id = own && own->stack_id ? own->stack_id : NULL};
+}
+
+/* The identity that signals carry: the guest's own, with the id Heat knows it by. */
+static struct identity signal_identity(const struct agent *a)
+{
+	struct identity who = a->identity;
+
+	snprintf(who.server_uuid, sizeof(who.server_uuid), "%s", agent_server_id(a));
+	return who;
+}
+
+static void tell_boot(struct agent *a, bool success, const char *why)
+{
+	struct identity who = signal_identity(a);
+	struct health h = current_health(a);
+	struct signal s = {0};
+	struct err e = ERR_INIT;
+	int r = signal_build_boot(success, why, &h, &who, seqkey_next(a->seqkey), a->setup->env->real_ms(), seqkey_key(a->seqkey), boot_target(a),
+	                          &s, &e);
+
+	if (!r)
+		r = agent_accept(a, &s);
+	signal_deinit(&s);
+	if (r) {
+		log_err("the boot result cannot be told: %s", e.code ? e.text : strerror(-r));
+		return;
+	}
+	a->boot_told = true;
+	if (seqkey_set_boot_told(a->seqkey, success))
+		log_warn("that the boot result was told is not kept on disk");
+	log_info("boot result %s: %s", success ? "SUCCESS" : "FAILURE", why);
+	agent_health_due(a);
+}
+
+void agent_judge_boot(struct agent *a)
+{
+	char why[160];
+	int64_t next_ms = 0;
+	enum boot_verdict verdict;
+
+	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer || !boot_target(a))
+		return;
+	const struct boot_facts facts = {
+		.now_boot_ms = loop_now(a->loop),
+		.started_boot_ms = a->started_ms,
+		.document_seen = a->document_seen,
+		.hooks_idle = a->document_seen && hook_queue_idle(a->queue),
+		.hooks_failed = a->failed_hook[0] ? 1 : a->hooks_failed,
+		.failed_hook = a->failed_hook[0] ? a->failed_hook : NULL,
+		.critical_last_boot_ms = a->critical_last_ms,
+	};
+	verdict = boot_judge(&facts, a->conf->boot_quiet_ms, a->conf->boot_timeout_ms, &next_ms, why, sizeof(why));
+	if (verdict == BOOT_WAIT)
+		loop_timer_arm(a->boot_timer, next_ms > facts.now_boot_ms ? next_ms - facts.now_boot_ms : 1);
+	else
+		tell_boot(a, verdict == BOOT_SUCCESS, why);
+}
+
+static void on_boot_timer(struct loop *loop _unused_, void *ctx)
+{
+	agent_judge_boot(ctx);
+}
+
+static void tell_health(struct agent *a)
+{
+	struct identity who = signal_identity(a);
+	struct health h = current_health(a);
+	struct signal s = {0};
+	struct err e = ERR_INIT;
+	int r = signal_build_health(&h, &who, seqkey_next(a->seqkey), a->setup->env->real_ms(), seqkey_key(a->seqkey), health_target(a), &s, &e);
+
+	if (!r)
+		r = agent_accept(a, &s);
+	signal_deinit(&s);
+	if (r)
+		log_err("health cannot be told: %s", e.code ? e.text : strerror(-r));
+	else
+		snprintf(a->health_state, sizeof(a->health_state), "%s", h.state);
+}
+
+static void on_health_timer(struct loop *loop _unused_, void *ctx)
+{
+	struct agent *a = ctx;
+	int64_t period = a->conf->health_interval_ms < HEALTH_MIN_GAP_MS ? HEALTH_MIN_GAP_MS : a->conf->health_interval_ms;
+
+	/* Until a document came nothing says where to, and Heat's id of this server is not known. */
+	if (a->seqkey_ready && health_target(a) && a->document_seen)
+		tell_health(a);
+	loop_timer_arm(a->health_timer, period);
+}
+
+void agent_health_due(struct agent *a)
+{
+	bool first = !a->health_state[0];
+
+	if (!a->health_timer || !health_target(a) || !a->document_seen)
+		return;
+	if (first || strcmp(a->health_state, agent_state(a)))
+		loop_timer_arm(a->health_timer, HEALTH_SOON_MS);
+}
+
+static void on_seqkey_ready(int status, void *ctx)
+{
+	struct agent *a = ctx;
+
+	a->seqkey_ready = true;
+	if (status)
+		log_warn("%s", seqkey_problem(a->seqkey) ? seqkey_problem(a->seqkey) : "the signing key is not kept");
+	a->boot_told = seqkey_boot_told(a->seqkey);
+	agent_judge_boot(a);
+	agent_health_due(a);
+}
+
+int agent_pulse_start(struct agent *a, struct err *e)
+{
+	const struct sampler_setup setup = {
+		.loop = a->loop, .conf = a->conf, .open_fd = agent_open_fd, .open_ctx = a, .sample = on_sample, .ctx = a};
+	int r;
+
+	a->critical_last_ms = -1;
+	a->oom_kills = -1;
+	a->started_ms = loop_now(a->loop);
+	r = loop_timer_new(a->loop, 500, on_boot_timer, a, &a->boot_timer);
+	if (!r)
+		r = loop_timer_new(a->loop, 1000, on_health_timer, a, &a->health_timer);
+	if (!r)
+		r = seqkey_new(a->loop, a->store, a->identity.server_uuid, on_seqkey_ready, a, &a->seqkey);
+	if (r)
+		return err_sys(e, -r, "cannot prepare the signals");
+	r = sampler_new(&setup, &a->sampler, e);
+	if (r)
+		return r;
+	if (a->prober_link)
+		sampler_set_prober(a->sampler, a->prober_link);
+	start_kmsg(a);
+	r = sampler_start(a->sampler);
+	return r ? err_sys(e, -r, "cannot start sampling") : 0;
+}
+
+void agent_pulse_stop(struct agent *a)
+{
+	a->kmsg = kmsg_reader_free(a->kmsg);
+	a->sampler = sampler_free(a->sampler);
+	a->seqkey = seqkey_free(a->seqkey);
+	a->boot_timer = loop_timer_free(a->boot_timer);
+	a->health_timer = loop_timer_free(a->health_timer);
+}
