@@ -68,11 +68,11 @@ struct conf {
 
 struct conf_option {
 	const char *section, *key;
-	enum { CONF_STRING, CONF_SECRET, CONF_BOOL, CONF_INT, CONF_DURATION, CONF_SIZE, CONF_ENUM } type;
+	enum { CONF_STRING, CONF_SECRET, CONF_BOOL, CONF_INT, CONF_DURATION, CONF_SIZE, CONF_ENUM, CONF_PATH } type;
 	size_t offset;             /* in struct conf */
 	int64_t min, max;          /* for the number types, in ms or bytes */
 	const char *default_text;  /* as it would be written; NULL = unset */
-	const char *const *words;  /* CONF_ENUM: NULL-terminated, index = value */
+	const char *const *words;  /* CONF_ENUM: NULL-terminated, index = value, "" = no such value */
 	const char *help;          /* one sentence */
 };
 extern const struct conf_option conf_options[];
@@ -85,5 +85,6 @@ void conf_apply(struct conf *conf, const struct ini *ini, struct problems *probl
 /** conf_load() - defaults, then @file (NULL: CONF_FILE) and CONF_DIR. Files others may write to are refused: a problem.
  * Return: 0 also when no file exists; -errno only for an explicitly named @file that cannot be read, or no memory. */
 int conf_load(const struct env *env, const char *file, struct conf *conf, struct problems *problems, struct err *e) _must_check_;
-/** conf_dump() - the reference: every option with default and help, as an INI text. */
+/** conf_dump() - the reference: every option with default and help, as an INI text; with @conf also what differs from
+ * the default (secrets only as "set"). @conf NULL: defaults alone. */
 int conf_dump(const struct conf *conf, struct buf *out);

@@ -18,7 +18,7 @@ enum ini_flags {
 struct ini_entry {
 	char *section;
 	char *key;   /* lower case */
-	char *value; /* lines joined by '\n', ends trimmed */
+	char *value; /* lines joined by newlines, blank end trimmed */
 	char *file;  /* as given to ini_parse */
 	int line;    /* where the key stands, from 1 */
 };
