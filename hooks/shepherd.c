@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run from start to record. The record says "running" on disk before the hook exists and "ended" before this
+ * process goes; whoever finds the lock free in between knows that the run was cut off. Waits with
+ * poll(2) only: it has two descriptors and one deadline, and must not share a loop with its parent.
+ */
+#include "hooks/shepherd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "hooks/hook_cgroup.h"
+#include "hooks/hook_output.h"
+
+/* A suspended guest stops poll's clock but not the deadline's: look again at least that often. */
+#define POLL_MAX_MS 10000
+
+enum stage { STAGE_RUNNING, STAGE_TERMINATED, STAGE_KILLED };
+
+struct shepherd {
+	const struct shepherd_job *job;
+	struct run_record record;
+	struct hook_output output;
+	char cgroup_procs[ENV_PATH_MAX]; /* "" without a group */
+	int pipe_fd;                     /* -1 after the end of the output */
+	int pidfd;
+	pid_t pid;
+	enum stage stage;
+	int64_t deadline_ms;
+};
+
+/* ---- logging: never block on a log that nobody reads ---- */
+
+static bool log_has_room(void)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+static void show_line(const char *line, size_t n, unsigned dropped, void *ctx)
+{
+	const struct shepherd *s = ctx;
+	const char *name = s->job->hook->name;
+
+	if (dropped > 0 && log_has_room())
+		log_info("hook %s: (%u lines not shown)", name, dropped);
+	if (n > 0 && log_has_room())
+		log_info("hook %s: %.*s", name, (int)n, line);
+}
+
+/* ---- becoming the shepherd ---- */
+
+static int by_number(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void close_all_but(int *keep, size_t n)
+{
+	unsigned next = 3;
+
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if ((unsigned)keep[i] > next)
+			close_range(next, (unsigned)keep[i] - 1, 0);
+		next = (unsigned)keep[i] + 1;
+	}
+	close_range(next, ~0U, 0);
+}
+
+static void detach(const struct shepherd_job *job)
+{
+	static const int ignored[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+	int keep[] = {job->lock_fd, job->result_fd, job->values.fds[VALUE_OLD], job->values.fds[VALUE_NEW]};
+	sigset_t none;
+
+	setsid();
+	prctl(PR_SET_NAME, "hp-shepherd");
+	signal(SIGCHLD, SIG_DFL);
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	close_all_but(keep, ARRAY_SIZE(keep));
+	if (chdir("/") < 0)
+		return;
+}
+
+/* ---- starting the hook ---- */
+
+static int find_user(const struct hook *hook, struct spawn_user *user, struct err *e)
+{
+	int r = spawn_find_user(hook->runas, user, e);
+
+	if (r < 0)
+		return err_prefix(e, "runas");
+	if (geteuid() != 0 && user->uid != geteuid())
+		return err_set(e, -EPERM, "runas %s: the agent is not root and cannot become another user", user->name);
+	return 0;
+}
+
+static int set_names(const struct shepherd_job *job, struct hook_env *vars)
+{
+	const struct {
+		const char *name, *value;
+	} rows[] = {
+		{"CFN_HOOK_NAME", job->hook->name},
+		{"CFN_TRIGGER", trigger_name(job->trigger)},
+		{"CFN_RESOURCE", job->hook->path.resource},
+		{"CFN_SERVICE", job->service},
+		{"HEAT_PULSE_RUN_ID", job->id},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int r = rows[i].value ? hook_env_set(vars, rows[i].name, rows[i].value) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int build_env(const struct shepherd_job *job, const struct spawn_user *user, struct hook_env *vars, struct err *e)
+{
+	int r = hook_env_user(vars, user);
+
+	if (r == 0)
+		r = set_names(job, vars);
+	if (r < 0)
+		return err_sys(e, -r, "cannot build the environment");
+	return hook_env_values(vars, job->store, job->id, job->hook->path.part, &job->values, user, e);
+}
+
+static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars, int out_fd, struct err *e)
+{
+	char shell[] = "/bin/sh", dash_c[] = "-c";
+	char *argv[] = {shell, dash_c, s->job->hook->action, NULL};
+	struct spawn spec = {
+		.path = shell,
+		.argv = argv,
+		.envp = vars->vars,
+		.umask = s->job->umask,
+		.switch_user = geteuid() == 0,
+		.uid = user->uid,
+		.gid = user->gid,
+		.groups = user->groups,
+		.n_groups = user->n_groups,
+		.fd_in = -1,
+		.fd_out = out_fd,
+		.fd_err = out_fd,
+		.new_session = true,
+		.reset_oom = true,
+	};
+
+	if (hook_cgroup_make(s->job->env, s->job->id, s->cgroup_procs))
+		spec.cgroup_procs = s->cgroup_procs;
+	else
+		s->cgroup_procs[0] = '\0';
+	return spawn_start(&spec, e);
+}
+
+static int start_as(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars, struct err *e)
+{
+	int pipes[2];
+	int r = build_env(s->job, user, vars, e);
+
+	if (r < 0)
+		return r;
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "cannot make a pipe");
+	s->pid = exec_hook(s, user, vars, pipes[1], e);
+	close(pipes[1]);
+	if (s->pid < 0) {
+		close(pipes[0]);
+		return (int)s->pid;
+	}
+	s->pipe_fd = pipes[0];
+	return fcntl(s->pipe_fd, F_SETFL, O_NONBLOCK) < 0 ? err_sys(e, errno, "cannot set up a pipe") : 0;
+}
+
+static int start_hook(struct shepherd *s, struct err *e)
+{
+	struct spawn_user user = {0};
+	struct hook_env vars = {0};
+	int r = find_user(s->job->hook, &user, e);
+
+	if (r == 0)
+		r = start_as(s, &user, &vars, e);
+	hook_env_deinit(&vars);
+	spawn_user_deinit(&user);
+	return r;
+}
+
+/* ---- watching it ---- */
+
+static void read_output(struct shepherd *s)
+{
+	char chunk[16384];
+	ssize_t n;
+
+	if (s->pipe_fd < 0)
+		return;
+	n = read(s->pipe_fd, chunk, sizeof(chunk));
+	if (n > 0) {
+		hook_output_put(&s->output, chunk, (size_t)n, clock_boot_ms());
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		close(s->pipe_fd);
+		s->pipe_fd = -1;
+	}
+}
+
+static int wait_ms(const struct shepherd *s)
+{
+	int64_t left = s->deadline_ms - clock_boot_ms();
+	int64_t max = s->pidfd < 0 ? 50 : POLL_MAX_MS;
+
+	if (left < 0)
+		left = 0;
+	return (int)(left < max ? left : max);
+}
+
+static void wait_event(struct shepherd *s, int timeout_ms)
+{
+	struct pollfd fds[] = {{.fd = s->pipe_fd, .events = POLLIN}, {.fd = s->pidfd, .events = POLLIN}};
+
+	poll(fds, ARRAY_SIZE(fds), timeout_ms);
+	if (fds[0].revents)
+		read_output(s);
+}
+
+static void out_of_time(struct shepherd *s)
+{
+	bool first = s->stage == STAGE_RUNNING;
+
+	if (s->stage == STAGE_KILLED) {
+		/* Only a process stuck in the kernel survives SIGKILL; keep waiting for it, calmly. */
+		s->deadline_ms = clock_boot_ms() + SHEPHERD_TERM_MS;
+		return;
+	}
+	s->stage = first ? STAGE_TERMINATED : STAGE_KILLED;
+	kill(-s->pid, first ? SIGTERM : SIGKILL);
+	if (!first)
+		hook_cgroup_kill(s->job->env, s->job->id);
+	s->deadline_ms = clock_boot_ms() + SHEPHERD_TERM_MS;
+	if (log_has_room())
+		log_warn("hook %s: %s", s->job->hook->name, first ? "time is over, asked to end" : "did not end, killed");
+}
+
+static bool leader_ended(const struct shepherd *s)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == s->pid;
+}
+
+/* Before the leader is reaped its process group's id cannot belong to anybody else. */
+static void kill_rest(struct shepherd *s)
+{
+	kill(-s->pid, SIGKILL);
+	hook_cgroup_kill(s->job->env, s->job->id);
+}
+
+static void set_end(struct shepherd *s, int wstatus)
+{
+	struct run_result *result = &s->record.result;
+
+	if (s->stage != STAGE_RUNNING) {
+		result->end = RUN_TIMED_OUT;
+		result->code = s->stage == STAGE_KILLED ? SIGKILL : SIGTERM;
+	} else if (WIFSIGNALED(wstatus)) {
+		result->end = RUN_SIGNALLED;
+		result->code = WTERMSIG(wstatus);
+	} else {
+		result->end = RUN_EXITED;
+		result->code = WEXITSTATUS(wstatus);
+	}
+}
+
+/* A background child may hold the pipe open for ever: what comes within the grace is taken. */
+static void drain(struct shepherd *s)
+{
+	int64_t end = clock_boot_ms() + SHEPHERD_DRAIN_MS;
+	int64_t left;
+
+	while (s->pipe_fd >= 0 && (left = end - clock_boot_ms()) > 0) {
+		struct pollfd p = {.fd = s->pipe_fd, .events = POLLIN};
+
+		if (poll(&p, 1, (int)left) > 0)
+			read_output(s);
+	}
+	if (s->pipe_fd >= 0)
+		close(s->pipe_fd);
+	s->pipe_fd = -1;
+}
+
+static void watch_hook(struct shepherd *s)
+{
+	int wstatus = 0;
+
+	s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+	s->deadline_ms = clock_boot_ms() + s->job->hook->timeout_ms;
+	while (!leader_ended(s)) {
+		if (clock_boot_ms() >= s->deadline_ms)
+			out_of_time(s);
+		wait_event(s, wait_ms(s));
+	}
+	if (s->stage != STAGE_RUNNING)
+		kill_rest(s);
+	while (waitpid(s->pid, &wstatus, 0) < 0 && errno == EINTR)
+		;
+	drain(s);
+	set_end(s, wstatus);
+}
+
+/* ---- the record ---- */
+
+static void save_started(struct shepherd *s)
+{
+	struct err e = ERR_INIT;
+
+	if (run_store_save(s->job->store, &s->record, true, &e) == 0)
+		return;
+	log_warn("%s; hook %s runs all the same", e.text, s->job->hook->name);
+	if (run_store_mark_started(s->job->lock_fd) < 0)
+		log_warn("hook %s: should the machine stop now, the hook will be run again", s->job->hook->name);
+}
+
+static void save_leader(struct shepherd *s)
+{
+	s->record.leader = s->pid;
+	s->record.leader_start = process_start(s->pid);
+	if (run_store_save(s->job->store, &s->record, false, NULL) < 0)
+		return; /* only needed to clean up after a shepherd that was killed */
+}
+
+static void hand_over(const struct shepherd *s)
+{
+	_cleanup_free_ char *text = run_record_encode(&s->record);
+
+	if (text && pwrite(s->job->result_fd, text, strlen(text), 0) < 0)
+		return;
+}
+
+static void save_ended(struct shepherd *s)
+{
+	struct err e = ERR_INIT;
+
+	s->record.ended = true;
+	s->record.result.ended_real_ms = clock_real_ms();
+	if (run_store_save(s->job->store, &s->record, true, &e) < 0) {
+		int r = run_store_save_bare(s->job->lock_fd, &s->record.result);
+
+		if (log_has_room())
+			log_warn("%s; the result of hook %s is kept %s", e.text, s->job->hook->name,
+			         r < 0 ? "in memory only" : "without its output");
+	}
+	hand_over(s);
+}
+
+static void run_hook(struct shepherd *s)
+{
+	struct err e = ERR_INIT;
+	int r = start_hook(s, &e);
+
+	if (r == 0) {
+		save_leader(s);
+		watch_hook(s);
+		hook_output_end(&s->output, clock_boot_ms());
+		s->record.result.tail = hook_output_tail(&s->output);
+		return;
+	}
+	s->record.result.end = RUN_NOT_STARTED;
+	s->record.result.code = -r;
+	s->record.result.why = strdup(e.text);
+}
+
+static void shepherd_main(const struct shepherd_job *job)
+{
+	struct shepherd s = {.job = job, .pipe_fd = -1, .pidfd = -1};
+
+	detach(job);
+	memcpy(s.record.id, job->id, RUN_ID_LEN + 1);
+	s.record.hook = job->hook->name;
+	s.record.shepherd = getpid();
+	s.record.shepherd_start = process_start(getpid());
+	s.record.result.started_real_ms = clock_real_ms();
+	save_started(&s);
+	if (hook_output_init(&s.output, job->output_max, show_line, &s) < 0)
+		s.output.size = 0;
+	run_hook(&s);
+	run_store_drop_values(job->store, job->id);
+	save_ended(&s);
+	hook_cgroup_remove(job->env, job->id);
+}
+
+pid_t shepherd_start(const struct shepherd_job *job, struct err *e)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return err_sys(e, errno, "cannot start the shepherd of hook %s", job->hook->name);
+	if (pid > 0)
+		return pid;
+	shepherd_main(job);
+	_exit(0);
+}
