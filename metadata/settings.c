@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One row per key of the "heat-pulse" section. A row without a reader is a key that metadata may not
+ * set, or that this version knows and does not use.
+ */
+#include "metadata/settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/text.h"
+
+#define INTERVAL_MIN_MS 1000
+#define INTERVAL_MAX_MS (3600 * 1000)
+
+struct setting {
+	const char *key;
+	/* Return: 0, -ENOMEM, or 1 with what is wrong in @e */
+	int (*read)(const json_t *value, struct settings *s, struct err *e);
+	bool refused; /* only root-owned configuration may set it */
+};
+
+static int read_handle(const json_t *v, char **to, struct err *e)
+{
+	const char *text = json_string_value(v);
+	size_t n = text ? json_string_length(v) : 0;
+
+	if (!n || n > SETTINGS_TEXT_MAX)
+		return err_set(e, 1, "must be the name of a resource, 1 to %d characters", SETTINGS_TEXT_MAX);
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+			return err_set(e, 1, "must not contain blanks or control characters");
+	}
+	*to = strdup(text);
+	return *to ? 0 : -ENOMEM;
+}
+
+static int read_boot(const json_t *v, struct settings *s, struct err *e)
+{
+	return read_handle(v, &s->boot, e);
+}
+
+static int read_health(const json_t *v, struct settings *s, struct err *e)
+{
+	return read_handle(v, &s->health, e);
+}
+
+static int read_interval(const json_t *v, struct settings *s, struct err *e)
+{
+	int64_t ms = -1;
+	int bad = 0;
+
+	if (json_is_string(v))
+		bad = text_duration_ms(json_string_value(v), json_string_length(v), &ms);
+	else if (json_is_integer(v) && json_integer_value(v) <= INTERVAL_MAX_MS)
+		ms = json_integer_value(v) * 1000;
+	else if (json_is_real(v) && json_real_value(v) >= 0 && json_real_value(v) <= INTERVAL_MAX_MS)
+		ms = (int64_t)(json_real_value(v) * 1000);
+	if (bad || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
+		return err_set(e, 1, "must be a time from 1s to 1h, such as 10s");
+	s->interval_ms = ms;
+	return 0;
+}
+
+static void list_deinit(char **list, size_t *n)
+{
+	while (*n)
+		free(list[--*n]);
+}
+
+/* All of it or nothing: one wrong item leaves the list empty. */
+static int read_list(const json_t *v, bool paths, char **list, size_t *n, struct err *e)
+{
+	if (!json_is_array(v) || json_array_size(v) > SETTINGS_LIST_MAX)
+		return err_set(e, 1, "must be a list of at most %d names", SETTINGS_LIST_MAX);
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		const char *text = json_string_value(json_array_get(v, i));
+
+		if (!text || !*text || strlen(text) > SETTINGS_TEXT_MAX || (paths && *text != '/')) {
+			list_deinit(list, n);
+			return err_set(e, 1, "[%zu] must be %s", i, paths ? "an absolute path" : "a name");
+		}
+		list[i] = strdup(text);
+		if (!list[i])
+			return -ENOMEM;
+		++*n;
+	}
+	return 0;
+}
+
+static int read_mounts(const json_t *v, struct settings *s, struct err *e)
+{
+	return read_list(v, true, s->mounts, &s->n_mounts, e);
+}
+
+static int read_processes(const json_t *v, struct settings *s, struct err *e)
+{
+	return read_list(v, false, s->processes, &s->n_processes, e);
+}
+
+static const struct setting top_settings[] = {
+	{"boot", read_boot, false},
+	{"health", read_health, false},
+	{"interval", read_interval, false},
+	{"watch", NULL, false}, /* an object: watch_settings[] */
+	{"action", NULL, false},
+	{"threshold", NULL, false},
+	{"sinks", NULL, false},
+	{"command", NULL, true},
+	{"hooks", NULL, true},
+	{"cachedir", NULL, true},
+	{"ca_certificate", NULL, true},
+	{"ca_file", NULL, true},
+	{"ca-file", NULL, true},
+	{"user", NULL, true},
+	{"runas", NULL, true},
+	{"path", NULL, true},
+	{"paths", NULL, true},
+	{"file", NULL, true},
+	{"credential-file", NULL, true},
+	{"http_proxy", NULL, true},
+	{"https_proxy", NULL, true},
+	{"no_proxy", NULL, true},
+	{"trust-metadata", NULL, true},
+	{"insecure", NULL, true},
+};
+
+static const struct setting watch_settings[] = {
+	{"mounts", read_mounts, false},
+	{"processes", read_processes, false},
+};
+
+/* What templates put into the os-collect-config block for another agent: nothing of it is read here. */
+static const struct setting collect_settings[] = {
+	{"command", NULL, true},
+	{"cachedir", NULL, true},
+	{"ca_certificate", NULL, true},
+	{"cacert", NULL, true},
+};
+
+struct section {
+	const char *name;
+	const struct setting *rows;
+	size_t n;
+	bool name_unknown; /* report keys without a row */
+};
+
+static void report(struct problems *problems, const struct section *sec, const char *key, const struct setting *row, const char *why)
+{
+	struct buf name = BUF_INIT(160);
+
+	text_escape(&name, key, strnlen(key, 32));
+	if (row && row->refused)
+		problems_add(problems, PROBLEM_WARN, "metadata-refused",
+		             "set it in the guest's own configuration, which root owns, or take it out of the template",
+		             "%s.%s in the metadata is not obeyed", sec->name, buf_str(&name));
+	else if (row)
+		problems_add(problems, PROBLEM_WARN, "metadata-setting", "correct the template", "%s.%s in the metadata %s",
+		             sec->name, buf_str(&name), why);
+	else
+		problems_add(problems, PROBLEM_WARN, "metadata-setting", "correct the template",
+		             "%s.%s in the metadata is not a known key", sec->name, buf_str(&name));
+	buf_deinit(&name);
+}
+
+static const struct setting *find(const struct section *sec, const char *key)
+{
+	for (size_t i = 0; i < sec->n; i++) {
+		if (!strcmp(sec->rows[i].key, key))
+			return &sec->rows[i];
+	}
+	return NULL;
+}
+
+static int read_member(const struct section *sec, const char *key, const json_t *value, struct settings *s, struct problems *problems)
+{
+	const struct setting *row = find(sec, key);
+	struct err e = ERR_INIT;
+	int r = 1;
+
+	if (json_is_null(value) || (!row && !sec->name_unknown))
+		return 0;
+	if (row && row->read)
+		r = row->read(value, s, &e);
+	else
+		err_set(&e, 1, "is not used by this version");
+	if (r == 1)
+		report(problems, sec, key, row, e.text);
+	return r == 1 ? 0 : r;
+}
+
+/* @skip: a member that is a section of its own. */
+static int read_section(const struct section *sec, json_t *object, const char *skip, struct settings *s, struct problems *problems)
+{
+	const char *key;
+	json_t *value;
+	int r = 0;
+
+	json_object_foreach(object, key, value) {
+		if (skip && !strcmp(key, skip))
+			continue;
+		r = read_member(sec, key, value, s, problems);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+/* A section that is there and no object is named. Return: the object or NULL. */
+static json_t *take_object(const json_t *parent, const char *key, struct problems *problems)
+{
+	json_t *v = json_object_get(parent, key);
+
+	if (v && !json_is_null(v) && !json_is_object(v))
+		problems_add(problems, PROBLEM_WARN, "metadata-setting", "correct the template",
+		             "%s in the metadata must be a mapping", key);
+	return json_is_object(v) ? v : NULL;
+}
+
+int settings_from_metadata(const json_t *metadata, struct settings *ret, struct problems *problems)
+{
+	static const struct section top = {"heat-pulse", top_settings, ARRAY_SIZE(top_settings), true};
+	static const struct section watch = {"heat-pulse.watch", watch_settings, ARRAY_SIZE(watch_settings), true};
+	static const struct section collect = {"os-collect-config", collect_settings, ARRAY_SIZE(collect_settings), false};
+	json_t *own = take_object(metadata, "heat-pulse", problems);
+	json_t *cfn_block = json_obj(json_obj(metadata, "os-collect-config"), "cfn");
+	int r;
+
+	*ret = (struct settings){0};
+	r = read_section(&top, own, "watch", ret, problems);
+	if (!r)
+		r = read_section(&watch, take_object(own, "watch", problems), NULL, ret, problems);
+	if (!r)
+		r = read_section(&collect, json_obj(metadata, "os-collect-config"), NULL, ret, problems);
+	if (!r)
+		r = read_section(&collect, cfn_block, NULL, ret, problems);
+	if (r < 0)
+		settings_deinit(ret);
+	return r;
+}
+
+void settings_deinit(struct settings *s)
+{
+	free(s->boot);
+	free(s->health);
+	list_deinit(s->mounts, &s->n_mounts);
+	list_deinit(s->processes, &s->n_processes);
+	*s = (struct settings){0};
+}
+
+static bool list_equal(char *const *a, size_t n_a, char *const *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++) {
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool settings_equal(const struct settings *a, const struct settings *b)
+{
+	return text_equal(a->boot, b->boot) && text_equal(a->health, b->health) && a->interval_ms == b->interval_ms &&
+	       list_equal(a->mounts, a->n_mounts, b->mounts, b->n_mounts) &&
+	       list_equal(a->processes, a->n_processes, b->processes, b->n_processes);
+}
