@@ -16,6 +16,8 @@ struct credentials_set {
 	char *cfn_hup_stack;      /* [main] stack of cfn-hup.conf or NULL */
 	int64_t cfn_hup_interval_ms; /* 0 = not set */
 	char *physical_id;
+	char *endpoint;           /* CFN base URL that cfn-metadata-server or cfn-boto-cfg names, whether keys were found or not */
+	bool endpoint_insecure;   /* cfn-boto-cfg switches certificate checks off */
 };
 void credentials_set_deinit(struct credentials_set *set);
 

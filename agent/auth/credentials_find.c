@@ -37,6 +37,7 @@ void credentials_set_deinit(struct credentials_set *set)
 	free(set->collectors);
 	free(set->cfn_hup_stack);
 	free(set->physical_id);
+	free(set->endpoint);
 	*set = (struct credentials_set){0};
 }
 
@@ -379,24 +380,23 @@ static int url_from_server_file(struct finder *f, char **url)
 	return rc == -EINVAL ? 1 : rc;
 }
 
-/* The endpoint as Heat left it: scheme and port of cfn-metadata-server, else host of cfn-boto-cfg. Return 1: neither. */
-static int find_endpoint(struct finder *f, char **url, bool *insecure)
+/* The endpoint as Heat left it: scheme and port of cfn-metadata-server, else host of cfn-boto-cfg. */
+static int find_endpoint(struct finder *f)
 {
 	_cleanup_free_ char *boto_url = NULL;
 	struct ini ini = {0};
 	char name[ENV_PATH_MAX];
-	int boto = 1, rc = url_from_server_file(f, url);
+	int rc = url_from_server_file(f, &f->set->endpoint);
 
 	if (rc < 0)
 		return rc;
 	if (read_ini(f, PRIVPATH_CFN_BOTO_CFG, false, 0, &ini, name)) {
-		boto = credentials_from_boto(&ini, &boto_url, insecure);
+		rc = credentials_from_boto(&ini, &boto_url, &f->set->endpoint_insecure);
 		ini_deinit(&ini);
 	}
-	if (rc == 0 || boto != 0)
-		return rc == 0 ? 0 : boto;
-	*url = take_ptr(boto_url);
-	return 0;
+	if (!f->set->endpoint)
+		f->set->endpoint = take_ptr(boto_url);
+	return rc < 0 ? rc : 0;
 }
 
 static void take_main(struct finder *f, const struct ini *ini, const char *name)
@@ -416,11 +416,14 @@ static void take_main(struct finder *f, const struct ini *ini, const char *name)
 static int hup_endpoint(struct finder *f, const struct ini *ini, const char *name, struct credentials *c, bool *own)
 {
 	const char *url = ini_get(ini, "main", "url");
-	int rc;
+	int rc = 1;
 
 	*own = url && *url;
-	rc = *own ? credentials_url(url, strlen(url), "https", &c->metadata_url)
-	          : find_endpoint(f, &c->metadata_url, &c->insecure);
+	c->insecure = f->set->endpoint_insecure;
+	if (*own)
+		rc = credentials_url(url, strlen(url), "https", &c->metadata_url);
+	else if (f->set->endpoint)
+		rc = (c->metadata_url = strdup(f->set->endpoint)) ? 0 : -ENOMEM;
 	if (rc == -EINVAL || rc == 1)
 		problems_add(f->problems, PROBLEM_WARN, "credentials-incomplete",
 		             "put the URL of the CFN endpoint into /var/lib/heat-cfntools/cfn-metadata-server",
@@ -507,7 +510,8 @@ static void judge_whole(struct finder *f)
 int credentials_find(const struct conf *conf, credentials_open_fn *open_fd, void *ctx, struct credentials_set *ret,
                      struct problems *problems)
 {
-	static int (*const steps[])(struct finder *) = {find_conf, find_init_data, find_occ, find_hup, overlay_conf};
+	static int (*const steps[])(struct finder *) = {find_conf, find_init_data, find_occ, find_endpoint,
+	                                                find_hup, overlay_conf};
 	struct finder f = {conf, open_fd, ctx, ret, problems, 0};
 
 	*ret = (struct credentials_set){0};

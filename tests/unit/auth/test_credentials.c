@@ -198,6 +198,7 @@ static void boto_is_the_fallback_and_amazon_never(void **state)
 	(void)state;
 	find(&g);
 	assert_string_equal(g.set.cfn.metadata_url, "http://192.0.2.7:8000/v1/");
+	assert_string_equal(g.set.endpoint, "http://192.0.2.7:8000/v1/");
 	g.files[PRIVPATH_CFN_BOTO_CFG].text = "[Boto]\ndebug = 0\n";
 	find(&g);
 	assert_int_equal(g.set.cfn.kind, CREDENTIALS_NONE);
