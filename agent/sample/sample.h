@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One sample: the values of all metrics at one time. Memory is fixed; taking a sample allocates nothing.
+ * A metric that could not be had is absent from the sample; it is never zero for want of a source.
  */
 #pragma once
 
@@ -8,6 +9,7 @@
 #include "core/err.h"
 
 enum metric_kind { METRIC_GAUGE, METRIC_RATE, METRIC_COUNTER, METRIC_STATE };
+extern const char *const metric_kind_names[];
 enum metric {
 #define METRIC(id, ...) METRIC_##id,
 #include "sample/metrics.def"
@@ -26,18 +28,35 @@ struct sample {
 	size_t n_values, n_entities;
 	struct sample_value values[SAMPLE_VALUES_MAX];
 	struct sample_entity entities[SAMPLE_ENTITIES_MAX];
-	unsigned dropped; /* values that found no room */
+	unsigned dropped; /* values that found no room or were not finite */
 };
 void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms);
+/** sample_add() - one value. NaN and infinities are dropped and counted: no sink takes them. */
 void sample_add(struct sample *s, enum metric metric, int entity, double value);
-/** sample_entity() - index of that entity, made if new; -1 when full. */
+/** sample_entity() - index of that entity, made if new; -1 when full. @name and @detail are printable already (sample_escape()); cut at their fields' size. */
 int sample_entity(struct sample *s, const char *kind, const char *name, const char *detail);
 /** sample_get() - the value of a guest-wide metric. Return: false when absent. */
 bool sample_get(const struct sample *s, enum metric metric, double *ret);
+/** sample_get_of() - the same for one entity (-1 = the guest). */
+bool sample_get_of(const struct sample *s, enum metric metric, int entity, double *ret);
+
+/**
+ * sample_escape() - printable ASCII stays, the rest and '\\' become \xNN; without allocation
+ * @out: receives the text and a NUL, @cap bytes; an escape that does not fit whole is left out with all that follows
+ *
+ * Return: length written.
+ */
+size_t sample_escape(char *out, size_t cap, const char *p, size_t n);
 
 /* Output: "text", "json", "monasca", "prometheus" - one row each in sample_formats. */
-struct sample_labels { const char *hostname, *resource_id, *zone; };
+struct sample_labels { const char *hostname, *resource_id, *zone; }; /* each may be NULL: left out */
 struct buf;
+/** write() - appends one sample to @out. Return: buf_error(@out). */
 struct sample_format { const char *name; int (*write)(const struct sample *s, const struct sample_labels *labels, struct buf *out); };
 extern const struct sample_format sample_formats[];
 extern const size_t sample_formats_n;
+/** sample_format_find() - the row of that name or NULL. */
+const struct sample_format *sample_format_find(const char *name);
+
+/** metrics_write_reference() - the metric table as Markdown, from the rows of metrics.def. Return: buf_error(@out). */
+int metrics_write_reference(struct buf *out);

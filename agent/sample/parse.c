@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See parse.h. Everything is a walk over lines and blanks; each function looks at each byte about once. */
+#include "sample/parse.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/text.h"
+#include "sample/sample.h"
+
+struct span {
+	const char *p;
+	size_t n;
+};
+
+static bool next_line(struct span *in, struct span *line)
+{
+	const char *end;
+
+	if (!in->n)
+		return false;
+	end = memchr(in->p, '\n', in->n);
+	line->p = in->p;
+	line->n = end ? (size_t)(end - in->p) : in->n;
+	in->p += line->n + (end ? 1 : 0);
+	in->n -= line->n + (end ? 1 : 0);
+	return true;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool next_word(struct span *in, struct span *word)
+{
+	while (in->n && is_blank(*in->p)) {
+		in->p++;
+		in->n--;
+	}
+	word->p = in->p;
+	while (in->n && !is_blank(*in->p)) {
+		in->p++;
+		in->n--;
+	}
+	word->n = (size_t)(in->p - word->p);
+	return word->n > 0;
+}
+
+static bool span_is(const struct span *s, const char *text)
+{
+	size_t n = strlen(text);
+
+	return s->n == n && !memcmp(s->p, text, n);
+}
+
+static bool word_u64(struct span *in, uint64_t *ret)
+{
+	struct span word;
+
+	return next_word(in, &word) && text_u64(word.p, word.n, ret) == 0;
+}
+
+/* Plain "12.34" as the kernel prints its averages: no sign, no exponent. */
+static bool fixed_point(const struct span *s, double *ret)
+{
+	const char *dot = memchr(s->p, '.', s->n);
+	uint64_t whole, part;
+	double scale = 1;
+	size_t digits;
+
+	if (!dot || text_u64(s->p, (size_t)(dot - s->p), &whole))
+		return false;
+	digits = s->n - (size_t)(dot - s->p) - 1;
+	if (digits > 9 || text_u64(dot + 1, digits, &part))
+		return false;
+	for (size_t i = 0; i < digits; i++)
+		scale *= 10;
+	*ret = (double)whole + (double)part / scale;
+	return true;
+}
+
+/* ---- keyed lines ---- */
+
+/* Keys are asked for in the order of the file as a rule, so the search goes on from the last hit. */
+static size_t find_key(const struct parse_keys *keys, const struct span *key, size_t from)
+{
+	for (size_t k = 0; k < keys->n; k++) {
+		size_t i = from + k < keys->n ? from + k : from + k - keys->n;
+
+		if (keys->keys[i][0] == key->p[0] && span_is(key, keys->keys[i]))
+			return i;
+	}
+	return keys->n;
+}
+
+uint64_t parse_keyed(const char *p, size_t n, const struct parse_keys *keys, uint64_t *values)
+{
+	struct span in = {p, n}, line, key;
+	uint64_t found = 0, value;
+	size_t from = 0;
+
+	while (next_line(&in, &line)) {
+		size_t i;
+
+		if (!next_word(&line, &key))
+			continue;
+		if (key.p[key.n - 1] == ':')
+			key.n--;
+		i = key.n ? find_key(keys, &key, from) : keys->n;
+		if (i == keys->n || found >> i & 1 || !word_u64(&line, &value))
+			continue;
+		values[i] = value;
+		found |= UINT64_C(1) << i;
+		from = i + 1 < keys->n ? i + 1 : 0;
+	}
+	return found;
+}
+
+/* ---- pressure ---- */
+
+static bool pressure_field(struct span *line, const char *name, struct span *value)
+{
+	size_t n = strlen(name);
+
+	if (!next_word(line, value) || value->n <= n || memcmp(value->p, name, n))
+		return false;
+	value->p += n;
+	value->n -= n;
+	return true;
+}
+
+static bool pressure_line(struct span *line, struct parse_pressure_line *ret)
+{
+	struct span a, b, c, total;
+
+	if (!pressure_field(line, "avg10=", &a) || !pressure_field(line, "avg60=", &b) ||
+	    !pressure_field(line, "avg300=", &c) || !pressure_field(line, "total=", &total))
+		return false;
+	return fixed_point(&a, &ret->avg10) && fixed_point(&b, &ret->avg60) && fixed_point(&c, &ret->avg300) &&
+	       text_u64(total.p, total.n, &ret->total_us) == 0;
+}
+
+int parse_pressure(const char *p, size_t n, struct parse_pressure *ret)
+{
+	struct span in = {p, n}, line, word;
+
+	*ret = (struct parse_pressure){0};
+	while (next_line(&in, &line)) {
+		if (!next_word(&line, &word))
+			continue;
+		if (span_is(&word, "some"))
+			ret->some.present = pressure_line(&line, &ret->some);
+		else if (span_is(&word, "full"))
+			ret->full.present = pressure_line(&line, &ret->full);
+	}
+	return ret->some.present || ret->full.present ? 0 : -EINVAL;
+}
+
+/* ---- stat ---- */
+
+/* Kernels before 2.6.11 have fewer columns; we support none of them, so a short line is a broken one. */
+static bool cpu_line(struct span *line, uint64_t times[static CPU_TIMES])
+{
+	for (size_t i = 0; i < CPU_TIMES; i++)
+		if (!word_u64(line, &times[i]))
+			return false;
+	return true;
+}
+
+int parse_stat(const char *p, size_t n, struct parse_stat *ret)
+{
+	struct span in = {p, n}, line, word;
+	bool cpu = false;
+
+	*ret = (struct parse_stat){0};
+	while (next_line(&in, &line)) {
+		if (!next_word(&line, &word))
+			continue;
+		if (!cpu && span_is(&word, "cpu"))
+			cpu = cpu_line(&line, ret->times);
+		else if (span_is(&word, "procs_blocked"))
+			ret->has_blocked = word_u64(&line, &ret->blocked);
+	}
+	return cpu ? 0 : -EINVAL;
+}
+
+/* ---- loadavg, cpu list ---- */
+
+int parse_loadavg(const char *p, size_t n, struct parse_loadavg *ret)
+{
+	struct span in = {p, n}, line, word;
+	const char *slash;
+
+	if (!next_line(&in, &line))
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(ret->avg); i++)
+		if (!next_word(&line, &word) || !fixed_point(&word, &ret->avg[i]))
+			return -EINVAL;
+	if (!next_word(&line, &word))
+		return -EINVAL;
+	slash = memchr(word.p, '/', word.n);
+	if (!slash || text_u64(word.p, (size_t)(slash - word.p), &ret->runnable) ||
+	    text_u64(slash + 1, word.n - (size_t)(slash - word.p) - 1, &ret->total))
+		return -EINVAL;
+	return 0;
+}
+
+static int cpu_range(const struct span *item, uint64_t *ret)
+{
+	const char *dash = item->n ? memchr(item->p, '-', item->n) : NULL;
+	uint64_t first, last;
+
+	if (!dash) {
+		*ret = 1;
+		return text_u64(item->p, item->n, &first);
+	}
+	if (text_u64(item->p, (size_t)(dash - item->p), &first) ||
+	    text_u64(dash + 1, item->n - (size_t)(dash - item->p) - 1, &last) || last < first || last > 65535)
+		return -EINVAL;
+	*ret = last - first + 1;
+	return 0;
+}
+
+int parse_cpu_list(const char *p, size_t n, unsigned *ret)
+{
+	uint64_t sum = 0, range;
+
+	if (n && p[n - 1] == '\n')
+		n--;
+	for (;;) {
+		const char *comma = n ? memchr(p, ',', n) : NULL;
+		struct span item = {p, comma ? (size_t)(comma - p) : n};
+
+		if (cpu_range(&item, &range) || sum + range > 65536)
+			return -EINVAL;
+		sum += range;
+		if (!comma)
+			break;
+		n -= item.n + 1;
+		p = comma + 1;
+	}
+	*ret = (unsigned)sum;
+	return 0;
+}
+
+/* ---- mountinfo ---- */
+
+static bool octal(const char *p, size_t n, char *ret)
+{
+	if (n < 4 || p[0] != '\\')
+		return false;
+	for (size_t i = 1; i < 4; i++)
+		if (p[i] < '0' || p[i] > '7')
+			return false;
+	*ret = (char)(unsigned char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
+	return true;
+}
+
+/* Compares as it decodes: blanks and the like stand as \040. */
+static bool same_path(const struct span *escaped, const char *path)
+{
+	size_t i = 0;
+
+	while (i < escaped->n) {
+		char c = escaped->p[i];
+		bool coded = octal(escaped->p + i, escaped->n - i, &c);
+
+		if (!c || c != *path++)
+			return false;
+		i += coded ? 4 : 1;
+	}
+	return !*path;
+}
+
+static void base_name(const struct span *source, char *ret, size_t cap)
+{
+	const char *slash = memrchr(source->p, '/', source->n);
+	const char *from = slash ? slash + 1 : source->p;
+
+	sample_escape(ret, cap, from, (size_t)(source->p + source->n - from));
+}
+
+/* 36 35 98:0 /root /mount/point options [optional...] - type source super-options */
+static bool mount_line(struct span *line, const char *mount_point, struct span *source)
+{
+	struct span word;
+
+	for (size_t i = 0; i < 5; i++)
+		if (!next_word(line, &word))
+			return false;
+	if (!same_path(&word, mount_point))
+		return false;
+	while (next_word(line, &word))
+		if (span_is(&word, "-"))
+			return next_word(line, &word) && next_word(line, source);
+	return false;
+}
+
+int parse_mountinfo(const char *p, size_t n, const char *mount_point, char *ret, size_t ret_cap)
+{
+	struct span in = {p, n}, line, source;
+	int found = -ENOENT;
+
+	while (next_line(&in, &line))
+		if (mount_line(&line, mount_point, &source)) {
+			base_name(&source, ret, ret_cap);
+			found = 0;
+		}
+	return found;
+}
+
+/* ---- rates ---- */
+
+void rate_update(struct rate *r, uint64_t value, int64_t now_ms)
+{
+	int64_t passed = now_ms - r->last_ms;
+
+	r->valid = r->primed && value >= r->last && passed > 0;
+	if (r->valid)
+		r->per_s = (double)(value - r->last) * 1000.0 / (double)passed;
+	if (r->primed && passed <= 0)
+		return; /* keep the older point: a rate over no time says nothing */
+	r->primed = true;
+	r->last = value;
+	r->last_ms = now_ms;
+}
+
+void rate_absent(struct rate *r)
+{
+	*r = (struct rate){0};
+}

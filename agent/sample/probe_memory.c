@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc/meminfo. Formulas and rounding are monasca-agent's, so that a dashboard shows the same number whoever sent
+ * it: whole MiB, one decimal in percentages. MemAvailable is not guessed where an old kernel lacks it.
+ */
+#include "sample/probe.h"
+
+#include <errno.h>
+
+#include "sample/parse.h"
+
+enum key { TOTAL, FREE, AVAILABLE, BUFFERS, CACHED, SWAP_TOTAL, SWAP_FREE, SHMEM, SLAB, SRECLAIMABLE, SUNRECLAIM,
+	   COMMIT_LIMIT, COMMITTED, CORRUPTED, KEYS };
+static const char *const key_names[KEYS] = {
+	[TOTAL] = "MemTotal", [FREE] = "MemFree", [AVAILABLE] = "MemAvailable", [BUFFERS] = "Buffers",
+	[CACHED] = "Cached", [SWAP_TOTAL] = "SwapTotal", [SWAP_FREE] = "SwapFree", [SHMEM] = "Shmem",
+	[SLAB] = "Slab", [SRECLAIMABLE] = "SReclaimable", [SUNRECLAIM] = "SUnreclaim",
+	[COMMIT_LIMIT] = "CommitLimit", [COMMITTED] = "Committed_AS", [CORRUPTED] = "HardwareCorrupted",
+};
+
+/* Metrics that are one line of the file, in MiB. */
+static const struct {
+	enum metric metric;
+	enum key key;
+} plain[] = {
+	{METRIC_MEM_TOTAL_MB, TOTAL},
+	{METRIC_MEM_FREE_MB, FREE},
+	{METRIC_MEM_USABLE_MB, AVAILABLE},
+	{METRIC_MEM_USED_BUFFERS, BUFFERS},
+	{METRIC_MEM_USED_SHARED, SHMEM},
+	{METRIC_MEM_USED_SLAB_MB, SLAB},
+	{METRIC_MEM_SWAP_TOTAL_MB, SWAP_TOTAL},
+	{METRIC_MEM_SWAP_FREE_MB, SWAP_FREE},
+	{METRIC_MEM_SLAB_UNRECLAIMABLE_MB, SUNRECLAIM},
+	{METRIC_MEM_COMMIT_LIMIT_MB, COMMIT_LIMIT},
+	{METRIC_MEM_COMMITTED_MB, COMMITTED},
+	{METRIC_MEM_CORRUPTED_MB, CORRUPTED},
+};
+
+struct memory {
+	struct procfile file;
+	uint64_t found, kib[KEYS];
+};
+
+static int memory_open(const struct probe_setup *setup, void **ret, struct err *e)
+{
+	_cleanup_free_ struct memory *m = calloc(1, sizeof(*m));
+	int err;
+
+	if (!m)
+		return err_set(e, -ENOMEM, "no memory");
+	err = procfile_open(&m->file, setup->env, "/proc/meminfo", 8192, true, e);
+	if (err)
+		return err;
+	*ret = take_ptr(m);
+	return 0;
+}
+
+static int memory_read(void *state, int64_t now_ms)
+{
+	const struct parse_keys keys = {key_names, KEYS};
+	struct memory *m = state;
+	int err = procfile_read(&m->file);
+
+	(void)now_ms;
+	if (err)
+		return err;
+	m->found = parse_keyed(m->file.text, m->file.len, &keys, m->kib);
+	return m->found ? 0 : -EINVAL;
+}
+
+static bool has(const struct memory *m, uint64_t mask)
+{
+	return (m->found & mask) == mask;
+}
+
+static double mib(uint64_t kib)
+{
+	return (double)(kib / 1024);
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return (double)(uint64_t)(1000.0 * (double)part / (double)whole + 0.5) / 10.0;
+}
+
+#define BIT(key) (UINT64_C(1) << (key))
+
+static void report_cache(const struct memory *m, struct sample *out)
+{
+	uint64_t cache = m->kib[CACHED] + m->kib[SRECLAIMABLE];
+	uint64_t known = m->kib[FREE] + m->kib[BUFFERS] + cache;
+
+	if (!has(m, BIT(CACHED) | BIT(SRECLAIMABLE)))
+		return;
+	sample_add(out, METRIC_MEM_USED_CACHE, -1, mib(cache));
+	if (has(m, BIT(TOTAL) | BIT(FREE) | BIT(BUFFERS)) && m->kib[TOTAL] >= known)
+		sample_add(out, METRIC_MEM_USED_REAL_MB, -1, mib(m->kib[TOTAL] - known));
+}
+
+static void report_swap(const struct memory *m, struct sample *out)
+{
+	if (!has(m, BIT(SWAP_TOTAL) | BIT(SWAP_FREE)) || m->kib[SWAP_FREE] > m->kib[SWAP_TOTAL])
+		return;
+	sample_add(out, METRIC_MEM_SWAP_USED_MB, -1, mib(m->kib[SWAP_TOTAL] - m->kib[SWAP_FREE]));
+	sample_add(out, METRIC_MEM_SWAP_FREE_PERC, -1,
+	           m->kib[SWAP_TOTAL] ? percent(m->kib[SWAP_FREE], m->kib[SWAP_TOTAL]) : 100.0);
+}
+
+static void memory_report(const void *state, struct sample *out)
+{
+	const struct memory *m = state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		if (has(m, BIT(plain[i].key)))
+			sample_add(out, plain[i].metric, -1, mib(m->kib[plain[i].key]));
+	if (has(m, BIT(TOTAL) | BIT(AVAILABLE)) && m->kib[TOTAL])
+		sample_add(out, METRIC_MEM_USABLE_PERC, -1, percent(m->kib[AVAILABLE], m->kib[TOTAL]));
+	report_cache(m, out);
+	report_swap(m, out);
+}
+
+static void memory_close(void *state)
+{
+	struct memory *m = state;
+
+	procfile_close(&m->file);
+	free(m);
+}
+
+const struct probe_ops probe_memory = {
+	.name = "memory",
+	.source = "/proc/meminfo",
+	.pace = PROBE_EACH,
+	.open = memory_open,
+	.read = memory_read,
+	.report = memory_report,
+	.close = memory_close,
+};

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs the probes: one timer, each probe read when its period is over, all reports put into one sample. A probe
+ * that cannot be opened or fails to read costs its own values and a problem, never the sample.
+ */
+#include "sample/sampler.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/privpath.h"
+#include "sample/probe.h"
+#include "sample/prober.h"
+
+#define RARE_MS        600000
+#define ONCE_POLL_MS   10
+#define ONCE_WAIT_MS   (PROBER_DEADLINE_MS + 500)
+
+struct slot {
+	void *state; /* NULL: not open */
+	int64_t due_ms;
+	int error;   /* of the last read */
+	struct err why;
+};
+
+struct sampler {
+	struct sampler_setup setup;
+	const struct env *env;
+	struct loop_timer *timer, *first;
+	int64_t due_ms;
+	struct prober *prober;
+	struct kmsg_reader *kmsg;
+	struct err kmsg_why;
+	uint64_t probe_errors;
+	struct slot slots[PROBES_MAX];
+	struct sample last;
+	int64_t give_up_ms; /* sampler_once() */
+	bool once_read;
+};
+
+/* ---- one sample ---- */
+
+static int64_t period_ms(const struct sampler *s, enum probe_pace pace)
+{
+	const int64_t periods[PROBE_PACES] = {
+		[PROBE_EACH] = 0,
+		[PROBE_PROCESS] = s->setup.conf->process_interval_ms,
+		[PROBE_RARE] = RARE_MS,
+	};
+
+	return periods[pace];
+}
+
+static void read_probe(struct sampler *s, size_t i, int64_t now_ms)
+{
+	struct slot *slot = &s->slots[i];
+
+	slot->error = probes[i]->read(slot->state, now_ms);
+	s->probe_errors += slot->error != 0;
+	slot->due_ms = now_ms + period_ms(s, probes[i]->pace);
+}
+
+/* Half an interval early is on time: periods are kept by ticks, and ticks come with slack. */
+static void read_due(struct sampler *s, int64_t now_ms, bool all)
+{
+	int64_t early = s->setup.conf->sample_interval_ms / 2;
+
+	for (size_t i = 0; i < probes_n; i++)
+		if (s->slots[i].state && (all || now_ms + early >= s->slots[i].due_ms))
+			read_probe(s, i, now_ms);
+}
+
+static void hand_on(struct sampler *s, int64_t now_ms)
+{
+	sample_reset(&s->last, now_ms, s->env->real_ms());
+	for (size_t i = 0; i < probes_n; i++) {
+		const struct slot *slot = &s->slots[i];
+
+		if (slot->state && (!slot->error || probes[i]->partial))
+			probes[i]->report(slot->state, &s->last);
+	}
+	if (s->setup.sample)
+		s->setup.sample(&s->last, s->setup.ctx);
+}
+
+/* The grid is kept: a late tick shortens the next wait, a tick missed altogether is left out. */
+static void arm_next(struct sampler *s, int64_t now_ms)
+{
+	int64_t interval = s->setup.conf->sample_interval_ms;
+
+	s->due_ms += interval;
+	if (s->due_ms <= now_ms)
+		s->due_ms = now_ms + interval;
+	loop_timer_arm(s->timer, s->due_ms - now_ms);
+}
+
+static void on_tick(struct loop *loop, void *ctx)
+{
+	struct sampler *s = ctx;
+	int64_t now = loop_now(loop);
+
+	arm_next(s, now);
+	read_due(s, now, false);
+	hand_on(s, now);
+}
+
+/* A timer with slack fires as late as that allows when it is alone, so the first sample has one without. */
+static void on_first(struct loop *loop, void *ctx)
+{
+	struct sampler *s = ctx;
+
+	s->first = loop_timer_free(s->first);
+	on_tick(loop, s);
+}
+
+int sampler_start(struct sampler *s)
+{
+	int err;
+
+	s->timer = loop_timer_free(s->timer);
+	s->first = loop_timer_free(s->first);
+	err = loop_timer_new(s->setup.loop, s->setup.conf->sample_interval_ms / 10, on_tick, s, &s->timer);
+	if (!err)
+		err = loop_timer_new(s->setup.loop, 0, on_first, s, &s->first);
+	if (err)
+		return err;
+	s->due_ms = s->env->boot_ms();
+	loop_timer_arm(s->first, 0);
+	return 0;
+}
+
+/* ---- one sample for a command ---- */
+
+static bool busy(const struct sampler *s)
+{
+	for (size_t i = 0; i < probes_n; i++)
+		if (s->slots[i].state && probes[i]->busy && probes[i]->busy(s->slots[i].state))
+			return true;
+	return false;
+}
+
+static void on_once(struct loop *loop, void *ctx)
+{
+	struct sampler *s = ctx;
+	int64_t now = loop_now(loop);
+
+	if (!s->once_read)
+		read_due(s, now, true);
+	s->once_read = true;
+	if (busy(s) && now < s->give_up_ms)
+		loop_timer_arm(s->timer, ONCE_POLL_MS);
+	else
+		hand_on(s, now);
+}
+
+int sampler_once(struct sampler *s, int64_t gap_ms)
+{
+	int64_t now = s->env->boot_ms();
+	int err = prober_allow_local(s->prober);
+
+	if (err)
+		return err;
+	s->timer = loop_timer_free(s->timer);
+	err = loop_timer_new(s->setup.loop, 0, on_once, s, &s->timer);
+	if (err)
+		return err;
+	s->once_read = false;
+	s->give_up_ms = now + gap_ms + ONCE_WAIT_MS;
+	read_due(s, now, true);
+	loop_timer_arm(s->timer, gap_ms);
+	return 0;
+}
+
+/* ---- life ---- */
+
+static int open_kmsg_fd(const struct sampler *s)
+{
+	if (s->setup.open_fd)
+		return s->setup.open_fd(PRIVPATH_KMSG, s->setup.open_ctx);
+	return privpath_open(s->env, PRIVPATH_KMSG, NULL);
+}
+
+static void open_kmsg(struct sampler *s)
+{
+	int fd = open_kmsg_fd(s), err = fd;
+
+	if (fd >= 0)
+		err = kmsg_reader_new(s->setup.loop, fd, s->setup.kmsg_after_seq, s->setup.record, s->setup.ctx, &s->kmsg);
+	if (err < 0)
+		err_sys(&s->kmsg_why, -err, "/dev/kmsg");
+}
+
+static void open_probes(struct sampler *s)
+{
+	const struct probe_setup setup = {
+		.loop = s->setup.loop,
+		.env = s->env,
+		.conf = s->setup.conf,
+		.prober = s->prober,
+		.kmsg = s->kmsg,
+		.probe_errors = &s->probe_errors,
+	};
+
+	for (size_t i = 0; i < probes_n; i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (probes[i]->open(&setup, &slot->state, &slot->why))
+			slot->state = NULL;
+		if (probes[i] == &probe_kernel_log && s->kmsg_why.code)
+			slot->why = s->kmsg_why;
+	}
+}
+
+int sampler_new(const struct sampler_setup *setup, struct sampler **ret, struct err *e)
+{
+	struct sampler *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return err_set(e, -ENOMEM, "no memory for the sampler");
+	s->setup = *setup;
+	s->env = loop_env(setup->loop);
+	err = prober_new(setup->loop, &s->prober);
+	if (err) {
+		free(s);
+		return err_set(e, err, "no memory for the sampler");
+	}
+	open_kmsg(s);
+	open_probes(s);
+	*ret = s;
+	return 0;
+}
+
+struct sampler *sampler_free(struct sampler *s)
+{
+	if (!s)
+		return NULL;
+	loop_timer_free(s->timer);
+	loop_timer_free(s->first);
+	prober_free(s->prober); /* before the probes that its answers go to */
+	for (size_t i = 0; i < probes_n; i++)
+		if (s->slots[i].state)
+			probes[i]->close(s->slots[i].state);
+	kmsg_reader_free(s->kmsg);
+	free(s);
+	return NULL;
+}
+
+void sampler_set_prober(struct sampler *s, struct link *prober)
+{
+	prober_set_link(s->prober, prober);
+}
+
+const struct sample *sampler_last(const struct sampler *s)
+{
+	return &s->last;
+}
+
+const struct kmsg_reader *sampler_kmsg(const struct sampler *s)
+{
+	return s->kmsg;
+}
+
+/* ---- problems ---- */
+
+static void probe_problem(const struct sampler *s, size_t i, struct problems *problems)
+{
+	const struct slot *slot = &s->slots[i];
+	char code[32];
+
+	snprintf(code, sizeof(code), "probe-%s", probes[i]->name);
+	if (!slot->state)
+		problems_add(problems, PROBLEM_WARN, code, "none needed if this guest does without; its metrics are absent",
+		             "no metrics from %s: %s", probes[i]->source, slot->why.text);
+	else if (slot->error)
+		problems_add(problems, PROBLEM_WARN, code, "its metrics are absent until it can be read again",
+		             "reading %s failed: %s", probes[i]->source, strerror(-slot->error));
+	if (slot->state && probes[i]->explain)
+		probes[i]->explain(slot->state, problems);
+}
+
+void sampler_problems(const struct sampler *s, struct problems *problems)
+{
+	for (size_t i = 0; i < probes_n; i++)
+		probe_problem(s, i, problems);
+}
