@@ -1,0 +1,56 @@
+# Which Debian packages each ring needs, by name. Sourced by tests/run and packaging/quickstart.
+
+all_rings=(lint unit fuzz system bench)
+
+packages_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libjansson-dev libproc2-dev libudev-dev libssl-dev
+  libcap-ng-dev libseccomp-dev git ca-certificates"
+packages_lint="python3 universal-ctags $packages_build libcmocka-dev"
+packages_unit="python3 libcmocka-dev clang libclang-rt-dev valgrind iproute2 procps $packages_build"
+packages_fuzz="python3 clang libclang-rt-dev $packages_build"
+packages_system="python3 python3-cryptography openssl iproute2 procps util-linux strace keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
+  heat-cfntools python3-keystoneclient curl $packages_build"
+packages_bench="python3 strace valgrind heat-cfntools $packages_build"
+
+missing_packages() { # names...: prints those that are not installed
+  local name
+  for name in $(printf '%s\n' "$@" | sort -u); do
+    dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
+  done
+}
+
+# The control plane's packages start services and ask for databases; a test machine wants neither.
+prepare_debconf() {
+  local package
+  for package in keystone heat-common; do
+    echo "$package ${package%-common}/configure_db boolean false"
+    echo "$package $package/configure_db boolean false"
+  done | debconf-set-selections || true
+}
+
+apt_install() { # names...
+  local policy=/usr/sbin/policy-rc.d made=0
+  export DEBIAN_FRONTEND=noninteractive
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && made=1
+  fi
+  prepare_debconf
+  apt-get -o DPkg::Lock::Timeout=300 update -q >/dev/null || echo "package lists could not be updated; trying with the old ones" >&2
+  apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@" >/dev/null || { [ $made = 0 ] || rm -f $policy; return 1; }
+  [ $made = 0 ] || rm -f $policy
+}
+
+install_packages() { # rings...
+  local ring wanted="" missing variable
+  for ring in "$@"; do
+    variable=packages_$ring
+    wanted="$wanted ${!variable:-}"
+  done
+  missing=$(missing_packages $wanted)
+  [ -n "$missing" ] || return 0
+  if [ "${HEAT_PULSE_NO_INSTALL:-0}" = 1 ] || [ "$(id -u)" != 0 ]; then
+    echo "not installed (run as root to install them):" $missing >&2
+    return 0
+  fi
+  echo "installing:" $missing >&2
+  apt_install $missing
+}

@@ -1,0 +1,266 @@
+"""A real Keystone and a real Heat on loopback, from Debian's packages: SQLite, an in-memory bus, no other service.
+
+Everything lives below one folder and on ports of its own; down() ends what up() started, by its process id.
+"""
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+
+import requests
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+KEYSTONE_CONF = """[database]
+connection = sqlite:///{run}/keystone.db
+sqlite_synchronous = false
+[token]
+provider = fernet
+[fernet_tokens]
+key_repository = {run}/fernet
+[credential]
+key_repository = {run}/credential
+auth_ttl = 15
+[identity]
+password_hash_rounds = 4
+"""
+
+HEAT_CONF = """[DEFAULT]
+use_stderr = true
+transport_url = fake://
+num_engine_workers = 1
+auth_encryption_key = 0123456789abcdef0123456789abcdef
+heat_metadata_server_url = http://127.0.0.1:{cfn}
+heat_waitcondition_server_url = http://127.0.0.1:{cfn}/v1/waitcondition
+region_name_for_services = RegionOne
+stack_user_domain_name = heat
+stack_domain_admin = heat_domain_admin
+stack_domain_admin_password = heatdompw
+plugin_dirs = {run}/none
+environment_dir = {run}/none
+template_dir = {run}/none
+[heat_api]
+bind_host = 127.0.0.1
+bind_port = {heat}
+workers = 1
+[heat_api_cfn]
+bind_host = 127.0.0.1
+bind_port = {cfn}
+workers = 1
+[database]
+connection = sqlite:///{run}/heat.db
+sqlite_synchronous = false
+[paste_deploy]
+api_paste_config = {run}/api-paste.ini
+[clients_keystone]
+auth_uri = http://127.0.0.1:{keystone}
+[ec2authtoken]
+auth_uri = http://127.0.0.1:{keystone}/v3
+[keystone_authtoken]
+www_authenticate_uri = http://127.0.0.1:{keystone}
+auth_url = http://127.0.0.1:{keystone}
+auth_type = password
+username = heat
+password = heatpw
+project_name = service
+user_domain_id = default
+project_domain_id = default
+[trustee]
+auth_type = password
+auth_url = http://127.0.0.1:{keystone}
+username = heat
+password = heatpw
+user_domain_id = default
+[oslo_messaging_notifications]
+driver = noop
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_port(port, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as s:
+            s.settimeout(1)
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("%s did not open its port in %d s" % (what, seconds))
+
+
+class Cloud:
+    def __init__(self, run):
+        self.run = run
+        self.ports = dict(keystone=free_port(), heat=free_port(), cfn=free_port())
+        self.children = {}
+        self.token = self.base = None
+
+    # ---- life ----
+    def path(self, *names):
+        return os.path.join(self.run, *names)
+
+    def write(self, name, text):
+        with open(self.path(name), "w") as f:
+            f.write(text)
+
+    def call(self, *argv):
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise RuntimeError("%s: exit %d\n%s" % (argv[0], done.returncode, done.stdout[-3000:]))
+
+    def spawn(self, name, argv, env=None):
+        log = open(self.path(name + ".log"), "ab")
+        self.children[name] = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                                               env=dict(os.environ, **(env or {})))
+
+    def end(self, name):
+        child = self.children.pop(name, None)
+        if not child:
+            return
+        for signo, seconds in ((signal.SIGTERM, 8), (signal.SIGKILL, 5)):
+            try:
+                os.killpg(child.pid, signo)
+            except ProcessLookupError:
+                break
+            try:
+                child.wait(seconds)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+
+    @staticmethod
+    def wal(path, *statements):
+        """Readers beside one writer; without it SQLite says "database is locked" and Keystone 500."""
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            for statement in statements:
+                db.execute(statement)
+
+    def up(self):
+        for folder in ("fernet", "credential"):
+            os.makedirs(self.path(folder), 0o700, exist_ok=True)
+        self.write("keystone.conf", KEYSTONE_CONF.format(run=self.run))
+        self.write("heat.conf", HEAT_CONF.format(run=self.run, **self.ports))
+        with open("/etc/heat/api-paste.ini") as f:
+            self.write("api-paste.ini", f.read().replace("heat.api.aws.ec2token:EC2Token_filter_factory", "heat_shims:filter_factory"))
+        self.setup_keystone()
+        self.start_keystone()
+        self.call("/usr/bin/python3", os.path.join(HERE, "keystone_setup.py"), *[str(self.ports[p]) for p in ("keystone", "heat", "cfn")])
+        self.call("heat-manage", "--config-file", self.path("heat.conf"), "db_sync")
+        # SQLite hands out a deleted top id again, and Heat deletes cached rows by id: it would hit another resource's. A row at
+        # the largest id makes SQLite choose ids at random.
+        self.wal(self.path("heat.db"), "insert into resource_properties_data(id) values (9223372036854775807)")
+        self.start_heat()
+        self.login()
+
+    def setup_keystone(self):
+        manage = ["keystone-manage", "--config-file", self.path("keystone.conf")]
+        owner = ["--keystone-user", "root", "--keystone-group", "root"]
+        url = "http://127.0.0.1:%d/v3/" % self.ports["keystone"]
+        self.call(*manage, "db_sync")
+        self.wal(self.path("keystone.db"))
+        self.call(*manage, "fernet_setup", *owner)
+        self.call(*manage, "credential_setup", *owner)
+        self.call(*manage, "bootstrap", "--bootstrap-password", "adminpw", "--bootstrap-region-id", "RegionOne", "--bootstrap-admin-url", url,
+                  "--bootstrap-internal-url", url, "--bootstrap-public-url", url)
+
+    def start_keystone(self):
+        # The http-socket of uwsgi closes after each answer without saying so: hence the header.
+        self.spawn("keystone", ["uwsgi", "--plugins", "python3", "--http-socket", "127.0.0.1:%d" % self.ports["keystone"], "--wsgi-file",
+                                "/usr/bin/keystone-wsgi-public", "--master", "--die-on-term", "--processes", "1", "--threads", "4",
+                                "--enable-threads", "--lazy-apps", "--buffer-size", "65535", "--listen", "100", "--add-header",
+                                "Connection: close"], {"OS_KEYSTONE_CONFIG_FILES": self.path("keystone.conf")})
+        wait_port(self.ports["keystone"], 60, "keystone")
+
+    def start_heat(self, **env):
+        self.spawn("heat", ["heat-all", "--config-file", self.path("heat.conf")], dict(env, PYTHONPATH=HERE))
+        wait_port(self.ports["heat"], 60, "heat-api")
+        wait_port(self.ports["cfn"], 60, "heat-api-cfn")
+
+    def stop_heat(self):
+        self.end("heat")
+
+    def down(self):
+        for name in list(self.children):
+            self.end(name)
+
+    def wipe(self):
+        self.down()
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    # ---- as the owner of stacks ----
+    @property
+    def auth_url(self):
+        return "http://127.0.0.1:%d/v3" % self.ports["keystone"]
+
+    def login(self):
+        answer = requests.post(self.auth_url + "/auth/tokens", timeout=60, json={"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {"name": "demo", "password": "demopw", "domain": {"id": "default"}}}},
+            "scope": {"project": {"name": "demo", "domain": {"id": "default"}}}}})
+        answer.raise_for_status()
+        self.token = answer.headers["X-Subject-Token"]
+        self.base = "http://127.0.0.1:%d/v1/%s" % (self.ports["heat"], answer.json()["token"]["project"]["id"])
+
+    def ask(self, verb, path, body=None):
+        answer = requests.request(verb, self.base + path, json=body, timeout=120,
+                                  headers={"X-Auth-Token": self.token, "Accept": "application/json"})
+        if answer.status_code >= 400:
+            raise RuntimeError("%s %s: %d %s" % (verb, path, answer.status_code, answer.text[:500]))
+        return answer.json() if answer.content else None
+
+    @staticmethod
+    def body(template, parameters):
+        with open(os.path.join(HERE, "templates", template)) as f:
+            return {"template": f.read(), "timeout_mins": 30, "parameters": parameters}
+
+    def create(self, name, template, **parameters):
+        return self.ask("POST", "/stacks", dict(self.body(template, parameters), stack_name=name))
+
+    def show(self, name):
+        return self.ask("GET", "/stacks/" + name)["stack"]
+
+    def update(self, name, template, **parameters):
+        return self.ask("PUT", "/stacks/%s/%s" % (name, self.show(name)["id"]), self.body(template, parameters))
+
+    def action(self, name, word):
+        return self.ask("POST", "/stacks/%s/%s/actions" % (name, self.show(name)["id"]), {word: None})
+
+    def delete(self, name):
+        return self.ask("DELETE", "/stacks/%s/%s" % (name, self.show(name)["id"]))
+
+    def wait(self, name, wanted, seconds=180):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            stack = self.show(name)
+            if stack["stack_status"] == wanted:
+                return stack
+            if stack["stack_status"].endswith("FAILED"):
+                raise RuntimeError("stack %s: %s %s" % (name, stack["stack_status"], stack["stack_status_reason"]))
+            time.sleep(0.3)
+        raise RuntimeError("stack %s is %s, not %s, after %d s" % (name, self.show(name)["stack_status"], wanted, seconds))
+
+    def output(self, name, key, seconds=60):
+        """An output may be null for some seconds while the stack is in progress."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for one in self.show(name).get("outputs", []):
+                if one["output_key"] == key and one.get("output_value") is not None:
+                    return one["output_value"]
+            time.sleep(0.5)
+        raise RuntimeError("stack %s has no output %s" % (name, key))
+
+    def metadata(self, name, resource):
+        stack = self.show(name)
+        return self.ask("GET", "/stacks/%s/%s/resources/%s/metadata" % (name, stack["id"], resource))["metadata"]
+
+    def resource_status(self, name, resource):
+        stack = self.show(name)
+        return self.ask("GET", "/stacks/%s/%s/resources/%s" % (name, stack["id"], resource))["resource"]["resource_status"]

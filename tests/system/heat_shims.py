@@ -1,0 +1,33 @@
+"""Loaded into heat-all as its `ec2authtoken` paste filter. Two repairs that the packaged Heat 19.0 needs beside a patched Keystone;
+neither touches what goes over the wire to a guest.
+
+1. Keystone with the fix for CVE-2025-65073 answers POST /v3/ec2tokens only with a service token. Heat 19.0.0 sends none, so every
+   signed request would be 403. Add a token made from [keystone_authtoken]. With HEAT_PULSE_STOCK_EC2=1 this stays out, as
+   clouds that patched one and not the other have it.
+2. oslo.messaging 14.0.3 strips credentials from the context before a notification, and Heat then fails. Nobody listens: drop it.
+"""
+import os
+
+from heat.api.aws import ec2token
+from heat.engine import notification
+from keystoneauth1 import loading, session
+from oslo_config import cfg
+import requests as real_requests
+
+
+class _Requests(object):
+    def __init__(self):
+        self._session = None
+
+    def post(self, url, headers=None, **kw):
+        if self._session is None:
+            auth = loading.load_auth_from_conf_options(cfg.CONF, 'keystone_authtoken')
+            self._session = session.Session(auth=auth)
+        headers = dict(headers or {}, **{'X-Auth-Token': self._session.get_token()})
+        return real_requests.post(url, headers=headers, **kw)
+
+
+if os.environ.get('HEAT_PULSE_STOCK_EC2') != '1':
+    ec2token.requests = _Requests()
+notification.notify = lambda *a, **kw: None
+filter_factory = ec2token.EC2Token_filter_factory
