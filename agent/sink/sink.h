@@ -15,7 +15,7 @@ struct sink_setup {
 	const struct conf *conf;
 	const struct credentials_set *creds;   /* borrowed for the life of the sink */
 	struct keystone *keystone;             /* or NULL */
-	struct store *store;                   /* handle kinds, minted keys */
+	struct store *store;                   /* handle kinds, minted keys; NULL: nothing is remembered */
 	/** stack id (ARN or name/uuid) and name of the own document, NULL before one came */
 	const struct document *(*document)(void *ctx);
 	void *ctx;
@@ -23,9 +23,21 @@ struct sink_setup {
 struct sink_ops {
 	const char *name;
 	bool (*takes)(const struct sink_setup *setup, const struct signal *s);
+	/** @setup is copied; what it points to is borrowed for the life of the sink */
 	int (*open)(const struct sink_setup *setup, struct sink **ret, struct err *e);
-	int (*send)(struct sink *sink, const struct signal *s, carry_done_fn *done, void *ctx); /* one at a time; @done exactly once, never from inside */
-	json_t *(*status)(const struct sink *sink);
-	struct sink *(*close)(struct sink *sink);
+	/** one at a time (-EBUSY); @s is borrowed until @done, which is called exactly once, never from inside */
+	int (*send)(struct sink *sink, const struct signal *s, carry_done_fn *done, void *ctx);
+	void (*note)(struct sink *sink, const struct signal *s); /* or NULL: sees every signal that any sink sends */
+	json_t *(*status)(const struct sink *sink);              /* new reference */
+	struct sink *(*close)(struct sink *sink);                /* accepts NULL; what is under way is not answered any more */
 };
-extern const struct sink_ops *const sinks[]; /* NULL-terminated */
+extern const struct sink_ops *const sinks[]; /* NULL-terminated; the first that takes a signal sends it */
+#define SINKS_MAX 8
+
+/* All rows of sinks[] opened, and each signal handed to the first that takes it. */
+struct sink_set;
+int sink_set_open(const struct sink_setup *setup, struct sink_set **ret, struct err *e) _must_check_;
+/** sink_set_send() - fit for outbox_setup.carry. Nobody takes it: CARRY_NO_ROUTE. One at a time. */
+int sink_set_send(struct sink_set *set, const struct signal *s, carry_done_fn *done, void *ctx) _must_check_;
+json_t *sink_set_status(const struct sink_set *set); /* array of {"name":…,"state":…,"error":…}; new reference */
+struct sink_set *sink_set_close(struct sink_set *set);
