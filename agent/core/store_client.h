@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of the store's client: shared by store.c (writing) and store_ask.c (reading). */
+#pragma once
+
+#include "core/backoff.h"
+#include "core/store_file.h"
+
+#define STORE_CALL_MS  10000
+#define STORE_LIST_MAX (4u << 20)
+
+struct store_waiter {
+	struct store_waiter *next;
+	uint64_t gen;  /* told when this or a newer value is on disk */
+	int64_t since;
+	store_done_fn *fn;
+	void *ctx;
+};
+
+struct store_entry { /* a value, or a deletion, that is not on disk yet */
+	struct store_entry *next;
+	char *name;
+	char *value;
+	size_t n;
+	bool deleted;
+	uint64_t gen;
+	uint64_t round; /* the round in which it was refused */
+	struct store_waiter *waiters; /* oldest first */
+};
+
+enum store_request_kind { REQUEST_WRITE, REQUEST_BIND, REQUEST_GET, REQUEST_LIST, REQUEST_LOCAL };
+
+/* An open call or deferred answer. It may outlive the store, so it is not part of it. */
+struct store_request {
+	struct store_request *next;
+	struct store *store; /* NULL: nobody wants the answer any more */
+	enum store_request_kind kind;
+	uint64_t gen;
+	store_get_fn *fn;
+	void *ctx;
+	char *prefix;
+	int status;          /* REQUEST_LOCAL: what to say */
+	struct buf value;
+};
+
+struct store {
+	struct loop *loop;
+	struct link *link;
+	struct loop_timer *retry; /* armed: nothing is sent, or refused entries wait */
+	struct loop_timer *tell;  /* tells those that have waited long enough */
+	struct loop_timer *local; /* answers that need no store process */
+	struct store_entry *entries;
+	struct store_request *requests;
+	struct store_request *flight; /* the write under way, of flying */
+	struct store_entry *flying;
+	size_t n, bytes;
+	uint64_t gen, round;
+	bool stalled;      /* the store does not answer: nothing is sent until retry */
+	char *uuid;
+	struct backoff backoff;
+	const char *problem;
+	unsigned busy;
+	bool freed;
+};
+
+struct store_request *store_request_new(struct store *s, enum store_request_kind kind);
+void store_request_free(struct store_request *q);
+int store_request_send(struct store *s, enum store_msg type, const char *name, int fd, struct store_request *q);
+/** store_answer_local() - gives one answer that needs no store process. May free the store. */
+void store_answer_local(struct loop *loop, void *ctx);
+struct store_entry *store_find_entry(const struct store *s, const char *name);
+/** store_write_done() - the answer to the write under way. May free the store. */
+void store_write_done(struct store *s, uint64_t gen, int status);
