@@ -1,9 +1,8 @@
-# Which Debian packages each ring needs, by name. Sourced by tests/run and packaging/quickstart.
+# Which Debian packages each ring needs, by name. Sourced by tests/run.
 
 all_rings=(lint unit fuzz system bench)
 
-packages_build="gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libjansson-dev libproc2-dev libudev-dev libssl-dev
-  libcap-ng-dev libseccomp-dev git ca-certificates"
+packages_build=$(cat "$(dirname "${BASH_SOURCE[0]}")/../../packaging/build-packages")
 packages_lint="python3 universal-ctags $packages_build libcmocka-dev"
 packages_unit="python3 libcmocka-dev clang libclang-rt-dev valgrind iproute2 procps $packages_build"
 packages_fuzz="python3 clang libclang-rt-dev $packages_build"
