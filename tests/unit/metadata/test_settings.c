@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The heat-pulse section: good values are taken, wrong ones named, and nothing that metadata may not set is obeyed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/json.h"
+#include "metadata/settings.h"
+
+static void read_settings(const char *text, struct settings *s, struct problems *p)
+{
+	json_t *tree = json_loads(text, 0, NULL);
+
+	*p = (struct problems){0};
+	assert_non_null(tree);
+	assert_int_equal(settings_from_metadata(tree, s, p), 0);
+	json_decref(tree);
+}
+
+static const struct problem *problem_with(const struct problems *p, const char *text)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (strstr(p->list[i].text, text))
+			return &p->list[i];
+	}
+	return NULL;
+}
+
+/* The example of the manual. */
+static void all_good(void **state)
+{
+	struct settings s;
+	struct problems p;
+
+	(void)state;
+	read_settings("{\"heat-pulse\":{\"boot\":\"boot_handle\",\"health\":\"health\",\"interval\":\"10s\","
+	              "\"watch\":{\"processes\":[\"nginx\"],\"mounts\":[\"/\",\"/srv\"]}}}", &s, &p);
+	assert_int_equal(p.n, 0);
+	assert_string_equal(s.boot, "boot_handle");
+	assert_string_equal(s.health, "health");
+	assert_int_equal(s.interval_ms, 10000);
+	assert_int_equal(s.n_mounts, 2);
+	assert_string_equal(s.mounts[1], "/srv");
+	assert_int_equal(s.n_processes, 1);
+	assert_string_equal(s.processes[0], "nginx");
+	settings_deinit(&s);
+	problems_deinit(&p);
+}
+
+/* No section, a null section, no metadata at all: empty settings and no complaint. */
+static void absent(void **state)
+{
+	static const char *const texts[] = {"{}", "{\"heat-pulse\":null}", "{\"heat-pulse\":{}}",
+		"{\"heat-pulse\":{\"boot\":null,\"watch\":null,\"command\":null},\"os-collect-config\":null}"};
+	struct settings s, empty = {0};
+	struct problems p = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		read_settings(texts[i], &s, &p);
+		assert_int_equal(p.n, 0);
+		assert_true(settings_equal(&s, &empty));
+		settings_deinit(&s);
+	}
+	assert_int_equal(settings_from_metadata(NULL, &s, &p), 0);
+	assert_true(settings_equal(&s, &empty));
+}
+
+struct wrong {
+	const char *section, *named;
+};
+
+/* Each wrong value is named by its key, the rest of the section is still taken. */
+static void wrong_values(void **state)
+{
+	static const struct wrong cases[] = {
+		{"\"boot\":7", "heat-pulse.boot"}, {"\"boot\":\"\"", "heat-pulse.boot"}, {"\"boot\":\"a b\"", "heat-pulse.boot"},
+		{"\"boot\":[\"x\"]", "heat-pulse.boot"}, {"\"interval\":\"0s\"", "heat-pulse.interval"},
+		{"\"interval\":\"2h\"", "heat-pulse.interval"}, {"\"interval\":-1", "heat-pulse.interval"},
+		{"\"interval\":9223372036854775807", "heat-pulse.interval"}, {"\"interval\":1e300", "heat-pulse.interval"},
+		{"\"interval\":\"soon\"", "heat-pulse.interval"}, {"\"interval\":true", "heat-pulse.interval"},
+		{"\"watch\":[]", "watch"}, {"\"watch\":{\"mounts\":\"/\"}", "heat-pulse.watch.mounts"},
+		{"\"watch\":{\"mounts\":[\"/\",\"srv\"]}", "heat-pulse.watch.mounts"},
+		{"\"watch\":{\"processes\":[\"a\",\"\"]}", "heat-pulse.watch.processes"},
+		{"\"watch\":{\"processes\":[1]}", "heat-pulse.watch.processes"},
+		{"\"watch\":{\"files\":[]}", "heat-pulse.watch.files"},
+		{"\"colour\":1", "heat-pulse.colour"}, {"\"sinks\":[]", "heat-pulse.sinks"},
+		{"\"bad\\nkey\":1", "heat-pulse.bad\\x0akey"},
+	};
+	struct settings s;
+	struct problems p;
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(text, sizeof(text), "{\"heat-pulse\":{%s,\"health\":\"h\"}}", cases[i].section);
+		read_settings(text, &s, &p);
+		assert_int_equal(p.n, 1);
+		assert_non_null(problem_with(&p, cases[i].named));
+		assert_string_equal(p.list[0].code, "metadata-setting");
+		assert_string_equal(s.health, "h");
+		assert_int_equal(s.interval_ms, 0);
+		assert_int_equal(s.n_mounts + s.n_processes, 0);
+		assert_null(s.boot);
+		settings_deinit(&s);
+		problems_deinit(&p);
+	}
+}
+
+/* What only root-owned configuration may set is reported wherever a template puts it. */
+static void refused(void **state)
+{
+	static const char *const keys[] = {"command", "hooks", "cachedir", "ca_certificate", "ca_file", "user", "runas", "path",
+		"paths", "file", "credential-file", "http_proxy", "https_proxy", "no_proxy", "trust-metadata", "insecure"};
+	struct settings s;
+	struct problems p;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		snprintf(text, sizeof(text), "{\"heat-pulse\":{\"%s\":\"rm -rf /\"}}", keys[i]);
+		read_settings(text, &s, &p);
+		assert_int_equal(p.n, 1);
+		assert_string_equal(p.list[0].code, "metadata-refused");
+		assert_non_null(strstr(p.list[0].text, keys[i]));
+		assert_null(strstr(p.list[0].text, "rm -rf"));
+		assert_non_null(p.list[0].remedy);
+		settings_deinit(&s);
+		problems_deinit(&p);
+	}
+	read_settings("{\"os-collect-config\":{\"command\":\"x\",\"cachedir\":\"/y\",\"polling_interval\":3,"
+	              "\"cfn\":{\"ca_certificate\":\"/z\",\"metadata_url\":\"u\"}}}", &s, &p);
+	assert_int_equal(p.n, 3);
+	assert_non_null(problem_with(&p, "os-collect-config.ca_certificate"));
+	settings_deinit(&s);
+	problems_deinit(&p);
+}
+
+/* Numbers count as seconds, also with a fraction; too long a list is refused whole. */
+static void edges(void **state)
+{
+	struct settings s;
+	struct problems p;
+	struct buf text = BUF_INIT(65536);
+
+	(void)state;
+	read_settings("{\"heat-pulse\":{\"interval\":1}}", &s, &p);
+	assert_int_equal(s.interval_ms, 1000);
+	settings_deinit(&s);
+	read_settings("{\"heat-pulse\":{\"interval\":1.5}}", &s, &p);
+	assert_int_equal(s.interval_ms, 1500);
+	settings_deinit(&s);
+	read_settings("{\"heat-pulse\":{\"interval\":3600}}", &s, &p);
+	assert_int_equal(s.interval_ms, 3600000);
+	assert_int_equal(p.n, 0);
+	settings_deinit(&s);
+	buf_puts(&text, "{\"heat-pulse\":{\"watch\":{\"processes\":[\"a\"");
+	for (int i = 0; i < SETTINGS_LIST_MAX; i++)
+		buf_puts(&text, ",\"b\"");
+	buf_puts(&text, "]}}}");
+	read_settings(buf_str(&text), &s, &p);
+	assert_int_equal(s.n_processes, 0);
+	assert_int_equal(p.n, 1);
+	settings_deinit(&s);
+	problems_deinit(&p);
+	buf_deinit(&text);
+}
+
+/* settings_equal() sees each member. */
+static void equality(void **state)
+{
+	static const char *const texts[] = {"{\"boot\":\"a\"}", "{\"health\":\"a\"}", "{\"interval\":5}",
+		"{\"watch\":{\"mounts\":[\"/a\"]}}", "{\"watch\":{\"mounts\":[\"/b\"]}}", "{\"watch\":{\"processes\":[\"a\"]}}"};
+	struct settings s[ARRAY_SIZE(texts)];
+	struct problems p;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		snprintf(text, sizeof(text), "{\"heat-pulse\":%s}", texts[i]);
+		read_settings(text, &s[i], &p);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(texts); j++)
+			assert_int_equal(settings_equal(&s[i], &s[j]), i == j);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		settings_deinit(&s[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_good), cmocka_unit_test(absent), cmocka_unit_test(wrong_values),
+		cmocka_unit_test(refused), cmocka_unit_test(edges), cmocka_unit_test(equality),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
