@@ -1,2 +1,288 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's own names, read once at start. Only what looks like a UUID is taken for the server's, as EC2-style
+ * instance ids ("i-0000002a") are no key to anything in Heat. Nothing is mounted and nothing is asked of the network.
+ */
 #include "core/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include "core/fs.h"
+#include "core/json.h"
+#include "core/privpath.h"
+#include "core/text.h"
+
+#define FILE_MAX (1u << 20)
+
+struct reader {
+	const struct env *env;
+	int (*open_fd)(int privpath, void *ctx);
+	void *ctx;
+};
+
+/* ---- reading ---- */
+
+static int read_path(const struct reader *r, const char *path, struct buf *out)
+{
+	char full[ENV_PATH_MAX];
+
+	buf_reset(out);
+	return fs_read(env_path(r->env, path, full), out);
+}
+
+static int read_privpath(const struct reader *r, enum privpath id, struct buf *out)
+{
+	_cleanup_close_ int fd = r->open_fd ? r->open_fd((int)id, r->ctx) : privpath_open(r->env, id, NULL);
+
+	buf_reset(out);
+	return fd < 0 ? fd : fs_read_fd(fd, out);
+}
+
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* All zeros or all ones is what firmware says that was never told. */
+static bool is_uuid(const char *p, size_t n)
+{
+	bool varied = false;
+
+	if (n != 36)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? p[i] != '-' : !is_hex(p[i]))
+			return false;
+		varied |= p[i] != '-' && p[i] != p[0];
+	}
+	return varied;
+}
+
+static bool take(struct identity *id, const char *p, size_t n, const char *from)
+{
+	text_trim(&p, &n);
+	if (!is_uuid(p, n))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		id->server_uuid[i] = p[i] >= 'A' && p[i] <= 'F' ? (char)(p[i] + 32) : p[i];
+	id->server_uuid[n] = '\0';
+	snprintf(id->server_from, sizeof(id->server_from), "%s", from);
+	return true;
+}
+
+static bool take_text(struct identity *id, const char *text, const char *from)
+{
+	return text && take(id, text, strlen(text), from);
+}
+
+/* ---- the places ---- */
+
+static json_t *parse(const struct buf *text)
+{
+	json_t *root = NULL;
+
+	if (!text->data || json_parse(text->data, text->len, &json_limits_default, &root, NULL) < 0)
+		return NULL;
+	return root;
+}
+
+/* Where images mount a config drive for good. */
+static bool from_config_drive(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	static const char *const places[] = {
+		"/mnt/config/openstack/latest/meta_data.json",
+		"/media/configdrive/openstack/latest/meta_data.json",
+		"/run/config-2/openstack/latest/meta_data.json",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		_cleanup_json_ json_t *root = NULL;
+
+		if (read_path(r, places[i], scratch) < 0)
+			continue;
+		root = parse(scratch);
+		if (root && take_text(id, json_str(root, "uuid"), "config-drive"))
+			return true;
+	}
+	return false;
+}
+
+static bool from_nova_meta(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	_cleanup_json_ json_t *root = NULL;
+
+	if (read_privpath(r, PRIVPATH_NOVA_META, scratch) < 0)
+		return false;
+	root = parse(scratch);
+	return root && take_text(id, json_str(root, "uuid"), "nova-meta");
+}
+
+static bool dmi_says_openstack(const struct reader *r, struct buf *scratch)
+{
+	static const char *const rows[] = {"/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name",
+					   "/sys/class/dmi/id/chassis_asset_tag"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (read_path(r, rows[i], scratch) == 0 && strcasestr(buf_str(scratch), "openstack"))
+			return true;
+	return false;
+}
+
+/* On other clouds product_uuid is the hypervisor's number, not the server's. */
+static bool from_dmi(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	if (!dmi_says_openstack(r, scratch) || read_privpath(r, PRIVPATH_PRODUCT_UUID, scratch) < 0)
+		return false;
+	return take(id, buf_str(scratch), scratch->len, "dmi");
+}
+
+static bool from_cloud_init(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	_cleanup_json_ json_t *root = NULL;
+	const json_t *v1;
+
+	if (read_privpath(r, PRIVPATH_INSTANCE_ID, scratch) == 0 &&
+	    take(id, buf_str(scratch), scratch->len, "cloud-init"))
+		return true;
+	/* readable to all: cloud-init keeps what is sensitive in another file */
+	if (read_path(r, "/run/cloud-init/instance-data.json", scratch) < 0)
+		return false;
+	root = parse(scratch);
+	v1 = root ? json_obj(root, "v1") : NULL;
+	return v1 && text_equal(json_str(v1, "cloud_name"), "openstack") &&
+	       take_text(id, json_str(v1, "instance_id"), "cloud-init");
+}
+
+static bool from_machine_id(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	char text[37];
+	const char *p;
+	size_t n;
+
+	if (read_path(r, "/etc/machine-id", scratch) < 0)
+		return false;
+	p = buf_str(scratch);
+	n = scratch->len;
+	text_trim(&p, &n);
+	if (n != 32)
+		return false;
+	snprintf(text, sizeof(text), "%.8s-%.4s-%.4s-%.4s-%.12s", p, p + 8, p + 12, p + 16, p + 20);
+	return take(id, text, 36, "machine-id");
+}
+
+static bool from_random(const struct reader *r _unused_, struct identity *id, struct buf *scratch)
+{
+	unsigned char bytes[16];
+	char text[37];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		memset(bytes, 0x5a, sizeof(bytes)); /* before the pool is ready; "random" says it is no identity */
+	buf_reset(scratch);
+	text_hex(scratch, bytes, sizeof(bytes));
+	snprintf(text, sizeof(text), "%.8s-%.4s-4%.3s-a%.3s-%.12s", buf_str(scratch), buf_str(scratch) + 8,
+		 buf_str(scratch) + 13, buf_str(scratch) + 17, buf_str(scratch) + 20);
+	return take(id, text, 36, "random");
+}
+
+/* ---- boot and host ---- */
+
+static void read_boot_id(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	const char *p;
+	size_t n;
+
+	id->boot_id[0] = '\0';
+	if (read_path(r, "/proc/sys/kernel/random/boot_id", scratch) < 0)
+		return;
+	p = buf_str(scratch);
+	n = scratch->len;
+	text_trim(&p, &n);
+	if (is_uuid(p, n))
+		snprintf(id->boot_id, sizeof(id->boot_id), "%.36s", p);
+}
+
+static bool is_host_name(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_hex(p[i]) && !(p[i] >= 'g' && p[i] <= 'z') && !(p[i] >= 'G' && p[i] <= 'Z') &&
+		    p[i] != '-' && p[i] != '.' && p[i] != '_')
+			return false;
+	return n > 0 && n < 256;
+}
+
+static bool take_host(struct identity *id, const char *p, size_t n)
+{
+	if (!is_host_name(p, n))
+		return false;
+	memcpy(id->hostname, p, n);
+	id->hostname[n] = '\0';
+	return true;
+}
+
+static bool is_full_name(const char *p, size_t n, const char *host)
+{
+	size_t len = strlen(host);
+
+	return n > len + 1 && strncasecmp(p, host, len) == 0 && p[len] == '.';
+}
+
+/* The full name as /etc/hosts has it: asking the resolver would block. */
+static void look_in_hosts(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	const char *line, *end;
+
+	if (read_path(r, "/etc/hosts", scratch) < 0)
+		return;
+	for (line = buf_str(scratch); *line; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		for (const char *p = line; p < end && *p != '#';) {
+			size_t n = strcspn(p, " \t\r\n#");
+
+			if (is_full_name(p, n, id->hostname) && take_host(id, p, n))
+				return;
+			p += n;
+			p += strspn(p, " \t\r");
+		}
+	}
+}
+
+static void read_host_name(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	static const char *const places[] = {"/proc/sys/kernel/hostname", "/etc/hostname"};
+
+	snprintf(id->hostname, sizeof(id->hostname), "localhost");
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const char *p;
+		size_t n;
+
+		if (read_path(r, places[i], scratch) < 0)
+			continue;
+		p = buf_str(scratch);
+		n = scratch->len;
+		text_trim(&p, &n);
+		if (take_host(id, p, n))
+			break;
+	}
+	if (!strchr(id->hostname, '.') && strcmp(id->hostname, "localhost") != 0)
+		look_in_hosts(r, id, scratch);
+}
+
+void identity_read(const struct env *env, int (*open_fd)(int privpath, void *ctx), void *ctx, struct identity *ret)
+{
+	static bool (*const places[])(const struct reader *, struct identity *, struct buf *) = {
+		from_config_drive, from_nova_meta, from_dmi, from_cloud_init, from_machine_id, from_random,
+	};
+	const struct reader reader = {env, open_fd, ctx};
+	_cleanup_buf_ struct buf scratch = BUF_INIT(FILE_MAX);
+
+	*ret = (struct identity){0};
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (places[i](&reader, ret, &scratch))
+			break;
+	read_boot_id(&reader, ret, &scratch);
+	read_host_name(&reader, ret, &scratch);
+}
