@@ -204,8 +204,10 @@ int keystone_token_parse(const char *p, size_t n, const char *region, int64_t da
 
 	*ret = (struct keystone_token){0};
 	r = json_parse(p, n, &json_limits_default, &root, e);
-	if (r < 0)
-		return err_prefix(e, "Keystone's answer");
+	if (r < 0) {
+		err_prefix(e, "Keystone's answer");
+		return r;
+	}
 	token = json_obj(root, "token");
 	if (!token)
 		return err_set(e, -EPROTO, "Keystone's answer holds no token object");

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who this guest is, from trees as images leave them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/fs.h"
+#include "core/identity.h"
+#include "core/privpath.h"
+
+#define UUID_A "0a1b2c3d-1111-4222-8333-444455556666"
+#define UUID_B "9f8e7d6c-1111-4222-8333-444455556666"
+
+struct tree {
+	char root[40];
+	struct env env;
+};
+
+static void open_tree(struct tree *t)
+{
+	strcpy(t->root, "/tmp/identity-XXXXXX");
+	assert_non_null(mkdtemp(t->root));
+	assert_int_equal(env_init(&t->env, t->root), 0);
+}
+
+static void put(const struct tree *t, const char *path, const char *text)
+{
+	char full[400], *slash;
+
+	snprintf(full, sizeof(full), "%s%s", t->root, path);
+	slash = strrchr(full, '/');
+	*slash = '\0';
+	assert_int_equal(fs_mkdirs(full, 0700), 0);
+	*slash = '/';
+	assert_int_equal(fs_write_atomic(full, text, strlen(text), 0600, NULL), 0);
+}
+
+static void put_rest(const struct tree *t)
+{
+	put(t, "/proc/sys/kernel/random/boot_id", "11111111-2222-4333-8444-555555555555\n");
+	put(t, "/proc/sys/kernel/hostname", "vm7\n");
+	put(t, "/etc/hosts", "127.0.0.1 localhost\n# vm7.commented\n127.0.1.1\tvm77.no vm7.heat.example vm7\n");
+}
+
+static void check(const struct tree *t, const char *uuid, const char *from)
+{
+	struct identity id;
+
+	identity_read(&t->env, NULL, NULL, &id);
+	if (uuid)
+		assert_string_equal(id.server_uuid, uuid);
+	assert_string_equal(id.server_from, from);
+	assert_int_equal(strlen(id.server_uuid), 36);
+}
+
+/* The order of the places is the order of trust in them; each is used when those before say nothing. */
+static void test_order(void **state)
+{
+	struct tree t;
+
+	(void)state;
+	open_tree(&t);
+	put_rest(&t);
+	put(&t, "/sys/class/dmi/id/sys_vendor", "QEMU\n");
+	put(&t, "/sys/class/dmi/id/product_uuid", UUID_B "\n");
+	check(&t, NULL, "random");
+	put(&t, "/etc/machine-id", "0a1b2c3d111142228333444455556666\n");
+	check(&t, UUID_A, "machine-id");
+	put(&t, "/run/cloud-init/instance-data.json", "{\"v1\":{\"cloud_name\":\"openstack\",\"instance_id\":\"" UUID_B "\"}}");
+	check(&t, UUID_B, "cloud-init");
+	put(&t, "/var/lib/cloud/data/instance-id", UUID_A "\n");
+	check(&t, UUID_A, "cloud-init");
+	put(&t, "/sys/class/dmi/id/product_name", "OpenStack Nova\n");
+	check(&t, UUID_B, "dmi");
+	put(&t, "/var/lib/heat-cfntools/nova_meta.json", "{\"uuid\":\"0A1B2C3D-1111-4222-8333-444455556666\"}");
+	check(&t, UUID_A, "nova-meta");
+	put(&t, "/mnt/config/openstack/latest/meta_data.json", "{\"uuid\":\"" UUID_B "\"}");
+	check(&t, UUID_B, "config-drive");
+	fs_remove_tree(t.root);
+}
+
+/* What is no UUID names no server: EC2-style ids, firmware that was never told, broken files. */
+static void test_nonsense(void **state)
+{
+	struct tree t;
+
+	(void)state;
+	open_tree(&t);
+	put_rest(&t);
+	put(&t, "/var/lib/cloud/data/instance-id", "i-0000002a\n");
+	put(&t, "/sys/class/dmi/id/sys_vendor", "OpenStack Foundation\n");
+	put(&t, "/sys/class/dmi/id/product_uuid", "00000000-0000-0000-0000-000000000000\n");
+	put(&t, "/var/lib/heat-cfntools/nova_meta.json", "{\"uuid\":7");
+	put(&t, "/mnt/config/openstack/latest/meta_data.json", "[]");
+	put(&t, "/etc/machine-id", "uninitialized\n");
+	put(&t, "/run/cloud-init/instance-data.json", "{\"v1\":{\"cloud_name\":\"aws\",\"instance_id\":\"" UUID_B "\"}}");
+	check(&t, NULL, "random");
+	fs_remove_tree(t.root);
+}
+
+/* Boot id and full host name, without asking a resolver. */
+static void test_boot_and_host(void **state)
+{
+	struct identity id;
+	struct tree t;
+
+	(void)state;
+	open_tree(&t);
+	put_rest(&t);
+	identity_read(&t.env, NULL, NULL, &id);
+	assert_string_equal(id.boot_id, "11111111-2222-4333-8444-555555555555");
+	assert_string_equal(id.hostname, "vm7.heat.example");
+	put(&t, "/proc/sys/kernel/hostname", "bad name\x1b\n");
+	identity_read(&t.env, NULL, NULL, &id);
+	assert_string_equal(id.hostname, "localhost");
+	fs_remove_tree(t.root);
+}
+
+static int open_some(int privpath, void *ctx)
+{
+	if (privpath != PRIVPATH_NOVA_META)
+		return -EACCES;
+	return open(ctx, O_RDONLY | O_CLOEXEC);
+}
+
+/* The agent has no rights of its own: root-only files come through the function alone. */
+static void test_by_descriptor(void **state)
+{
+	struct identity id;
+	struct tree t;
+	char path[100];
+
+	(void)state;
+	open_tree(&t);
+	put_rest(&t);
+	put(&t, "/elsewhere", "{\"uuid\":\"" UUID_A "\"}");
+	put(&t, "/var/lib/heat-cfntools/nova_meta.json", "{\"uuid\":\"" UUID_B "\"}");
+	snprintf(path, sizeof(path), "%s/elsewhere", t.root);
+	identity_read(&t.env, open_some, path, &id);
+	assert_string_equal(id.server_uuid, UUID_A);
+	assert_string_equal(id.server_from, "nova-meta");
+	fs_remove_tree(t.root);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_boot_and_host),
+		cmocka_unit_test(test_by_descriptor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
