@@ -13,17 +13,17 @@ struct span {
 	size_t n;
 };
 
+/* Whole lines only: a number at the end of a text that was cut may be a part of one. */
 static bool next_line(struct span *in, struct span *line)
 {
-	const char *end;
+	const char *end = in->n ? memchr(in->p, '\n', in->n) : NULL;
 
-	if (!in->n)
+	if (!end)
 		return false;
-	end = memchr(in->p, '\n', in->n);
 	line->p = in->p;
-	line->n = end ? (size_t)(end - in->p) : in->n;
-	in->p += line->n + (end ? 1 : 0);
-	in->n -= line->n + (end ? 1 : 0);
+	line->n = (size_t)(end - in->p);
+	in->p = end + 1;
+	in->n -= line->n + 1;
 	return true;
 }
 
