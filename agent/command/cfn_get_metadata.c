@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `cfn-get-metadata`: prints the metadata of a resource, or the value at a key, as one line of JSON. From the server when keys
+ * are given or found; else, or when found keys do not help, from what is on this machine. It only reads: the old tool
+ * overwrote last_metadata and so swallowed cfn-hup's next event.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "command/cfn_common.h"
+#include "command/command.h"
+#include "command/documents.h"
+#include "core/fs.h"
+#include "core/json.h"
+#include "core/path.h"
+#include "core/text.h"
+#include "metadata/document.h"
+
+#define TIMEOUT_MS 60000
+#define CACHE_DIR  "/var/cache/heat-cfntools/"
+#define NAME       "cfn-get-metadata"
+
+struct get_arguments {
+	const char *stack, *resource, *key;
+	struct cfn_access access;
+};
+
+static const struct option_row rows[] = {
+	{'s', "stack", OPTION_TEXT, offsetof(struct get_arguments, stack), "STACK", "name or ARN of the stack"},
+	{'r', "resource", OPTION_TEXT, offsetof(struct get_arguments, resource), "NAME", "logical id of the resource"},
+	{'k', "key", OPTION_TEXT, offsetof(struct get_arguments, key), "KEY", "only the value there: a.b.'c.d'"},
+	CFN_ACCESS_ROWS(struct get_arguments),
+};
+
+static const struct option_set options = {
+	.command = NAME,
+	.synopsis = "-s STACK -r RESOURCE [-k KEY] [OPTIONS]",
+	.about = "Prints a resource's metadata as one line of JSON: from the CFN endpoint when keys are given or found, else from the\n"
+		 "last document on this machine. Exit: 0 printed, 1 nothing there or configuration, 2 usage, 3 network or server.",
+	.rows = rows,
+	.n = ARRAY_SIZE(rows),
+};
+
+/* ---- what is on this machine ---- */
+
+static json_t *read_tree(const struct env *env, const char *path)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(json_limits_default.text_bytes);
+	char full[ENV_PATH_MAX];
+	json_t *tree = NULL;
+	struct err e = ERR_INIT;
+	int r = fs_read(env_path(env, path, full), &text);
+
+	if (r == 0)
+		r = json_parse(buf_str(&text), text.len, &json_limits_default, &tree, &e);
+	if (r < 0 && r != -ENOENT)
+		fprintf(stderr, NAME ": %s: %s\n", full, e.text[0] ? e.text : strerror(-r));
+	if (!tree || json_is_null(tree)) {
+		json_decref(tree);
+		return NULL;
+	}
+	return tree;
+}
+
+/* The agent's last good document of that resource. */
+static json_t *read_state(const struct env *env, const char *entry_of, const char *resource)
+{
+	_cleanup_(document_cleanup) struct document doc = {0};
+	_cleanup_buf_ struct buf text = BUF_INIT(STORE_ENTRY_MAX);
+	char dir[ENV_PATH_MAX], name[STORE_NAME_MAX];
+
+	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(entry_of, name), NULL, &text, NULL) < 0 ||
+	    document_load(text.data, text.len, &doc, NULL) < 0)
+		return NULL;
+	return text_equal(doc.resource, resource) ? json_incref(doc.metadata) : NULL;
+}
+
+/* Newest first: what the agent fetched, then what an older tool left, then what Heat gave at boot. New reference or NULL. */
+static json_t *read_cache(const struct env *env, const char *resource)
+{
+	char of_resource[ENV_PATH_MAX];
+	const char *const files[] = {of_resource, CACHE_DIR "last_metadata", "/var/lib/heat-cfntools/cfn-init-data"};
+	json_t *tree = read_state(env, resource, resource);
+
+	if (!tree)
+		tree = read_state(env, NULL, resource);
+	if (strchr(resource, '/') || snprintf(of_resource, sizeof(of_resource), CACHE_DIR "last_metadata_%s", resource) >=
+	                                     (int)sizeof(of_resource))
+		of_resource[0] = '\0';
+	for (size_t i = 0; !tree && i < ARRAY_SIZE(files); i++)
+		if (files[i][0])
+			tree = read_tree(env, files[i]);
+	return tree;
+}
+
+/* ---- the server ---- */
+
+/* Return: 0 and the tree (NULL when the server has none), or an exit code with the reason in @e. */
+static int ask_server(struct cfn_session *s, const struct get_arguments *a, json_t **tree, struct err *e)
+{
+	struct fetch_result result;
+	int r = cfn_describe(s, a->stack, a->resource, &result, e);
+
+	if (r == 0 && result.class == FETCH_OK)
+		*tree = json_incref(result.doc.metadata);
+	else if (r == 0)
+		err_set(e, -EIO, "%s", result.why);
+	document_deinit(&result.doc);
+	return e->code ? EXIT_NETWORK : 0;
+}
+
+/* Keys that were only found may be of another stack, or refused by this cloud's policy: then the local copy serves. */
+static int find_tree(struct cfn_session *s, const struct get_arguments *a, json_t **tree)
+{
+	struct err e = ERR_INIT;
+	int r = 0;
+
+	if (s->direct.creds.cfn.kind != CREDENTIALS_NONE) {
+		r = ask_server(s, a, tree, &e);
+		if (r == 0)
+			return 0;
+	}
+	if (!s->given)
+		*tree = read_cache(s->direct.env, a->resource);
+	if (r)
+		fprintf(stderr, NAME ": %s%s\n", e.text, *tree ? "; what follows is the copy on this machine" : "");
+	return *tree ? 0 : r;
+}
+
+/* ---- output ---- */
+
+static json_t *at_key(json_t *tree, const char *key, struct err *e)
+{
+	char *keys[PATH_KEYS_MAX];
+	size_t n = 0;
+	json_t *value;
+
+	if (!key || !*key)
+		return tree;
+	if (path_split_keys(key, strlen(key), keys, &n, e) < 0)
+		return NULL;
+	value = path_lookup(tree, keys, n);
+	for (size_t i = 0; i < n; i++)
+		free(keys[i]);
+	if (!value)
+		err_set(e, -ENOENT, "no value at key %s", key);
+	return value;
+}
+
+static int print_value(json_t *tree, const char *key)
+{
+	struct err e = ERR_INIT;
+	json_t *value = at_key(tree, key, &e);
+
+	if (!value) {
+		fprintf(stderr, NAME ": %s\n", e.text);
+		return EXIT_CONFIG;
+	}
+	if (json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) < 0 || putchar('\n') == EOF || fflush(stdout) == EOF) {
+		fprintf(stderr, NAME ": cannot write the output: %s\n", strerror(errno));
+		return EXIT_CONFIG;
+	}
+	return EXIT_GOOD;
+}
+
+static int check_arguments(const struct get_arguments *a)
+{
+	if (!a->stack || !a->resource)
+		return command_usage(NAME, "%s is needed", a->stack ? "--resource" : "--stack");
+	if (!*a->stack || !*a->resource) {
+		fprintf(stderr, NAME ": %s is empty\n", *a->stack ? "--resource" : "--stack");
+		return EXIT_CONFIG;
+	}
+	if (!a->access.access_key != !a->access.secret_key)
+		return command_usage(NAME, "--access-key and --secret-key go together");
+	return 0;
+}
+
+int command_cfn_get_metadata(struct env *env, int argc, char **argv)
+{
+	struct get_arguments a = {0};
+	struct cfn_session session;
+	_cleanup_json_ json_t *tree = NULL;
+	int first, r = options_parse(&options, argc, argv, &a, &first);
+
+	if (r != OPTIONS_GO)
+		return r;
+	r = check_arguments(&a);
+	if (r)
+		return r;
+	r = cfn_session_open(env, NAME, &a.access, TIMEOUT_MS, &session);
+	if (r == 0)
+		r = find_tree(&session, &a, &tree);
+	cfn_session_close(&session);
+	if (r)
+		return r;
+	if (!tree || json_is_null(tree)) {
+		fprintf(stderr, NAME ": no metadata\n");
+		return EXIT_CONFIG;
+	}
+	return print_value(tree, a.key);
+}
