@@ -44,7 +44,7 @@ unsigned trigger_parse(const char *p, size_t n)
 	return 0;
 }
 
-static void hook_deinit(struct hook *h)
+void hook_deinit(struct hook *h)
 {
 	free(h->name);
 	free(h->file);

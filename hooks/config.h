@@ -60,6 +60,7 @@ int hookset_load_from(const struct env *env, const struct conf *conf, const char
 int hookset_from_ini(const struct conf *conf, const struct ini *ini, struct hookset *ret, struct problems *problems)
         _must_check_;
 void hookset_deinit(struct hookset *set);
+void hook_deinit(struct hook *h);
 /** hookset_find() - the hook of that name or NULL; borrowed. */
 const struct hook *hookset_find(const struct hookset *set, const char *name);
 /** hookset_to_json() - for the link; without actions: the agent need not know commands. New string or NULL. */

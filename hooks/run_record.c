@@ -124,12 +124,13 @@ static int get_record(const json_t *root, struct run_record *r)
 
 int run_record_decode(const char *p, size_t n, struct run_record *ret, struct err *e)
 {
+	static const struct json_limits limits = {RUN_RECORD_MAX, 4, 64, 2 * RUN_RECORD_MAX};
 	_cleanup_json_ json_t *root = NULL;
 	struct run_record r = {0};
 	int code;
 
 	*ret = r;
-	if (json_parse(p, n, &json_limits_default, &root, e) < 0)
+	if (json_parse(p, n, &limits, &root, e) < 0)
 		return err_set(e, -EBADMSG, "run record: not JSON");
 	code = get_record(root, &r);
 	if (code < 0) {

@@ -13,7 +13,7 @@
 #include "hooks/protocol.h"
 
 #define RUN_ID_LEN 64 /* lower-case hex */
-#define RUN_RECORD_MAX (4u << 20)
+#define RUN_RECORD_MAX (32u << 20) /* the longest tail, every byte escaped */
 
 struct run_record {
 	char id[RUN_ID_LEN + 1];

@@ -19,7 +19,7 @@
 #define WAITERS_MAX     8
 #define ADOPT_POLL_MS   100
 #define SWEEP_AGE_S     (30 * 86400)
-#define NAME_FIELD_MAX  1024
+#define NAME_FIELD_MAX  HOOK_TEXT_MAX
 
 struct waiter {
 	struct link *link;
