@@ -15,7 +15,6 @@
 #include "hooks/queue.h"
 #include "metadata/settings.h"
 #include "metadata/watch.h"
-#include "sample/kmsg.h"
 #include "sample/sampler.h"
 #include "signal/boot.h"
 #include "signal/outbox.h"
@@ -45,7 +44,6 @@ struct agent {
 	struct hook_queue *queue;
 	struct hookset hooks_seen;      /* names and resources only, for watch_set_resources() and status */
 	struct sampler *sampler;
-	struct kmsg_reader *kmsg;
 	struct seqkey *seqkey;
 	bool seqkey_ready;
 	struct outbox *outbox;

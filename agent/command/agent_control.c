@@ -35,9 +35,14 @@ static void add_sentence(json_t *list, const char *code, const char *text)
 static json_t *all_problems(struct agent *a)
 {
 	json_t *list = json_array();
+	struct problems probes = {0};
 
 	add_problems(list, a->setup->problems);
 	add_problems(list, &a->problems);
+	if (a->sampler)
+		sampler_problems(a->sampler, &probes);
+	add_problems(list, &probes);
+	problems_deinit(&probes);
 	add_sentence(list, "store", store_problem(a->store));
 	add_sentence(list, "signing-key", a->seqkey ? seqkey_problem(a->seqkey) : NULL);
 	return list;

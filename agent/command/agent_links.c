@@ -32,6 +32,12 @@ int agent_open_fd(int privpath, void *ctx)
 	return answer.n_fds == 1 ? take_fd(&answer.fds[0]) : -EBADMSG;
 }
 
+/* Store and prober only answer; what they send by themselves has no meaning. */
+static void on_stray(struct link *link _unused_, struct link_msg *msg, void *ctx _unused_)
+{
+	log_warn("a message of type %u that nobody asked for, ignoring it", msg->type);
+}
+
 /* A link to another role, waiting for it: only before the loop runs. */
 static int role_link_wait(struct agent *a, enum role role, link_closed_fn *closed, struct link **ret)
 {
@@ -46,12 +52,6 @@ static int role_link_wait(struct agent *a, enum role role, link_closed_fn *close
 	if (answer.n_fds != 1)
 		return -EBADMSG;
 	return link_new(a->loop, take_fd(&answer.fds[0]), on_stray, closed, a, ret);
-}
-
-/* Store and prober only answer; what they send by themselves has no meaning. */
-static void on_stray(struct link *link _unused_, struct link_msg *msg, void *ctx _unused_)
-{
-	log_warn("a message of type %u that nobody asked for, ignoring it", msg->type);
 }
 
 static void on_store_gone(struct link *link, void *ctx)

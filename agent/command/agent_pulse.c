@@ -8,10 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/fs.h"
 #include "core/log.h"
-#include "core/privpath.h"
-#include "core/text.h"
 
 #define KERNEL_CRITICAL   2     /* KERN_CRIT and worse */
 #define HEALTH_SOON_MS    1000  /* lets what changes together be told together */
@@ -31,8 +28,6 @@ static void on_kernel_record(const struct kmsg_record *r, bool since_boot _unuse
 
 	if (r->level <= KERNEL_CRITICAL)
 		critical_now(a, (int64_t)(r->usec / 1000));
-	if (a->sampler)
-		sampler_count_kernel_record(a->sampler, r);
 }
 
 static void on_sample(const struct sample *s, void *ctx)
@@ -45,18 +40,6 @@ static void on_sample(const struct sample *s, void *ctx)
 	if (a->oom_kills >= 0 && kills > a->oom_kills)
 		critical_now(a, s->boot_ms);
 	a->oom_kills = kills;
-}
-
-static void start_kmsg(struct agent *a)
-{
-	int fd = agent_open_fd(PRIVPATH_KMSG, a);
-
-	if (fd < 0) {
-		problems_add(&a->problems, PROBLEM_WARN, "kmsg", "run the agent as root", "the kernel log cannot be read: %s", strerror(-fd));
-		return;
-	}
-	if (kmsg_reader_new(a->loop, fd, 0, on_kernel_record, a, &a->kmsg))
-		log_warn("the kernel log cannot be watched");
 }
 
 const char *agent_state(const struct agent *a)
@@ -198,7 +181,14 @@ static void on_seqkey_ready(int status, void *ctx)
 int agent_pulse_start(struct agent *a, struct err *e)
 {
 	const struct sampler_setup setup = {
-		.loop = a->loop, .conf = a->conf, .open_fd = agent_open_fd, .open_ctx = a, .sample = on_sample, .ctx = a};
+		.loop = a->loop,
+		.conf = a->conf,
+		.open_fd = agent_open_fd,
+		.open_ctx = a,
+		.sample = on_sample,
+		.record = on_kernel_record,
+		.ctx = a,
+	};
 	int r;
 
 	a->critical_last_ms = -1;
@@ -216,14 +206,12 @@ int agent_pulse_start(struct agent *a, struct err *e)
 		return r;
 	if (a->prober_link)
 		sampler_set_prober(a->sampler, a->prober_link);
-	start_kmsg(a);
 	r = sampler_start(a->sampler);
 	return r ? err_sys(e, -r, "cannot start sampling") : 0;
 }
 
 void agent_pulse_stop(struct agent *a)
 {
-	a->kmsg = kmsg_reader_free(a->kmsg);
 	a->sampler = sampler_free(a->sampler);
 	a->seqkey = seqkey_free(a->seqkey);
 	a->boot_timer = loop_timer_free(a->boot_timer);

@@ -1,0 +1,202 @@
+"""The agent against an endpoint that checks signatures as Heat does and misbehaves on demand."""
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import cfn_server
+from guest import until
+
+ACCESS, SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "p%Q^r!S&t*U1v2W3x4Y5z6A7b8C9d0E@"
+CONF = """[metadata]
+interval = 1s
+splay = 0s
+request-timeout = 3s
+[signal]
+boot-quiet = 1s
+"""
+
+
+def state(metadata=None, **more):
+    resources = {
+        "srv": {"kind": "server", "metadata": metadata or {"app": {"rev": "1"}, "heat-pulse": {"boot": "boot", "health": "health"}}},
+        "boot": {"kind": "heat-handle"},
+        "health": {"kind": "aws-handle"},
+    }
+    return dict({"keys": {ACCESS: {"secret": SECRET}}, "stacks": {"web": {"id": "7b1c0000-0000-4000-8000-000000000001", "resources": resources}}}, **more)
+
+
+def serve(ctx, **more):
+    fake = cfn_server.Fake(state(**more))
+    fake.__enter__()
+    ctx.later(lambda: fake.__exit__(None, None, None))
+    ctx.secret(SECRET)
+    return fake
+
+
+def block(fake, url=None):
+    return {"collectors": ["cfn", "local"], "cfn": {"metadata_url": url or fake.url, "access_key_id": ACCESS, "secret_access_key": SECRET,
+                                                   "stack_name": "web", "path": "srv.Metadata"}}
+
+
+def agent(ctx, fake, name="fake", conf=CONF, url=None):
+    g = ctx.guest(name)
+    g.conf(conf)
+    g.give_block(block(fake, url))
+    g.hook("app", "Resources.srv.Metadata.app")
+    g.start()
+    return g
+
+
+def set_rev(fake, rev):
+    fake.configure({"stacks": {"web": {"resources": {"srv": {"metadata": {"app": {"rev": rev}, "heat-pulse": {"boot": "boot", "health": "health"}}}}}}})
+
+
+def test_both_kinds(ctx):
+    """Boot and health reach handles of either kind, learned by a synchronous PUT; a change runs its hook once."""
+    fake = serve(ctx)
+    g = agent(ctx, fake)
+    until("the boot signal", 20, lambda: fake.handle("boot"))
+    until("the health signal", 20, lambda: fake.handle("health"))
+    assert "SUCCESS" in json.dumps(fake.handle("boot")), fake.handle("boot")
+    set_rev(fake, "2")
+    until("the update", 10, lambda: g.hooks_run() == ["app post.add", "app post.update"])
+    time.sleep(2)
+    assert g.hooks_run() == ["app post.add", "app post.update"]
+
+
+def test_v2_only(ctx):
+    """A server that refuses signature V4 is served with V2."""
+    fake = serve(ctx, accept=["v2"])
+    g = agent(ctx, fake)
+    until("the hook", 20, lambda: g.hooks_run() == ["app post.add"])
+
+
+def test_mount_prefix_and_forms(ctx):
+    """An endpoint below a prefix, metadata as a JSON string, a timestamp as a number."""
+    fake = serve(ctx, prefix="/heat-api-cfn", timestamp="number")
+    fake.configure({"metadata": "string"})
+    g = agent(ctx, fake, url="http://127.0.0.1:%d/heat-api-cfn/v1/" % fake.port)
+    until("the hook", 20, lambda: g.hooks_run() == ["app post.add"])
+
+
+def test_clock_behind(ctx):
+    """A guest whose clock is an hour behind the server's still reads and signals, by the server's Date."""
+    fake = serve(ctx, clock=3600)
+    g = agent(ctx, fake)
+    until("the hook", 30, lambda: g.hooks_run() == ["app post.add"])
+    until("the boot signal", 20, lambda: fake.handle("boot"))
+
+
+def test_policy_403(ctx):
+    """A 403 by policy is named with its remedy."""
+    fake = serve(ctx, policy=True)
+    g = agent(ctx, fake)
+    found = until("the problem", 20, lambda: [p for p in g.status()["problems"] if "policy" in p["text"].lower() or "policy" in p["code"]])
+    assert found[0].get("remedy"), found
+
+
+BAD_SERVERS = [
+    {"do": "hang"}, {"do": "trickle"}, {"do": "huge"}, {"do": "deep"}, {"do": "reset"}, {"do": "close"}, {"do": "garbage"},
+    {"do": "string", "text": "The Stack (web) could not be found."}, {"do": "status", "status": 500}, {"do": "status", "status": 503, "headers": {"Retry-After": "1"}},
+]
+
+
+def test_bad_servers(ctx):
+    """A server that hangs, trickles, floods, nests, resets or talks nonsense costs bounded, logged failures; then work goes on."""
+    fake = serve(ctx)
+    g = agent(ctx, fake)
+    until("the first hook", 20, lambda: len(g.hooks_run()) == 1)
+    for number, fault in enumerate(BAD_SERVERS):
+        lines = len(g.log().splitlines())
+        fake.fault(dict(fault, on="describe", times=1))
+        until("a failure for %s" % fault, 30, lambda: any(s["state"] != "ok" for s in g.status()["sources"]))
+        set_rev(fake, "bad-%d" % number)
+        until("recovery from %s" % fault, 60, lambda: len(g.hooks_run()) == number + 2)
+        said = len(g.log().splitlines()) - lines
+        assert 1 <= said <= 12, (fault, said)
+    status = g.status()
+    assert status["agent"]["late_max_ms"] <= 50, status["agent"]
+
+
+def test_wrong_certificate(ctx):
+    """A certificate nobody vouches for is refused and named; with ca-file it is good."""
+    folder = tempfile.mkdtemp(prefix="hp-tls-", dir="/var/tmp")
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=127.0.0.1",
+                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
+    os.chmod(folder, 0o755)
+    fake = cfn_server.Fake(state(), cert=cert, key=key)
+    fake.__enter__()
+    ctx.later(lambda: fake.__exit__(None, None, None))
+    g = agent(ctx, fake, "tls")
+    until("the certificate is named", 20, lambda: any("certificate" in json.dumps(p).lower() for p in g.status()["problems"]))
+    assert not g.hooks_run()
+    g.stop()
+    g.conf("[agent]\nca-file = %s\n" % cert + CONF)
+    g.start()
+    until("the hook", 20, lambda: g.hooks_run() == ["app post.add"])
+
+
+def test_start_without_network(ctx):
+    """A start while the endpoint is down knows its settings from the last good document, and catches up."""
+    fake = serve(ctx)
+    g = agent(ctx, fake)
+    until("the boot signal", 20, lambda: fake.handle("boot"))
+    g.kill_all()
+    fake.down()
+    g.start()
+    assert g.run("metadata", "app.rev").stdout.strip() == "1"
+    done = g.run("signal", "--status", "SUCCESS", "--id", "dark", "boot")
+    assert done.returncode == 0, done.stderr
+    set_rev(fake, "2")
+    fake.up()
+    until("the hook", 30, lambda: g.hooks_run() == ["app post.add", "app post.update"])
+    until("the signal", 60, lambda: "dark" in fake.handle("boot"))
+
+
+def test_in_progress_waits(ctx):
+    """A resource in progress runs no hook until it is done."""
+    fake = serve(ctx)
+    fake.configure({"stacks": {"web": {"resources": {"srv": {"status": "UPDATE_IN_PROGRESS"}}}}})
+    g = agent(ctx, fake)
+    until("a poll", 20, lambda: fake.requests)
+    time.sleep(2)
+    assert not g.hooks_run()
+    fake.configure({"stacks": {"web": {"resources": {"srv": {"status": "UPDATE_COMPLETE"}}}}})
+    until("the hook", 20, lambda: g.hooks_run() == ["app post.add"])
+
+
+def test_big_document(ctx):
+    """A document of 1 MiB reaches its hook by file."""
+    text = "x" * (1 << 20)
+    fake = serve(ctx, metadata={"app": text})
+    g = ctx.guest("big")
+    g.conf(CONF)
+    g.give_block(block(fake))
+    g.hook("app", "Resources.srv.Metadata.app", action="echo \"$(wc -c <$CFN_NEW_METADATA_FILE) ${CFN_NEW_METADATA:-unset}\" >>" + g.path("/hooks.log"))
+    g.start()
+    until("the hook", 30, lambda: g.hooks_run())
+    assert g.hooks_run() == ["%d unset" % len(text)], g.hooks_run()[0][:100]
+
+
+def test_only_known_hosts(ctx):
+    """No connection goes anywhere but to the endpoint that Heat named (seen by the kernel's own table of sockets)."""
+    fake = serve(ctx)
+    g = agent(ctx, fake)
+    seen = set()
+    for _ in range(60):
+        for pid in g.roles().values():
+            for line in open("/proc/%d/net/tcp" % pid).read().splitlines()[1:]:
+                seen.add((line.split()[2], line.split()[9]))
+        time.sleep(0.05)
+    inodes = set()
+    for pid in g.roles().values():
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            try:
+                inodes.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+            except OSError:
+                pass
+    ours = {remote for remote, inode in seen if "socket:[%s]" % inode in inodes}
+    assert all(remote.endswith(":%04X" % fake.port) for remote in ours), ours
