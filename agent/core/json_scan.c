@@ -17,11 +17,12 @@
 
 /* What jansson 2.14 allocates on 64-bit glibc, block headers included. */
 enum {
+	JSON_COST_PARSER = 4096,
 	JSON_COST_OBJECT = 80 + 144,
 	JSON_COST_MEMBER = 96 + 32, /* pair and its share of the grown table */
 	JSON_COST_ARRAY = 48 + 80,
-	JSON_COST_ITEM = 16,
-	JSON_COST_STRING = 48 + 16,
+	JSON_COST_ITEM = 24, /* a slot while the table doubles */
+	JSON_COST_STRING = 48 + 32,
 	JSON_COST_NUMBER = 32,
 };
 
@@ -364,7 +365,7 @@ static int json_scan_step(struct json_scanner *s, enum json_next *next)
 
 int json_scan(const char *p, size_t n, const struct json_limits *limits, struct err *e)
 {
-	struct json_scanner s = {.p = p, .n = n, .limits = limits, .e = e};
+	struct json_scanner s = {.p = p, .n = n, .limits = limits, .tree_bytes = JSON_COST_PARSER, .e = e};
 	enum json_next next = JSON_NEXT_VALUE;
 	int r = 0;
 
