@@ -2,7 +2,8 @@
 /*
  * Taking rights away from a role: user, groups, capabilities, no_new_privs, dumpable, seccomp. One row per
  * role in one const table. Filters kill the process on what is not listed (SCMP_ACT_KILL_PROCESS), except in builds made with
- * sanitizers, where they log (a file chosen by meson).
+ * sanitizers, where they log (a file chosen by meson). That forbidden things really end a role is shown by
+ * tests/unit/core/test_sandbox.c and, on a whole machine, with the program tests/unit/core/sandbox_try.
  */
 #pragma once
 
