@@ -110,7 +110,7 @@ static int check_arguments(const struct signal_arguments *a, bool has_url)
 	return 0;
 }
 
-static int send(struct env *env, const struct signal_arguments *a, struct cfn_signal_message *m, const char *url)
+static int send_message(struct env *env, const struct signal_arguments *a, struct cfn_signal_message *m, const char *url)
 {
 	struct cfn_session session;
 	int r = cfn_session_open(env, CFN_SIGNAL_NAME, &a->access, TIMEOUT_MS, &session);
@@ -147,5 +147,5 @@ int command_cfn_signal(struct env *env, int argc, char **argv)
 		if (!url)
 			return command_usage(CFN_SIGNAL_NAME, "%s", e.text);
 	}
-	return send(env, &a, &message, url);
+	return send_message(env, &a, &message, url);
 }

@@ -49,14 +49,12 @@ Fault: {"on": "describe" | "signal" | "any", "times": N (default 1, 0 = for ever
 """
 
 import argparse
-import base64
 import calendar
-import hashlib
 import hmac
 import http.server
 import json
+import os
 import socket
-import socketserver
 import ssl
 import struct
 import sys
@@ -66,7 +64,10 @@ import urllib.parse
 import uuid
 from xml.sax.saxutils import escape
 
-PATH_SAFE = "/~!$&'()*+,;=:@"
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from control import Control, Server  # noqa: E402
+from ec2 import PATH_SAFE, parse_authorization, signature_v2, signature_v4  # noqa: E402
+
 MAX_BODY = 1 << 20
 DENIED = "User is not authorized to perform action"
 NOT_YOURS = "You are not authorized to use this action."
@@ -87,49 +88,6 @@ class Plain(Exception):
     def __init__(self, status, reason):
         super().__init__(reason)
         self.status, self.reason = status, reason
-
-
-def quote(text):
-    return urllib.parse.quote(text, safe="-_.~")
-
-
-def canonical_query(params):
-    return "&".join(quote(k) + "=" + quote(params[k]) for k in sorted(params))
-
-
-def hmac256(key, text):
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()
-
-
-def signature_v2(secret, verb, host, path, params):
-    """Base64 signature over the parameters without Signature; SignatureMethod counts whether sent or not."""
-    counted = {k: v for k, v in params.items() if k != "Signature"}
-    counted["SignatureMethod"] = "HmacSHA256"
-    text = "\n".join([verb, host, path, canonical_query(counted)])
-    return base64.b64encode(hmac256(secret.encode(), text)).decode()
-
-
-def signature_v4(secret, verb, path, params, headers, signed, scope, date, body):
-    query = "" if verb == "POST" else canonical_query(params)
-    lines = [f"{n}:{headers[n].strip()}" for n in signed.split(";") if n in headers]
-    digest = hashlib.sha256(body).hexdigest()
-    canonical = "\n".join([verb, path, query] + lines + ["", signed, digest])
-    text = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = ("AWS4" + secret).encode()
-    for part in scope.split("/"):
-        key = hmac256(key, part)
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-
-
-def parse_authorization(value):
-    """Fields of an AWS4-HMAC-SHA256 header, or None for anything else."""
-    if not value or not value.startswith("AWS4-HMAC-SHA256 "):
-        return None
-    fields = {}
-    for item in value[len("AWS4-HMAC-SHA256 "):].split(","):
-        name, _, text = item.strip().partition("=")
-        fields[name] = text
-    return fields
 
 
 def merge(target, changes):
@@ -479,21 +437,6 @@ def store_signal(resource, details):
     return True
 
 
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    request_queue_size = 128
-
-    def server_bind(self):  # HTTPServer's own looks up the host's name, which can take seconds
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
-
-    def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], (OSError, ssl.SSLError)):
-            super().handle_error(request, client_address)
-
-
 class Fake:
     """The fake service; use as a context manager."""
 
@@ -612,41 +555,6 @@ class Fake:
                 return True
             time.sleep(step)
         return bool(condition())
-
-
-class Control(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-    def reply(self, value, status=200):
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        fake, (path, _, query) = self.server.fake, self.path.partition("?")
-        args = dict(urllib.parse.parse_qsl(query))
-        answers = {"/requests": lambda: list(fake.requests), "/state": lambda: fake.state,
-                   "/handle": lambda: fake.handle(args.get("name", "")),
-                   "/presigned": lambda: fake.presigned(args["access"], args["stack"], args["resource"],
-                                                        args.get("stamp"), args.get("verb", "PUT"))}
-        if path not in answers:
-            return self.reply("unknown path", 404)
-        return self.reply(answers[path]())
-
-    def do_POST(self):
-        fake = self.server.fake
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        value = json.loads(body) if body else {}
-        actions = {"/configure": lambda: fake.configure(value), "/fault": lambda: fake.fault(**value),
-                   "/down": fake.down, "/up": fake.up, "/clear": fake.clear}
-        if self.path not in actions:
-            return self.reply("unknown path", 404)
-        actions[self.path]()
-        return self.reply("done")
 
 
 def main():
