@@ -260,7 +260,7 @@ struct outbox *outbox_free(struct outbox *o)
 {
 	if (!o)
 		return NULL;
-	outbox_spool_detach(o);
+	outbox_spool_free(o);
 	loop_timer_free(o->timer);
 	for (struct entry *e = o->first, *next; e; e = next) {
 		next = e->next;

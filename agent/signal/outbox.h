@@ -34,7 +34,8 @@ struct outbox_setup {
 
 struct outbox;
 int outbox_new(const struct outbox_setup *setup, struct outbox **ret) _must_check_; /* copies @setup */
-/** outbox_free() - what waits stays on disk. Close the sinks first: @done must not be called afterwards. Before or after store_free(). */
+/** outbox_free() - what waits stays on disk. Close the sinks first: @done must not be called afterwards. The loop must
+ * not turn between this and store_free(). */
 struct outbox *outbox_free(struct outbox *o);
 int outbox_load(struct outbox *o) _must_check_;                    /* what an earlier life left */
 /** outbox_add() - takes the content of @s (on success). @accepted: called once, never from inside, when it is on disk (status 0) or kept in

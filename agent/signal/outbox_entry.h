@@ -23,7 +23,7 @@ struct entry {
 	int64_t reput_at;
 };
 
-/* One put under way. The store may answer after the outbox is gone: it then finds o == NULL. */
+/* One put under way. */
 struct put {
 	struct put *next;
 	struct outbox *o;
@@ -52,6 +52,7 @@ struct outbox {
 	int64_t pause_until;
 	size_t unreadable;
 	int load_status;
+	int64_t load_at;       /* boot ms: ask again for what an earlier life left; 0 = all was read */
 	bool loading_told;
 	char last_error[200];
 };
@@ -64,4 +65,4 @@ int outbox_spool_put(struct outbox *o, struct entry *e, store_done_fn *accepted,
 void outbox_spool_delete(struct outbox *o, const struct entry *e);
 void outbox_spool_tick(struct outbox *o, int64_t now);                 /* puts that took too long or were refused */
 int64_t outbox_spool_due(const struct outbox *o);                      /* boot ms; INT64_MAX = nothing */
-void outbox_spool_detach(struct outbox *o);
+void outbox_spool_free(struct outbox *o);

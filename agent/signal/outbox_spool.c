@@ -9,8 +9,9 @@
 
 #include "signal/outbox_entry.h"
 
-#define REPUT_MS   60000
-#define LOAD_MAX   1024 /* files of an earlier life; more cannot have been accepted */
+#define REPUT_MS      60000
+#define LOAD_AGAIN_MS 5000
+#define LOAD_MAX      1024 /* files of an earlier life; more cannot have been accepted */
 
 static void spool_name(const char *key, char out[static STORE_NAME_MAX])
 {
@@ -34,13 +35,10 @@ static void put_done(int status, void *ctx)
 	struct outbox *o = p->o;
 	store_done_fn *fn = p->accepted;
 	void *fn_ctx = p->ctx;
-	struct entry *e = o ? outbox_find(o, p->order) : NULL;
+	struct entry *e = outbox_find(o, p->order);
 
-	if (o)
-		unlink_put(o, p);
+	unlink_put(o, p);
 	free(p);
-	if (!o)
-		return;
 	if (e) {
 		e->stored = status == 0;
 		e->put_failed = status < 0;
@@ -119,11 +117,13 @@ void outbox_spool_tick(struct outbox *o, int64_t now)
 	}
 	while ((p = overdue(o, now)))
 		give_up_waiting(p);
+	if (o->load_at && o->load_at <= now && !o->loads && outbox_load(o) < 0)
+		o->load_at = now + LOAD_AGAIN_MS;
 }
 
 int64_t outbox_spool_due(const struct outbox *o)
 {
-	int64_t due = INT64_MAX;
+	int64_t due = o->load_at && !o->loads ? o->load_at : INT64_MAX;
 
 	for (const struct put *p = o->puts; p; p = p->next)
 		if (p->accepted && p->due < due)
@@ -148,10 +148,13 @@ static void forget_loading(struct outbox *o, struct loading *l)
 
 static void loading_over(struct outbox *o)
 {
-	if (o->loads || o->loading_told)
+	if (o->loads)
+		return;
+	o->load_at = o->load_status < 0 ? loop_now(o->set.loop) + LOAD_AGAIN_MS : 0;
+	outbox_plan(o);
+	if (o->loading_told)
 		return;
 	o->loading_told = true;
-	outbox_plan(o);
 	if (o->set.loaded)
 		o->set.loaded(o->load_status, o->set.ctx);
 }
@@ -180,18 +183,22 @@ static int add_loaded(struct outbox *o, const char *name, const char *p, size_t 
 	return 0;
 }
 
+/* The store could not say: no process, no answer. Everything else is about the file itself and stays so. */
+static bool ask_again(int status)
+{
+	return status == -ENOTCONN || status == -ECONNRESET || status == -ETIMEDOUT || status == -ENOMEM;
+}
+
 static void loaded_file(int status, const char *p, size_t n, void *ctx)
 {
 	struct loading *l = ctx;
 	struct outbox *o = l->o;
 
-	if (!o) {
-		free(l);
-		return;
-	}
 	if (status == 0)
 		status = add_loaded(o, l->name, p, n);
-	if (status < 0 && status != -ENOENT)
+	if (ask_again(status))
+		o->load_status = status;
+	else if (status < 0 && status != -ENOENT)
 		o->unreadable++;
 	forget_loading(o, l);
 	loading_over(o);
@@ -230,10 +237,7 @@ static void loaded_list(int status, const char *p, size_t n, void *ctx)
 	struct outbox *o = l->o;
 	unsigned files = 0;
 
-	if (!o) {
-		free(l);
-		return;
-	}
+	o->unreadable = 0;
 	o->load_status = status == -ENOENT ? 0 : status;
 	for (size_t at = 0; status == 0 && at < n && files < LOAD_MAX; files++) {
 		const char *end = memchr(p + at, '\n', n - at);
@@ -259,12 +263,14 @@ int outbox_load(struct outbox *o)
 	return r;
 }
 
-void outbox_spool_detach(struct outbox *o)
+void outbox_spool_free(struct outbox *o)
 {
-	for (struct put *p = o->puts; p; p = p->next)
-		p->o = NULL;
-	for (struct loading *l = o->loads; l; l = l->next)
-		l->o = NULL;
-	o->puts = NULL;
-	o->loads = NULL;
+	for (struct put *p = o->puts, *next; p; p = next) {
+		next = p->next;
+		free(p);
+	}
+	for (struct loading *l = o->loads, *next; l; l = next) {
+		next = l->next;
+		free(l);
+	}
 }

@@ -13,24 +13,28 @@
 #include "core/text.h"
 #include "signal/signal.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS       10000 /* for the disk, before signals go out with a key of this run */
+#define ASK_AGAIN_MS  1000
+#define ASK_RARELY_MS 30000
 
 enum part { PART_KEY, PART_SEQ, PART_BOOT, PARTS };
 static const char *const part_names[PARTS] = {"signing-key", "seq", "boot-told"};
 
-/* The store may answer after we are gone: it then finds k == NULL. */
 struct asked {
 	struct seqkey *k;
 	enum part part;
+	bool open;    /* the store has not answered yet */
+	bool known;   /* it answered for good */
 };
 
 struct seqkey {
 	struct loop *loop;
 	struct store *store;
 	struct loop_timer *timer;
-	seqkey_ready_fn *ready;
+	seqkey_ready_fn *ready; /* NULL once told */
 	void *ctx;
-	struct asked *asked[PARTS];
+	int64_t started_ms;
+	struct asked asked[PARTS];
 	struct signing_key key;
 	int64_t last_seq;
 	bool have_key, kept, told;
@@ -67,9 +71,11 @@ int seqkey_parse_key(const char *p, size_t n, struct signing_key *ret)
 int seqkey_parse_seq(const char *p, size_t n, int64_t *ret)
 {
 	_cleanup_json_ json_t *o = NULL;
+	int64_t last;
 
-	if (parse_object(p, n, &o) < 0 || !json_int(o, "last", ret) || *ret < 0)
+	if (parse_object(p, n, &o) < 0 || !json_int(o, "last", &last) || last < 0 || last > SIGNAL_SEQ_MAX)
 		return -EBADMSG;
+	*ret = last;
 	return 0;
 }
 
@@ -130,10 +136,10 @@ int seqkey_set_boot_told(struct seqkey *k, bool success)
 
 /* ---- loading ---- */
 
-static bool all_answered(const struct seqkey *k)
+static bool all_known(const struct seqkey *k)
 {
 	for (int i = 0; i < PARTS; i++)
-		if (k->asked[i])
+		if (!k->asked[i].known)
 			return false;
 	return true;
 }
@@ -143,7 +149,6 @@ static void tell_ready(struct seqkey *k, int status)
 	seqkey_ready_fn *fn = k->ready;
 
 	k->ready = NULL;
-	loop_timer_disarm(k->timer);
 	if (fn)
 		fn(status, k->ctx);
 }
@@ -157,18 +162,14 @@ static void take_key(struct seqkey *k, int status, const char *p, size_t n)
 {
 	struct signing_key read = {0};
 
-	if (status == 0)
-		status = seqkey_parse_key(p, n, &read);
-	if (status == 0) {
+	if (status == 0 && seqkey_parse_key(p, n, &read) == 0) {
 		k->key = read;
 		k->have_key = k->kept = true;
-	} else {
-		int r = make_key(k);
-		if (r == 0 && means_absent(status))
-			r = save_key(k);
-		k->kept = r == 0 && means_absent(status);
-		if (!k->kept)
-			k->status = r < 0 ? r : status;
+	} else { /* not there, or not a key: one is made, or that of this run becomes the lasting one */
+		k->status = make_key(k);
+		if (k->status == 0)
+			k->status = save_key(k);
+		k->kept = k->status == 0;
 	}
 	signing_key_wipe(&read);
 }
@@ -189,41 +190,42 @@ static void got_part(int status, const char *p, size_t n, void *ctx)
 {
 	struct asked *a = ctx;
 	struct seqkey *k = a->k;
-	enum part part = a->part;
 
-	free(a);
-	if (!k)
+	a->open = false;
+	if (status < 0 && !means_absent(status)) {
+		if (!loop_timer_armed(k->timer))
+			loop_timer_arm(k->timer, ASK_AGAIN_MS);
 		return;
-	k->asked[part] = NULL;
-	take_part(k, part, status, p, n);
-	if (all_answered(k))
-		tell_ready(k, k->status);
+	}
+	a->known = true;
+	take_part(k, a->part, status, p, n);
+	if (!all_known(k))
+		return;
+	loop_timer_disarm(k->timer);
+	tell_ready(k, k->status);
 }
 
-static void waited_enough(struct loop *loop, void *ctx)
+static void ask_open_parts(struct seqkey *k)
+{
+	for (int i = 0; i < PARTS; i++) {
+		struct asked *a = &k->asked[i];
+
+		if (!a->known && !a->open)
+			a->open = store_get(k->store, part_names[i], got_part, a) == 0;
+	}
+}
+
+/* Asks again for what the store could not say; late enough, signals go out with a key of this run. */
+static void ask_again(struct loop *loop, void *ctx)
 {
 	struct seqkey *k = ctx;
-	int r = make_key(k);
+	bool waited = loop_now(loop) - k->started_ms >= WAIT_MS;
+	int r = waited ? make_key(k) : 0;
 
-	(void)loop;
-	tell_ready(k, r < 0 ? r : -ETIMEDOUT);
-}
-
-static int ask(struct seqkey *k, enum part part)
-{
-	struct asked *a = calloc(1, sizeof(*a));
-	int r;
-
-	if (!a)
-		return -ENOMEM;
-	*a = (struct asked){k, part};
-	k->asked[part] = a;
-	r = store_get(k->store, part_names[part], got_part, a);
-	if (r < 0) {
-		k->asked[part] = NULL;
-		free(a);
-	}
-	return r;
+	loop_timer_arm(k->timer, waited ? ASK_RARELY_MS : ASK_AGAIN_MS);
+	ask_open_parts(k);
+	if (waited)
+		tell_ready(k, r < 0 ? r : -ETIMEDOUT);
 }
 
 int seqkey_new(struct loop *loop, struct store *store, const char *server_uuid, seqkey_ready_fn *ready, void *ctx, struct seqkey **ret)
@@ -233,18 +235,19 @@ int seqkey_new(struct loop *loop, struct store *store, const char *server_uuid, 
 
 	if (!k)
 		return -ENOMEM;
-	*k = (struct seqkey){.loop = loop, .store = store, .ready = ready, .ctx = ctx};
+	*k = (struct seqkey){.loop = loop, .store = store, .ready = ready, .ctx = ctx, .started_ms = loop_now(loop)};
 	/* the name goes into a JSON text as it is */
 	for (size_t i = 0; server_uuid[i] && i < sizeof(k->server) - 1; i++)
 		k->server[i] = strchr("\"\\", server_uuid[i]) || (unsigned char)server_uuid[i] < 0x20 ? '_' : server_uuid[i];
-	r = loop_timer_new(loop, 0, waited_enough, k, &k->timer);
-	for (int i = 0; r == 0 && i < PARTS; i++)
-		r = ask(k, (enum part)i);
+	for (int i = 0; i < PARTS; i++)
+		k->asked[i] = (struct asked){.k = k, .part = (enum part)i};
+	r = loop_timer_new(loop, 0, ask_again, k, &k->timer);
 	if (r < 0) {
-		seqkey_free(k);
+		free(k);
 		return r;
 	}
-	loop_timer_arm(k->timer, WAIT_MS);
+	ask_open_parts(k);
+	loop_timer_arm(k->timer, ASK_AGAIN_MS);
 	*ret = k;
 	return 0;
 }
@@ -253,9 +256,6 @@ struct seqkey *seqkey_free(struct seqkey *k)
 {
 	if (!k)
 		return NULL;
-	for (int i = 0; i < PARTS; i++)
-		if (k->asked[i])
-			k->asked[i]->k = NULL;
 	loop_timer_free(k->timer);
 	signing_key_wipe(&k->key);
 	free(k);

@@ -15,7 +15,7 @@ typedef void seqkey_ready_fn(int status, void *ctx);
 /** seqkey_new() - starts loading. @ready is called once, never from inside, at the latest after 10 s: signals do not wait for a frozen
  * disk. A key that arrives later is taken over silently. @server_uuid is copied. */
 int seqkey_new(struct loop *loop, struct store *store, const char *server_uuid, seqkey_ready_fn *ready, void *ctx, struct seqkey **ret) _must_check_;
-struct seqkey *seqkey_free(struct seqkey *k); /* wipes the key; may come before or after store_free() */
+struct seqkey *seqkey_free(struct seqkey *k); /* wipes the key; the loop must not turn between this and store_free() */
 /** seqkey_key() - borrowed; NULL before ready */
 const struct signing_key *seqkey_key(const struct seqkey *k);
 /** seqkey_next() - the seq for a signal built now; asks the store to keep it, ahead of the signal itself (requests keep their order). */

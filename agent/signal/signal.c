@@ -28,9 +28,9 @@ void signal_deinit(struct signal *s)
 
 int64_t signal_next_seq(int64_t last, int64_t real_ms)
 {
-	if (last >= INT64_MAX - 1)
-		return INT64_MAX;
-	return real_ms > last + 1 ? real_ms : last + 1;
+	int64_t next = real_ms > last ? real_ms : last < SIGNAL_SEQ_MAX ? last + 1 : last;
+
+	return next < SIGNAL_SEQ_MAX ? next : SIGNAL_SEQ_MAX;
 }
 
 bool signal_key_valid(const char *key)

@@ -51,5 +51,6 @@ int signal_build_custom(const char *target, const char *status, const char *reas
                         int64_t deadline_real_ms, struct signal *ret, struct err *e) _must_check_;
 #define SIGNAL_REASON_MAX 200  /* ASCII characters of a health or boot reason */
 #define SIGNAL_DATA_MAX   2048 /* bytes of their data in canonical form */
-/** signal_next_seq() - max(last + 1, wall-clock milliseconds). */
+/** signal_next_seq() - max(last + 1, wall-clock milliseconds), within what the canonical form can hold (a double's 2^53 - 1). */
+#define SIGNAL_SEQ_MAX 9007199254740991LL
 int64_t signal_next_seq(int64_t last, int64_t real_ms);

@@ -82,14 +82,8 @@ bool handle_holds(const json_t *metadata, const struct signal *s, enum handle_ki
 
 /* ---- memory ---- */
 
-/* The store may answer after we are gone: it then finds h == NULL. */
-struct asked {
-	struct handle_kinds *h;
-};
-
 struct handle_kinds {
 	struct store *store;
-	struct asked *asked;
 	json_t *known; /* name -> "heat" or "aws" */
 };
 
@@ -106,15 +100,10 @@ static void merge(struct handle_kinds *h, const json_t *stored)
 
 static void loaded(int status, const char *p, size_t n, void *ctx)
 {
-	struct asked *a = ctx;
-	struct handle_kinds *h = a->h;
+	struct handle_kinds *h = ctx;
 	_cleanup_json_ json_t *o = NULL;
 	int64_t v;
 
-	free(a);
-	if (!h)
-		return;
-	h->asked = NULL;
 	if (status == 0 && json_parse(p, n, &json_limits_default, &o, NULL) == 0 && json_int(o, "v", &v) && v == 1)
 		merge(h, json_obj(o, "handles"));
 }
@@ -128,14 +117,8 @@ int handle_kinds_new(struct store *store, struct handle_kinds **ret)
 		return -ENOMEM;
 	}
 	h->store = store;
-	h->asked = store ? calloc(1, sizeof(*h->asked)) : NULL;
-	if (h->asked) {
-		h->asked->h = h;
-		if (store_get(store, STORE_NAME, loaded, h->asked) < 0) {
-			free(h->asked);
-			h->asked = NULL;
-		}
-	}
+	if (store)
+		(void)!store_get(store, STORE_NAME, loaded, h);
 	*ret = h;
 	return 0;
 }
@@ -144,8 +127,6 @@ struct handle_kinds *handle_kinds_free(struct handle_kinds *h)
 {
 	if (!h)
 		return NULL;
-	if (h->asked)
-		h->asked->h = NULL;
 	json_decref(h->known);
 	free(h);
 	return NULL;

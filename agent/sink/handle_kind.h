@@ -22,7 +22,7 @@ bool handle_holds(const json_t *metadata, const struct signal *s, enum handle_ki
 struct handle_kinds;
 /** handle_kinds_new() - starts loading what was learned earlier; @store NULL: only memory. */
 int handle_kinds_new(struct store *store, struct handle_kinds **ret) _must_check_;
-struct handle_kinds *handle_kinds_free(struct handle_kinds *h);
+struct handle_kinds *handle_kinds_free(struct handle_kinds *h); /* the loop must not turn between this and store_free() */
 /** @name: "<stack uuid>/<resource>" or a URL without query */
 enum handle_kind handle_kinds_get(const struct handle_kinds *h, const char *name);
 void handle_kinds_learn(struct handle_kinds *h, const char *name, enum handle_kind kind);

@@ -15,16 +15,11 @@
 #define STORE_NAME   "ec2-keys"
 #define MINT_EVERY_MS 3600000
 
-/* The store may answer after we are gone: it then finds m == NULL. */
-struct asked {
-	struct minted *m;
-};
-
 struct minted {
 	struct loop *loop;
 	struct http *http;
 	struct store *store;
-	struct asked *asked;
+	bool asking;            /* the store has not answered yet */
 	bool proved;            /* they worked once, in this life or an earlier one */
 	bool readable;          /* the store has answered: what it has not is not there */
 	char *user, *project, *access, *secret;
@@ -69,15 +64,11 @@ static int take_keys(struct minted *m, const char *user, const char *project, co
 
 static void loaded(int status, const char *p, size_t n, void *ctx)
 {
-	struct asked *a = ctx;
-	struct minted *m = a->m;
+	struct minted *m = ctx;
 	_cleanup_json_ json_t *o = NULL;
 	int64_t v;
 
-	free(a);
-	if (!m)
-		return;
-	m->asked = NULL;
+	m->asking = false;
 	m->readable = status == 0 || status == -ENOENT || status == -ESTALE || status == -EBADMSG;
 	if (status == 0 && json_parse(p, n, &json_limits_default, &o, NULL) == 0 && json_int(o, "v", &v) && v == 1 &&
 	    take_keys(m, json_str(o, "user"), json_str(o, "project"), json_str(o, "access"), json_str(o, "secret")) == 0)
@@ -95,23 +86,20 @@ static void save(struct minted *m)
 	wipe(&text);
 }
 
+static void ask_store(struct minted *m)
+{
+	if (m->store && !m->asking && !m->readable)
+		m->asking = store_get(m->store, STORE_NAME, loaded, m) == 0;
+}
+
 int minted_new(struct loop *loop, struct http *http, struct store *store, struct minted **ret)
 {
 	struct minted *m = calloc(1, sizeof(*m));
-	int r = 0;
 
 	if (!m)
 		return -ENOMEM;
 	*m = (struct minted){.loop = loop, .http = http, .store = store};
-	m->asked = store ? calloc(1, sizeof(*m->asked)) : NULL;
-	if (m->asked) {
-		m->asked->m = m;
-		r = store_get(store, STORE_NAME, loaded, m->asked);
-		if (r < 0) {
-			free(m->asked);
-			m->asked = NULL;
-		}
-	}
+	ask_store(m);
 	*ret = m;
 	return 0;
 }
@@ -120,8 +108,6 @@ struct minted *minted_free(struct minted *m)
 {
 	if (!m)
 		return NULL;
-	if (m->asked)
-		m->asked->m = NULL;
 	if (m->call)
 		http_cancel(m->call);
 	if (m->removal)
@@ -239,6 +225,7 @@ int minted_make(struct minted *m, const struct minted_ask *ask, minted_fn *fn, v
 
 	if (m->fn)
 		return -EBUSY;
+	ask_store(m);
 	if ((m->store && !m->readable) || loop_now(m->loop) < m->next_ms)
 		return -EAGAIN;
 	wipe(&m->want_user);

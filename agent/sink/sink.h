@@ -30,7 +30,7 @@ struct sink_ops {
 	void (*note)(struct sink *sink, const struct signal *s); /* or NULL: sees every signal that any sink sends */
 	json_t *(*status)(const struct sink *sink);              /* new reference */
 	struct sink *(*close)(struct sink *sink);                /* accepts NULL; what is under way is not answered any more */
-};
+}; /* the loop must not turn between close() and store_free(): the store answers into the sink */
 extern const struct sink_ops *const sinks[]; /* NULL-terminated; the first that takes a signal sends it */
 #define SINKS_MAX 8
 
