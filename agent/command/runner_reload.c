@@ -146,11 +146,16 @@ static void on_settled(struct loop *loop _unused_, void *ctx)
 /* Folder and name say what a change means; "" is the folder itself. */
 static void note_change(struct runner_main *m, int wd, const char *name)
 {
-	if (!strcmp(name, "hooks.disabled"))
-		; /* on_settled() looks at the switch in any case */
-	else if (wd == m->conf_wd[0] || wd == m->conf_wd[1] || !strcmp(name, "cfn-hup.conf"))
+	const char *dot = strrchr(name, '.');
+	bool conf_folder = wd == m->conf_wd[0] || wd == m->conf_wd[1];
+	bool is_conf = dot && !strcmp(dot, ".conf");
+
+	/* on_settled() looks at the switch in any case; other files in our folder are not configuration */
+	if (conf_folder && !is_conf && strcmp(name, "hooks.disabled"))
+		return;
+	if ((conf_folder && is_conf) || !strcmp(name, "cfn-hup.conf"))
 		m->reload_conf = true;
-	else
+	else if (!conf_folder)
 		m->reload_hooks = true;
 	loop_timer_arm(m->settle, SETTLE_MS);
 }

@@ -126,12 +126,24 @@ static int read_only_opens(scmp_filter_ctx filter)
 	return r < 0 ? r : refuse_open_write(filter);
 }
 
-/* glibc falls back to clone, whose flags a filter can see; clone3 hides them behind a pointer. */
-static int no_clone3(scmp_filter_ctx filter)
-{
-	int nr = seccomp_syscall_resolve_name("clone3");
+/*
+ * Calls that libraries try and can live without: glibc's threads fall back from clone3 (whose flags a filter cannot see) to clone, and
+ * libnuma, which libproc2 loads, finds a kernel without memory policies.
+ */
+static const char *const absent[] = {
+	"clone3", "get_mempolicy", "set_mempolicy", "mbind", "migrate_pages", "move_pages", NULL,
+};
 
-	return nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), nr, 0);
+static int pretend_absent(scmp_filter_ctx filter)
+{
+	for (const char *const *name = absent; *name; name++) {
+		int nr = seccomp_syscall_resolve_name(*name);
+		int r = nr == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), nr, 0);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int only_threads(scmp_filter_ctx filter)
@@ -189,15 +201,15 @@ static const struct {
 } roles[SANDBOX_ROLES] = {
 	[SANDBOX_AGENT] = {
 		{base, files, messages, network},
-		{read_only_opens, no_clone3, only_threads, some_families, harmless_ioctls, harmless_prctls},
+		{read_only_opens, pretend_absent, only_threads, some_families, harmless_ioctls, harmless_prctls},
 	},
 	[SANDBOX_PROBER] = {
 		{base, files, messages, workers},
-		{read_only_opens, no_clone3, only_pairs, harmless_ioctls, harmless_prctls},
+		{read_only_opens, pretend_absent, only_pairs, harmless_ioctls, harmless_prctls},
 	},
 	[SANDBOX_STORE] = {
 		{base, files, file_changes, messages},
-		{no_clone3, harmless_ioctls, harmless_prctls},
+		{pretend_absent, harmless_ioctls, harmless_prctls},
 	},
 };
 
