@@ -73,6 +73,24 @@ enum fetch_class classify_failure(enum http_failure failure)
 	return failure_classes[failure];
 }
 
+enum fetch_class classify_token(int status)
+{
+	static const struct {
+		int error;
+		enum fetch_class class;
+	} rows[] = {
+		{EACCES, FETCH_REFUSED}, {EKEYREJECTED, FETCH_CERTIFICATE}, {EBUSY, FETCH_BUSY},
+		{EREMOTEIO, FETCH_SERVER_ERROR}, {EPROTO, FETCH_NOT_HEAT}, {ENOENT, FETCH_NOT_HEAT},
+		{EINVAL, FETCH_NOT_HEAT}, {EBADMSG, FETCH_NOT_HEAT}, {EFBIG, FETCH_NOT_HEAT},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].error == -status)
+			return rows[i].class;
+	}
+	return FETCH_UNREACHABLE;
+}
+
 static bool row_fits(const struct answer_row *row, long status, const char *code, const char *message)
 {
 	if (status < row->from || status > row->to)

@@ -11,6 +11,8 @@
 #define CLASSIFY_SKEW_MIN_MS (60 * 1000)
 
 enum fetch_class classify_failure(enum http_failure failure);
+/** classify_token() - the status with which keystone_get() failed. */
+enum fetch_class classify_token(int status);
 /** classify_cfn() - @status 200: a bare string, judged by its text alone. */
 enum fetch_class classify_cfn(long status, const char *code, const char *message);
 /** classify_heat() - the native API; @own: the guest's own resource was asked for. */

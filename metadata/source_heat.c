@@ -85,9 +85,12 @@ static struct source *heat_close(struct source *s)
 
 static int heat_open(const struct watch_setup *setup, struct source **ret, struct err *e)
 {
-	struct source *s = calloc(1, sizeof(*s));
+	struct source *s;
 	int r = -ENOMEM;
 
+	if (!setup->keystone)
+		return err_set(e, -EINVAL, "auth_url is not an http or https URL");
+	s = calloc(1, sizeof(*s));
 	if (s) {
 		s->http = setup->http;
 		s->keystone = setup->keystone;
@@ -186,8 +189,8 @@ static void got_token(int status, const char *why, const char *token, void *ctx)
 			fail(f, FETCH_UNREACHABLE, "no memory");
 		return;
 	}
-	r.class = status == -EACCES ? FETCH_REFUSED : status == -EBADMSG ? FETCH_NOT_HEAT : FETCH_UNREACHABLE;
-	snprintf(r.why, sizeof(r.why), "Keystone: %s", why ? why : strerror(-status));
+	r.class = classify_token(status);
+	snprintf(r.why, sizeof(r.why), "%s", why && *why ? why : strerror(-status));
 	deliver(f, &r);
 }
 

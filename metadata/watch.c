@@ -225,6 +225,19 @@ static void on_start(struct loop *loop, void *ctx)
 		watch_round(w);
 }
 
+/* Without one (a broken auth_url) source heat cannot be opened, and says so. */
+static int make_keystone(struct watch *w)
+{
+	const struct credentials *cred = &w->creds.heat;
+	int r;
+
+	if (w->setup.keystone || cred->kind == CREDENTIALS_NONE || !cred->auth_url)
+		return 0;
+	r = keystone_new(w->setup.loop, w->setup.http, cred, &w->own_keystone);
+	w->setup.keystone = w->own_keystone;
+	return r == -ENOMEM ? r : 0;
+}
+
 int watch_new(const struct watch_setup *setup, struct watch **ret, struct err *e)
 {
 	struct watch *w = calloc(1, sizeof(*w));
@@ -233,10 +246,8 @@ int watch_new(const struct watch_setup *setup, struct watch **ret, struct err *e
 	if (w) {
 		w->setup = *setup;
 		r = copy_credentials(w, setup->creds);
-		if (!r && !setup->keystone && w->creds.heat.kind != CREDENTIALS_NONE && w->creds.heat.auth_url) {
-			r = keystone_new(setup->loop, setup->http, &w->creds.heat, &w->own_keystone);
-			w->setup.keystone = w->own_keystone;
-		}
+		if (!r)
+			r = make_keystone(w);
 	}
 	if (!r)
 		r = open_sources(w);
