@@ -106,7 +106,7 @@ static unsigned count_state(const struct http *http, enum call_state state)
 
 static bool resolver_is_free(const struct http *http)
 {
-	long threads = http_names_threads(&http->names), waiting = 0;
+	long threads = http_name_threads(), waiting = 0;
 
 	for (const struct http_call *c = http->calls; c; c = c->next)
 		waiting += c->state == CALL_RESOLVING && (threads < 0 || !c->thread_started);
@@ -402,7 +402,6 @@ int http_new(struct loop *loop, const struct http_setup *setup, struct http **re
 		return err_sys(e, ENOMEM, "HTTP client");
 	}
 	http->loop = loop;
-	http_names_init(&http->names);
 	r = copy_setup(http, setup);
 	r = r == 0 ? loop_timer_new(loop, 0, on_timer, http, &http->timer) : r;
 	r = r == 0 ? loop_timer_new(loop, 0, queue_looks, http, &http->queue) : r;

@@ -11,28 +11,15 @@
 #include <sys/stat.h>
 #include "core/text.h"
 
-/* Always the kernel's own folder, whatever --root says: it is about this process. */
-static long count_threads(void)
+/* The program makes no threads of its own, so all but the first are resolvers, also those that a client before this
+ * one left behind. Always the kernel's own folder, whatever --root says: it is about this process. */
+long http_name_threads(void)
 {
 	struct stat st;
 
 	if (stat("/proc/self/task", &st) < 0 || st.st_nlink < 3)
 		return -1;
-	return (long)st.st_nlink - 2; /* one link per thread beside "." and ".." */
-}
-
-void http_names_init(struct http_names *names)
-{
-	*names = (struct http_names){.threads_at_start = count_threads()};
-}
-
-long http_names_threads(const struct http_names *names)
-{
-	long now = count_threads();
-
-	if (now < 0 || names->threads_at_start < 0)
-		return -1;
-	return now > names->threads_at_start ? now - names->threads_at_start : 0;
+	return (long)st.st_nlink - 3; /* one link per thread, beside "." and ".." */
 }
 
 static struct http_name *find(struct http_names *names, const char *host)

@@ -51,11 +51,9 @@ struct http_name {
 struct http_names {
 	struct http_name list[HTTP_NAMES_MAX];
 	uint64_t order;
-	long threads_at_start;
 };
-void http_names_init(struct http_names *names);
-/** http_names_threads() - resolver threads alive, abandoned ones too; -1 when /proc does not say. */
-long http_names_threads(const struct http_names *names);
+/** http_name_threads() - resolver threads alive in this process, abandoned ones too; -1 when /proc does not say. */
+long http_name_threads(void);
 const char *http_names_last(struct http_names *names, const char *host); /* NULL = none */
 void http_names_keep(struct http_names *names, const char *host, const char *address);
 /** http_name_needed() - what must be resolved for a request to @u by @proxy. @name "" when it is an address or loopback's name. */

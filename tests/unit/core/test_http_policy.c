@@ -117,11 +117,10 @@ static void test_name_needed(void **state)
 /* The last good addresses: one per host, newest wins, the longest unused makes room. */
 static void test_last_good(void **state)
 {
-	struct http_names names;
+	struct http_names names = {0};
 	char host[16];
 
 	(void)state;
-	http_names_init(&names);
 	assert_null(http_names_last(&names, "a"));
 	assert_null(http_names_last(&names, ""));
 	http_names_keep(&names, "a", "10.0.0.1");
