@@ -72,7 +72,7 @@ static void on_answer(int status, const struct prober_answer *answer, void *ctx)
 
 	m->asked = false;
 	m->status = status;
-	m->known = status != -ECONNRESET && status != -ENOTCONN && status != -EAGAIN;
+	m->known = status != -ECONNRESET && status != -ENOLINK && status != -EAGAIN;
 	if (answer)
 		m->answer = *answer;
 }
@@ -152,6 +152,9 @@ static void filesystem_explain(const void *state, struct problems *problems)
 		if (is_hung(m))
 			problems_add(problems, PROBLEM_ERROR, "mount-hung", "look at the storage or server behind it",
 			             "the file system at %s does not answer", m->shown);
+		else if (m->status == -ENOLINK)
+			problems_add(problems, PROBLEM_WARN, "probe-filesystem", "it is started again by itself",
+			             "%s is not measured: the prober does not run", m->shown);
 		else if (m->status)
 			problems_add(problems, PROBLEM_WARN, "probe-filesystem", "correct mounts in section sample",
 			             "%s cannot be measured: %s", m->shown, strerror(-m->status));

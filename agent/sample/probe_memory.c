@@ -34,7 +34,6 @@ static const struct {
 	{METRIC_MEM_SLAB_UNRECLAIMABLE_MB, SUNRECLAIM},
 	{METRIC_MEM_COMMIT_LIMIT_MB, COMMIT_LIMIT},
 	{METRIC_MEM_COMMITTED_MB, COMMITTED},
-	{METRIC_MEM_CORRUPTED_MB, CORRUPTED},
 };
 
 struct memory {
@@ -116,6 +115,8 @@ static void memory_report(const void *state, struct sample *out)
 			sample_add(out, plain[i].metric, -1, mib(m->kib[plain[i].key]));
 	if (has(m, BIT(TOTAL) | BIT(AVAILABLE)) && m->kib[TOTAL])
 		sample_add(out, METRIC_MEM_USABLE_PERC, -1, percent(m->kib[AVAILABLE], m->kib[TOTAL]));
+	if (has(m, BIT(CORRUPTED))) /* one bad page is news: not rounded away */
+		sample_add(out, METRIC_MEM_CORRUPTED_KB, -1, (double)m->kib[CORRUPTED]);
 	report_cache(m, out);
 	report_swap(m, out);
 }

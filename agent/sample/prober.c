@@ -82,7 +82,7 @@ int prober_ask(struct prober *p, enum prober_kind kind, const char *path, prober
 		return ask_link(p, kind, path, done, ctx);
 	if (p->local)
 		return prober_pool_ask(p->local, kind, path, done, ctx);
-	return -ENOTCONN;
+	return -ENOLINK;
 }
 
 void prober_set_link(struct prober *p, struct link *link)

@@ -42,7 +42,7 @@ extern const struct prober_kind_info prober_kinds[PROBER_KINDS];
 
 /**
  * prober_done_fn - @status 0 with @answer; else @answer is NULL: -ETIMEDOUT did not answer within the deadline, -EBUSY an
- * earlier worker is still stuck there (not asked again), -ENOTCONN nobody to ask, -ECONNRESET the prober went away,
+ * earlier worker is still stuck there (not asked again), -ENOLINK nobody to ask, -ECONNRESET the prober went away,
  * or the -errno of the work.
  */
 typedef void prober_done_fn(int status, const struct prober_answer *answer, void *ctx);

@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions that may hang: workers that never answer, workers that not even SIGKILL ends, the role behind its link
+ * with an agent that lies, and (as root) a real file system whose server is gone.
+ */
+#include "fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "sample/prober.h"
+#include "sample/sampler.h"
+
+#define DEADLINE_MS 150
+
+/* ---- workers by order ---- */
+
+/* A worker in uninterruptible sleep outlives kill(2). No test can order one, so the pool's kill(2) is made to do as
+ * little: this definition is linked in the place of libc's. */
+static bool kill_does_nothing;
+static pid_t last_killed;
+int kill(pid_t pid, int signo)
+{
+	last_killed = pid;
+	return kill_does_nothing && signo == SIGKILL ? 0 : (int)syscall(SYS_kill, pid, signo);
+}
+
+static bool legal(const char *path)
+{
+	return path[0] == '/';
+}
+
+static int work(const struct env *env, const char *path, struct prober_answer *ret)
+{
+	(void)env;
+	if (!strncmp(path, "/hang", 5))
+		for (;;)
+			pause();
+	if (!strcmp(path, "/die"))
+		_exit(7);
+	if (!strcmp(path, "/no"))
+		return -ENOENT;
+	if (!strcmp(path, "/fds")) /* what the worker still holds of its parent: only its own end of the pipe */
+		for (int fd = 0; fd < 1024; fd++)
+			ret->n[0] += fcntl(fd, F_GETFD) >= 0;
+	else
+		ret->n[0] = 42;
+	ret->n[7] = 7;
+	return 0;
+}
+
+static const struct prober_kind_info by_order[PROBER_KINDS] = {
+	[PROBER_STATVFS] = {"a", legal, work},
+	[PROBER_FD_COUNT] = {"b", legal, work},
+	[PROBER_PROC_IO] = {"c", legal, work},
+	[PROBER_FILE] = {"d", legal, work},
+};
+
+/* ---- bench ---- */
+
+struct reply {
+	struct bench *bench;
+	bool done;
+	int status;
+	int64_t after_ms;
+	struct prober_answer answer;
+};
+
+struct bench {
+	struct env env;
+	struct loop *loop;
+	struct prober_pool *pool;
+	int64_t started_ms;
+	size_t open;
+	struct reply replies[64];
+};
+
+static void on_done(int status, const struct prober_answer *answer, void *ctx)
+{
+	struct reply *r = ctx;
+
+	assert_false(r->done);
+	r->done = true;
+	r->status = status;
+	r->after_ms = clock_boot_ms() - r->bench->started_ms;
+	if (answer)
+		r->answer = *answer;
+	assert_true(!!answer == !status);
+	if (!--r->bench->open)
+		loop_quit(r->bench->loop, 0);
+}
+
+static int bench_up(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+
+	assert_int_equal(env_init(&b->env, ""), 0);
+	assert_int_equal(loop_new(&b->env, &b->loop), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(b->replies); i++)
+		b->replies[i].bench = b;
+	b->started_ms = clock_boot_ms();
+	kill_does_nothing = false;
+	*state = b;
+	return 0;
+}
+
+static int bench_down(void **state)
+{
+	struct bench *b = *state;
+
+	kill_does_nothing = false;
+	prober_pool_free(b->pool);
+	loop_free(b->loop);
+	free(b);
+	return 0;
+}
+
+static void open_pool(struct bench *b, const struct prober_kind_info *kinds)
+{
+	assert_int_equal(prober_pool_new(b->loop, kinds, DEADLINE_MS, &b->pool), 0);
+}
+
+static int ask(struct bench *b, size_t i, uint32_t kind, const char *path)
+{
+	int err;
+
+	b->replies[i].done = false;
+	err = prober_pool_ask(b->pool, kind, path, on_done, &b->replies[i]);
+	assert_false(b->replies[i].done); /* never from inside */
+	b->open += !err;
+	return err;
+}
+
+static void stop_loop(struct loop *loop, void *ctx)
+{
+	(void)ctx;
+	loop_quit(loop, 0);
+}
+
+static void run_for(struct bench *b, int64_t ms)
+{
+	struct loop_timer *t;
+
+	assert_int_equal(loop_timer_new(b->loop, 0, stop_loop, NULL, &t), 0);
+	loop_timer_arm(t, ms);
+	assert_int_equal(loop_run(b->loop), 0);
+	loop_timer_free(t);
+}
+
+/* ---- the pool ---- */
+
+/* Answers and errors come back as the worker had them; a worker that dies is an error, not silence. */
+static void pool_brings_answers(void **state)
+{
+	struct bench *b = *state;
+
+	open_pool(b, by_order);
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, "/ok"), 0);
+	assert_int_equal(ask(b, 1, PROBER_FILE, "/no"), 0);
+	assert_int_equal(ask(b, 2, PROBER_FILE, "/die"), 0);
+	assert_int_equal(ask(b, 3, PROBER_FILE, "/fds"), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[0].status, 0);
+	assert_int_equal(b->replies[0].answer.n[0], 42);
+	assert_int_equal(b->replies[0].answer.n[7], 7);
+	assert_int_equal(b->replies[1].status, -ENOENT);
+	assert_int_equal(b->replies[2].status, -EIO);
+	assert_int_equal(b->replies[3].answer.n[0], 1);
+}
+
+static void pool_refuses_what_is_not_legal(void **state)
+{
+	struct bench *b = *state;
+	char longer[PROBER_PATH_MAX + 10];
+
+	open_pool(b, by_order);
+	memset(longer, 'x', sizeof(longer));
+	longer[0] = '/';
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(ask(b, 0, PROBER_KINDS, "/ok"), -EINVAL);
+	assert_int_equal(ask(b, 0, UINT32_MAX, "/ok"), -EINVAL);
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, "ok"), -EINVAL);
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, longer), -EINVAL);
+}
+
+/* A hanging question ends at its deadline and delays no other; a worker that can be killed leaves its place free. */
+static void hang_costs_only_itself(void **state)
+{
+	struct bench *b = *state;
+
+	open_pool(b, by_order);
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, "/hang"), 0);
+	assert_int_equal(ask(b, 1, PROBER_STATVFS, "/ok"), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[1].status, 0);
+	assert_true(b->replies[1].after_ms < DEADLINE_MS);
+	assert_int_equal(b->replies[0].status, -ETIMEDOUT);
+	assert_in_range(b->replies[0].after_ms, DEADLINE_MS, DEADLINE_MS + 1000);
+	run_for(b, 100);
+	assert_int_equal(prober_pool_stuck(b->pool), 0);
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, "/hang"), 0);
+}
+
+/* A worker that cannot be killed: one and no more there, refused until it has ended, then asked again. */
+static void stuck_worker_is_left_alone(void **state)
+{
+	struct bench *b = *state;
+
+	open_pool(b, by_order);
+	kill_does_nothing = true;
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, "/hang"), 0);
+	assert_int_equal(ask(b, 1, PROBER_STATVFS, "/hang"), -EBUSY);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[0].status, -ETIMEDOUT);
+	assert_int_equal(prober_pool_stuck(b->pool), 1);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(ask(b, 1, PROBER_STATVFS, "/hang"), -EBUSY);
+	assert_int_equal(ask(b, 1, PROBER_FILE, "/hang/below/it"), -EBUSY);
+	assert_int_equal(ask(b, 1, PROBER_STATVFS, "/ok"), 0);
+	assert_int_equal(ask(b, 2, PROBER_STATVFS, "/hangar"), 0); /* begins alike, is elsewhere */
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[1].status, 0);
+	assert_int_equal(prober_pool_stuck(b->pool), 2);
+	syscall(SYS_kill, last_killed, SIGKILL); /* the kernel lets go of /hangar */
+	run_for(b, 100);
+	assert_int_equal(prober_pool_stuck(b->pool), 1);
+	assert_int_equal(ask(b, 2, PROBER_STATVFS, "/hangar"), 0);
+	kill_does_nothing = false;
+}
+
+/* The number of workers has an end, and it is told. */
+static void workers_are_bounded(void **state)
+{
+	struct bench *b = *state;
+	char path[32];
+
+	open_pool(b, by_order);
+	for (size_t i = 0; i < PROBER_WORKERS_MAX; i++) {
+		snprintf(path, sizeof(path), "/hang%zu", i);
+		assert_int_equal(ask(b, i, PROBER_STATVFS, path), 0);
+	}
+	assert_int_equal(ask(b, PROBER_WORKERS_MAX, PROBER_STATVFS, "/ok"), -EAGAIN);
+	assert_int_equal(loop_run(b->loop), 0);
+	run_for(b, 100);
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, "/ok"), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[0].status, 0);
+}
+
+/* ---- the real kinds ---- */
+
+static void real_kinds_answer(void **state)
+{
+	struct bench *b = *state;
+	char pid[16];
+	struct stat st;
+
+	open_pool(b, prober_kinds);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, "/"), 0);
+	assert_int_equal(ask(b, 1, PROBER_FD_COUNT, pid), 0);
+	assert_int_equal(ask(b, 2, PROBER_PROC_IO, pid), 0);
+	assert_int_equal(ask(b, 3, PROBER_FILE, "/etc"), 0);
+	assert_int_equal(ask(b, 4, PROBER_FD_COUNT, "2147483647"), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[0].status, 0);
+	assert_true(b->replies[0].answer.n[STATVFS_BLOCKS] >= b->replies[0].answer.n[STATVFS_FREE]);
+	assert_int_equal(b->replies[1].status, 0);
+	assert_true(b->replies[1].answer.n[FD_COUNT_OPEN] >= 4);
+	if (b->replies[2].status != -EACCES && b->replies[2].status != -ENOENT) /* a kernel without task I/O accounting */
+		assert_int_equal(b->replies[2].status, 0);
+	assert_int_equal(stat("/etc", &st), 0);
+	assert_int_equal(b->replies[3].answer.n[FILE_MODE], st.st_mode);
+	assert_int_equal(b->replies[4].status, -ENOENT);
+}
+
+static void real_kinds_refuse(void **state)
+{
+	static const char *const bad_paths[] = {"", "etc", "/proc/../etc", "/etc/.."};
+	static const char *const bad_pids[] = {"", "0", "-1", "self", "1/../2", "2147483648", "1 ", "/1"};
+	struct bench *b = *state;
+
+	open_pool(b, prober_kinds);
+	for (size_t i = 0; i < ARRAY_SIZE(bad_paths); i++) {
+		assert_int_equal(ask(b, 0, PROBER_STATVFS, bad_paths[i]), -EINVAL);
+		assert_int_equal(ask(b, 0, PROBER_FILE, bad_paths[i]), -EINVAL);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad_pids); i++) {
+		assert_int_equal(ask(b, 0, PROBER_FD_COUNT, bad_pids[i]), -EINVAL);
+		assert_int_equal(ask(b, 0, PROBER_PROC_IO, bad_pids[i]), -EINVAL);
+	}
+}
+
+/* ---- the role behind its link ---- */
+
+static pid_t start_role(struct bench *b, int *ret_fd)
+{
+	int pair[2];
+	pid_t pid;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(pair[0]);
+		_exit(prober_serve(&b->env, pair[1], by_order, DEADLINE_MS) ? 1 : 0);
+	}
+	close(pair[1]);
+	*ret_fd = pair[0];
+	return pid;
+}
+
+static void no_msg(struct link *link, struct link_msg *msg, void *ctx)
+{
+	(void)link, (void)msg, (void)ctx;
+}
+
+static void no_close(struct link *link, void *ctx)
+{
+	(void)link, (void)ctx;
+}
+
+/* Through client, link and role: answers, a hang, a question refused; and the role ends with its link. */
+static void role_serves_a_client(void **state)
+{
+	struct bench *b = *state;
+	struct prober *client;
+	struct link *link;
+	int fd, wstatus;
+	pid_t pid = start_role(b, &fd);
+
+	assert_int_equal(link_new(b->loop, fd, no_msg, no_close, NULL, &link), 0);
+	assert_int_equal(prober_new(b->loop, &client), 0);
+	assert_int_equal(prober_ask(client, PROBER_STATVFS, "/ok", on_done, &b->replies[0]), -ENOLINK);
+	prober_set_link(client, link);
+	b->open = 4;
+	assert_int_equal(prober_ask(client, PROBER_STATVFS, "/ok", on_done, &b->replies[0]), 0);
+	assert_int_equal(prober_ask(client, PROBER_STATVFS, "/hang", on_done, &b->replies[1]), 0);
+	assert_int_equal(prober_ask(client, PROBER_FILE, "/no", on_done, &b->replies[2]), 0);
+	assert_int_equal(prober_ask(client, PROBER_FILE, "relative", on_done, &b->replies[3]), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[0].status, 0);
+	assert_int_equal(b->replies[0].answer.n[0], 42);
+	assert_int_equal(b->replies[0].answer.n[7], 7);
+	assert_int_equal(b->replies[1].status, -ETIMEDOUT);
+	assert_int_equal(b->replies[2].status, -ENOENT);
+	assert_int_equal(b->replies[3].status, -EINVAL);
+
+	/* a question still open when the link goes ends there and then */
+	b->open = 1;
+	b->replies[4].done = false;
+	assert_int_equal(prober_ask(client, PROBER_STATVFS, "/hang2", on_done, &b->replies[4]), 0);
+	link_free(link);
+	prober_set_link(client, NULL);
+	assert_true(b->replies[4].done);
+	assert_int_equal(b->replies[4].status, -ECONNRESET);
+	prober_free(client);
+	assert_int_equal(waitpid(pid, &wstatus, 0), pid);
+	assert_true(WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0);
+}
+
+static void on_raw_answer(struct link *link, int status, struct link_msg *msg, void *ctx)
+{
+	struct reply *r = ctx;
+
+	(void)link, (void)msg;
+	r->done = true;
+	r->status = status;
+	if (!--r->bench->open)
+		loop_quit(r->bench->loop, 0);
+}
+
+/* An agent that was taken over cannot break the role: short, long, unknown messages are answered with an error. */
+static void role_survives_a_liar(void **state)
+{
+	struct bench *b = *state;
+	struct msg_writer w = {.len = 0};
+	struct link *link;
+	int fd, wstatus;
+	pid_t pid = start_role(b, &fd);
+
+	assert_int_equal(link_new(b->loop, fd, no_msg, no_close, NULL, &link), 0);
+	b->open = 4;
+	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[0]), 0);
+	msg_put_u32(&w, PROBER_STATVFS);
+	msg_put_str(&w, NULL);
+	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[1]), 0);
+	w.len = 0;
+	msg_put_u32(&w, PROBER_STATVFS);
+	msg_put_str(&w, "/ok");
+	assert_int_equal(link_call(link, 99, &w, NULL, 0, 2000, on_raw_answer, &b->replies[2]), 0);
+	msg_put_u64(&w, 1);
+	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[3]), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(b->replies[i].status, -EBADMSG);
+	b->open = 1;
+	w.len = 0;
+	msg_put_u32(&w, PROBER_STATVFS);
+	msg_put_str(&w, "/ok");
+	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[4]), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[4].status, 0);
+	link_free(link);
+	assert_int_equal(waitpid(pid, &wstatus, 0), pid);
+	assert_true(WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0);
+}
+
+/* ---- a real mount that hangs ---- */
+
+struct dead_mount {
+	char dir[32];
+	int fd;
+	bool mounted;
+};
+
+/* A FUSE file system whose server takes requests and answers none: the caller's sleep is beyond SIGKILL then. */
+static const char *mount_dead(struct dead_mount *m)
+{
+	struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096};
+	struct fuse_out_header head = {.len = sizeof(head) + sizeof(init)};
+	char request[16384], options[64], reply[sizeof(head) + sizeof(init)];
+
+	strcpy(m->dir, "/tmp/hp-dead-XXXXXX");
+	if (geteuid())
+		return "needs root";
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return "no mount namespace of its own";
+	m->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (m->fd < 0)
+		return "no /dev/fuse";
+	assert_non_null(mkdtemp(m->dir));
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", m->fd);
+	if (mount("dead", m->dir, "fuse", MS_NOSUID | MS_NODEV, options))
+		return "FUSE cannot be mounted";
+	m->mounted = true;
+	assert_true(read(m->fd, request, sizeof(request)) >= (ssize_t)sizeof(struct fuse_in_header));
+	head.unique = ((const struct fuse_in_header *)(const void *)request)->unique;
+	memcpy(reply, &head, sizeof(head));
+	memcpy(reply + sizeof(head), &init, sizeof(init));
+	return write(m->fd, reply, sizeof(reply)) == (ssize_t)sizeof(reply) ? NULL : "FUSE refused the greeting";
+}
+
+static void take_request(struct loop *loop, uint32_t events, void *ctx)
+{
+	const struct dead_mount *m = ctx;
+	char request[16384];
+
+	(void)loop, (void)events;
+	assert_true(read(m->fd, request, sizeof(request)) != 0);
+}
+
+static void unmount_dead(struct dead_mount *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	if (m->mounted)
+		umount2(m->dir, MNT_DETACH);
+	rmdir(m->dir);
+}
+
+static void on_sample(const struct sample *s, void *ctx)
+{
+	(void)s;
+	loop_quit(ctx, 0);
+}
+
+static int no_kmsg(int privpath, void *ctx)
+{
+	(void)privpath, (void)ctx;
+	return -EACCES;
+}
+
+static double value_of_mount(const struct sample *s, enum metric metric, const char *mount)
+{
+	double v = -1;
+
+	for (size_t i = 0; i < s->n_entities; i++)
+		if (!strcmp(s->entities[i].name, mount))
+			sample_get_of(s, metric, (int)i, &v);
+	return v;
+}
+
+/* One sample with a healthy mount and the dead one: told as hung, without numbers; the other as ever. */
+static void check_sample(struct bench *b, const char *dead)
+{
+	char mounts[64];
+	struct conf conf = {.sample_interval_ms = 10000, .process_interval_ms = 60000, .watch_mounts = mounts};
+	const struct sampler_setup setup = {.loop = b->loop, .conf = &conf, .open_fd = no_kmsg, .sample = on_sample, .ctx = b->loop};
+	struct problems p = {0};
+	struct sampler *sampler;
+	bool named = false;
+
+	snprintf(mounts, sizeof(mounts), "/, %s", dead);
+	assert_int_equal(sampler_new(&setup, &sampler, NULL), 0);
+	assert_int_equal(sampler_once(sampler, 10), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_true(value_of_mount(sampler_last(sampler), METRIC_FS_HUNG, dead) == 1);
+	assert_true(value_of_mount(sampler_last(sampler), METRIC_DISK_SPACE_USED_PERC, dead) == -1);
+	assert_true(value_of_mount(sampler_last(sampler), METRIC_FS_HUNG, "/") == 0);
+	assert_true(value_of_mount(sampler_last(sampler), METRIC_DISK_SPACE_USED_PERC, "/") >= 0);
+	sampler_problems(sampler, &p);
+	for (size_t i = 0; i < p.n; i++)
+		named |= !strcmp(p.list[i].code, "mount-hung") && strstr(p.list[i].text, dead);
+	assert_true(named);
+	problems_deinit(&p);
+	sampler_free(sampler);
+}
+
+static void real_mount_hangs(void **state)
+{
+	struct bench *b = *state;
+	struct dead_mount m = {.fd = -1};
+	const char *why = mount_dead(&m);
+	struct loop_io *io;
+
+	if (why) {
+		print_message("# SKIP %s: %s\n", why, strerror(errno));
+		unmount_dead(&m);
+		skip();
+	}
+	open_pool(b, prober_kinds);
+	assert_int_equal(loop_io_add(b->loop, m.fd, EPOLLIN, take_request, &m, &io), 0);
+	assert_int_equal(ask(b, 0, PROBER_STATVFS, m.dir), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[0].status, -ETIMEDOUT);
+	run_for(b, 100);
+	assert_int_equal(prober_pool_stuck(b->pool), 1); /* SIGKILL did not reach it */
+	assert_int_equal(ask(b, 1, PROBER_STATVFS, m.dir), -EBUSY);
+	assert_int_equal(ask(b, 2, PROBER_STATVFS, "/"), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[2].status, 0);
+	check_sample(b, m.dir);
+	loop_io_remove(io);
+	close(take_fd(&m.fd)); /* the server is gone for good: the kernel lets go of everybody */
+	run_for(b, 200);
+	assert_int_equal(prober_pool_stuck(b->pool), 0);
+	assert_int_equal(ask(b, 1, PROBER_STATVFS, m.dir), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(b->replies[1].status, -ENOTCONN);
+	unmount_dead(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(pool_brings_answers, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(pool_refuses_what_is_not_legal, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(hang_costs_only_itself, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(stuck_worker_is_left_alone, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(workers_are_bounded, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(real_kinds_answer, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(real_kinds_refuse, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(role_serves_a_client, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(role_survives_a_liar, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(real_mount_hangs, bench_up, bench_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
