@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The promises of core/store.h, with the real store role in a child that can be killed at any moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/store.h"
+#include "core/text.h"
+
+#define UUID  "11111111-2222-3333-4444-555555555555"
+#define OTHER "99999999-2222-3333-4444-555555555555"
+#define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
+
+struct fix {
+	char dir[64];
+	struct loop *loop;
+	struct store *store;
+	struct link *link;
+	pid_t pid;
+	int done, status, got, closed;
+	struct buf value;
+};
+
+static void on_msg(struct link *link, struct link_msg *msg, void *ctx)
+{
+	(void)link;
+	(void)msg;
+	(void)ctx;
+}
+
+static void on_closed(struct link *link, void *ctx)
+{
+	struct fix *f = ctx;
+
+	f->closed++;
+	store_set_link(f->store, NULL);
+	f->link = link_free(link);
+	loop_quit(f->loop, 2);
+}
+
+static void start_role(struct fix *f)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	f->pid = fork();
+	if (f->pid == 0) {
+		close(fds[0]);
+		_exit(store_role_run(&env, fds[1], f->dir));
+	}
+	close(fds[1]);
+	assert_int_equal(link_new(f->loop, fds[0], on_msg, on_closed, f, &f->link), 0);
+}
+
+static int setup(void **state)
+{
+	struct fix *f = calloc(1, sizeof(*f));
+
+	snprintf(f->dir, sizeof(f->dir), "/tmp/test_store.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->value = BUF_INIT(STORE_ENTRY_MAX);
+	assert_int_equal(loop_new(&env, &f->loop), 0);
+	assert_int_equal(store_new(f->loop, &f->store), 0);
+	assert_int_equal(store_bind(f->store, UUID), 0);
+	*state = f;
+	return 0;
+}
+
+static void stop_role(struct fix *f)
+{
+	store_set_link(f->store, NULL);
+	f->link = link_free(f->link);
+	if (f->pid)
+		waitpid(f->pid, NULL, 0);
+	f->pid = 0;
+}
+
+static int teardown(void **state)
+{
+	struct fix *f = *state;
+
+	stop_role(f);
+	store_free(f->store);
+	loop_free(f->loop);
+	fs_remove_tree(f->dir);
+	buf_deinit(&f->value);
+	free(f);
+	return 0;
+}
+
+static void quit(struct loop *loop, void *ctx)
+{
+	(void)ctx;
+	loop_quit(loop, 42);
+}
+
+static int run(struct loop *loop, int64_t ms)
+{
+	struct loop_timer *t;
+	int code;
+
+	assert_int_equal(loop_timer_new(loop, 0, quit, NULL, &t), 0);
+	loop_timer_arm(t, ms);
+	code = loop_run(loop);
+	loop_timer_free(t);
+	return code;
+}
+
+static void on_done(int status, void *ctx)
+{
+	struct fix *f = ctx;
+
+	f->done++;
+	f->status = status;
+	loop_quit(f->loop, 0);
+}
+
+static void on_got(int status, const char *p, size_t n, void *ctx)
+{
+	struct fix *f = ctx;
+
+	f->got++;
+	f->status = status;
+	buf_reset(&f->value);
+	if (p)
+		buf_put(&f->value, p, n);
+	loop_quit(f->loop, 0);
+}
+
+static int put(struct fix *f, const char *name, const char *value)
+{
+	f->status = 1;
+	assert_int_equal(store_put(f->store, name, value, strlen(value), on_done, f), 0);
+	assert_int_equal(run(f->loop, 20000), 0);
+	return f->status;
+}
+
+static int get(struct fix *f, const char *name)
+{
+	f->status = 1;
+	assert_int_equal(store_get(f->store, name, on_got, f), 0);
+	assert_int_equal(f->status, 1); /* never from inside */
+	assert_int_equal(run(f->loop, 20000), 0);
+	return f->status;
+}
+
+static const char *list(struct fix *f, const char *prefix)
+{
+	f->status = 1;
+	assert_int_equal(store_list(f->store, prefix, on_got, f), 0);
+	assert_int_equal(run(f->loop, 20000), 0);
+	assert_int_equal(f->status, 0);
+	return buf_str(&f->value);
+}
+
+static size_t count_aside(const struct fix *f)
+{
+	char path[128];
+	size_t n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/set-aside", f->dir);
+	d = opendir(path);
+	if (!d)
+		return 0;
+	for (struct dirent *e; (e = readdir(d));)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+static void write_raw(const struct fix *f, const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0600, NULL), 0);
+}
+
+/* Put, get, list, delete; names outside the grammar never reach the disk. */
+static void test_round_trip(void **state)
+{
+	static const char *const bad[] = {"", ".", "..", "a/b/c", "/a", "a/", "a/..", ".a", "a b", "set-aside", "set-aside/a", "\xff"};
+	struct fix *f = *state;
+
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_int_equal(put(f, "b", "two\nlines"), 0);
+	assert_int_equal(put(f, "spool/1", ""), 0);
+	assert_int_equal(put(f, "a", "one"), 0);
+	assert_int_equal(store_pending(f->store), 0);
+	assert_null(store_problem(f->store));
+	assert_int_equal(get(f, "b"), 0);
+	assert_string_equal(buf_str(&f->value), "two\nlines");
+	assert_int_equal(get(f, "spool/1"), 0);
+	assert_int_equal(f->value.len, 0);
+	assert_int_equal(get(f, "c"), -ENOENT);
+	assert_string_equal(list(f, ""), "a\nb\nspool/1\n");
+	assert_string_equal(list(f, "spool/"), "spool/1\n");
+	assert_int_equal(store_delete(f->store, "b"), 0);
+	assert_int_equal(store_delete(f->store, "never-there"), 0);
+	assert_int_equal(run(f->loop, 100), 42);
+	assert_int_equal(store_pending(f->store), 0);
+	assert_int_equal(get(f, "b"), -ENOENT);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(store_put(f->store, bad[i], "x", 1, on_done, f), -EINVAL);
+		assert_int_equal(store_get(f->store, bad[i], on_got, f), -EINVAL);
+		assert_int_equal(store_delete(f->store, bad[i]), -EINVAL);
+	}
+}
+
+/* Before a put is on disk, get and list see it; a deletion too. The newest value of a name wins. */
+static void test_pending_is_seen(void **state)
+{
+	struct fix *f = *state;
+
+	assert_int_equal(store_put(f->store, "a", "old", 3, on_done, f), 0);
+	assert_int_equal(store_put(f->store, "b", "x", 1, NULL, NULL), 0);
+	assert_int_equal(store_put(f->store, "a", "new", 3, on_done, f), 0);
+	assert_int_equal(store_delete(f->store, "b"), 0);
+	assert_int_equal(store_pending(f->store), 2);
+	assert_int_equal(get(f, "a"), 0);
+	assert_string_equal(buf_str(&f->value), "new");
+	assert_int_equal(get(f, "b"), -ENOENT);
+	assert_int_equal(get(f, "c"), -ENOTCONN);
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_string_equal(list(f, ""), "a\n");
+	run(f->loop, 200);
+	run(f->loop, 200);
+	assert_int_equal(f->done, 2); /* the replaced one too, with the newer one's success */
+	assert_int_equal(store_pending(f->store), 0);
+	assert_int_equal(get(f, "a"), 0);
+	assert_string_equal(buf_str(&f->value), "new");
+}
+
+struct ack {
+	int value, *highest;
+};
+
+static void acknowledged(int status, void *ctx)
+{
+	const struct ack *a = ctx;
+
+	if (status == 0 && a->value > *a->highest)
+		*a->highest = a->value;
+}
+
+static void kill_role(struct loop *loop, void *ctx)
+{
+	struct fix *f = ctx;
+
+	(void)loop;
+	kill(f->pid, SIGKILL);
+}
+
+/* Reads one entry of the folder as it lies on disk. */
+static int64_t value_on_disk(const struct fix *f, const char *name)
+{
+	struct buf b = BUF_INIT(STORE_ENTRY_MAX);
+	struct err e = ERR_INIT;
+	int64_t v = -1;
+	int r = store_file_read(&env, f->dir, name, UUID, &b, &e);
+
+	if (r == 0)
+		v = strtoll(buf_str(&b), NULL, 10);
+	else if (r != -ENOENT)
+		fail_msg("torn entry: %s", e.text);
+	buf_deinit(&b);
+	return v;
+}
+
+/* The store is killed again and again while it writes: no acknowledged put is lost, none is half there, and the rest is
+ * written by the next process. */
+static void test_kill(void **state)
+{
+	struct fix *f = *state;
+	struct ack acks[60][8];
+	int highest[8] = {0}, puts[8] = {0}, total = 0;
+
+	for (int round = 0; round < 60; round++) {
+		struct loop_timer *t;
+
+		start_role(f);
+		store_set_link(f->store, f->link);
+		for (int i = 0; i < 8; i++) {
+			char name[16], value[5000];
+
+			memset(value, ' ', sizeof(value));
+			snprintf(value, 16, "%d", ++puts[i]);
+			value[strlen(value)] = ' ';
+			snprintf(name, sizeof(name), "n%d", i);
+			acks[round][i] = (struct ack){puts[i], &highest[i]};
+			assert_int_equal(store_put(f->store, name, value, sizeof(value), acknowledged, &acks[round][i]), 0);
+		}
+		assert_int_equal(loop_timer_new(f->loop, 0, kill_role, f, &t), 0);
+		loop_timer_arm(t, round % 12);
+		while (f->link)
+			run(f->loop, 5000);
+		loop_timer_free(t);
+		waitpid(f->pid, NULL, 0);
+		for (int i = 0; i < 8; i++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "n%d", i);
+			assert_true(value_on_disk(f, name) >= (highest[i] ? highest[i] : -1));
+			assert_true(value_on_disk(f, name) <= puts[i]);
+			total += highest[i] == puts[i];
+		}
+	}
+	assert_int_equal(f->closed, 60);
+	assert_true(total > 0 && total < 60 * 8); /* some were killed before, some after */
+	start_role(f);
+	store_set_link(f->store, f->link);
+	for (int i = 0; i < 100 && store_pending(f->store); i++)
+		run(f->loop, 100);
+	assert_int_equal(store_pending(f->store), 0);
+	assert_int_equal(value_on_disk(f, "n7"), puts[7]);
+	assert_string_equal(list(f, ""), "n0\nn1\nn2\nn3\nn4\nn5\nn6\nn7\n");
+}
+
+/* State of another server (a cloned disk) is set aside when the store learns whose it serves, and is not seen any more. */
+static void test_clone(void **state)
+{
+	struct fix *f = *state;
+	struct buf b = BUF_INIT(100);
+
+	assert_int_equal(store_file_write(&env, f->dir, "key", OTHER, "secret", 6, NULL), 0);
+	assert_int_equal(store_file_write(&env, f->dir, "spool/1", OTHER, "x", 1, NULL), 0);
+	assert_int_equal(store_file_write(&env, f->dir, "mine", UUID, "y", 1, NULL), 0);
+	assert_int_equal(store_file_read(&env, f->dir, "key", UUID, &b, NULL), -ESTALE);
+	assert_int_equal(store_file_read(&env, f->dir, "key", NULL, &b, NULL), 0);
+	buf_deinit(&b);
+	start_role(f);
+	assert_int_equal(store_bind_wait(f->link, UUID, 5000), 0);
+	assert_int_equal(count_aside(f), 2);
+	store_set_link(f->store, f->link);
+	assert_string_equal(list(f, ""), "mine\n");
+	assert_int_equal(get(f, "key"), -ENOENT);
+	assert_int_equal(put(f, "key", "new"), 0);
+}
+
+/* A newer version, a wrong sum, no header: set aside and answered with -ESTALE, then absent. */
+static void test_set_aside(void **state)
+{
+	struct fix *f = *state;
+
+	write_raw(f, "newer", "heat-pulse-state 2 whatever comes then");
+	write_raw(f, "damaged", "heat-pulse-state 1 " UUID " " HEX64 "\nx");
+	write_raw(f, "empty", "");
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_int_equal(get(f, "newer"), -ESTALE);
+	assert_int_equal(get(f, "damaged"), -ESTALE);
+	assert_int_equal(get(f, "empty"), -ESTALE);
+	assert_int_equal(count_aside(f), 3);
+	assert_int_equal(get(f, "newer"), -ENOENT);
+	assert_string_equal(list(f, ""), "");
+}
+
+/* The corner for set-aside files does not grow without end. */
+static void test_set_aside_is_bounded(void **state)
+{
+	struct fix *f = *state;
+
+	start_role(f);
+	store_set_link(f->store, f->link);
+	for (int i = 0; i < 80; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "bad%d", i);
+		write_raw(f, name, "garbage");
+		assert_int_equal(get(f, name), -ESTALE);
+	}
+	assert_int_equal(count_aside(f), 64);
+}
+
+/* Before any bind nothing is written; store_get_wait() reads. */
+static void test_wait(void **state)
+{
+	struct fix *f = *state;
+	struct buf b = BUF_INIT(100);
+
+	assert_int_equal(store_file_write(&env, f->dir, "a", UUID, "early", 5, NULL), 0);
+	start_role(f);
+	assert_int_equal(store_bind_wait(f->link, "not a uuid", 5000), -EINVAL);
+	assert_int_equal(store_bind_wait(f->link, UUID, 5000), 0);
+	assert_int_equal(store_get_wait(f->link, "a", 5000, &b), 0);
+	assert_string_equal(buf_str(&b), "early");
+	assert_int_equal(store_get_wait(f->link, "b", 5000, &b), -ENOENT);
+	buf_deinit(&b);
+}
+
+/* A missing folder is a status and a sentence; the value stays in memory and gets to disk when the folder is back. */
+static void test_missing_folder(void **state)
+{
+	struct fix *f = *state;
+
+	assert_int_equal(rmdir(f->dir), 0);
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_int_equal(put(f, "a", "kept"), -ENOENT);
+	assert_non_null(strstr(store_problem(f->store), "missing"));
+	assert_int_equal(store_pending(f->store), 1);
+	assert_int_equal(get(f, "a"), 0);
+	assert_string_equal(buf_str(&f->value), "kept");
+	assert_int_equal(mkdir(f->dir, 0700), 0);
+	for (int i = 0; i < 100 && store_pending(f->store); i++)
+		run(f->loop, 100);
+	assert_int_equal(store_pending(f->store), 0);
+	assert_null(store_problem(f->store));
+	assert_int_equal(f->done, 1); /* told once */
+}
+
+/* A value that the disk refuses for ever (here: a folder is in its place) does not block the others. */
+static void test_refusal_blocks_nobody(void **state)
+{
+	struct fix *f = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/wall", f->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_int_equal(put(f, "wall", "x"), -EISDIR);
+	assert_int_equal(put(f, "free", "y"), 0);
+	assert_int_equal(store_pending(f->store), 1);
+	assert_non_null(store_problem(f->store));
+}
+
+/* A full disk: refused with -ENOSPC, told in a sentence; a deletion that comes later makes the room. */
+static void test_full_disk(void **state)
+{
+	struct fix *f = *state;
+	char big[40000];
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		skip();
+	assert_int_equal(mount("none", f->dir, "tmpfs", 0, "size=64k,mode=0700"), 0);
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = 0;
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_int_equal(put(f, "a", big), 0);
+	assert_int_equal(put(f, "b", big), -ENOSPC);
+	assert_string_equal(store_problem(f->store), "state disk full; state is kept in memory only");
+	assert_int_equal(get(f, "b"), 0);
+	assert_int_equal(f->value.len, sizeof(big) - 1);
+	assert_int_equal(store_delete(f->store, "a"), 0);
+	for (int i = 0; i < 100 && store_pending(f->store); i++)
+		run(f->loop, 100);
+	assert_null(store_problem(f->store));
+	assert_string_equal(list(f, ""), "b\n");
+	assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(put(f, "c", "x"), -EROFS);
+	stop_role(f);
+	assert_int_equal(umount(f->dir), 0);
+}
+
+/* A store that stands still (a frozen disk looks like that) blocks neither the loop nor later reads of pending values,
+ * and everything gets to disk once it moves again. */
+static void test_frozen(void **state)
+{
+	struct fix *f = *state;
+	int64_t start;
+
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_int_equal(put(f, "a", "1"), 0);
+	kill(f->pid, SIGSTOP);
+	start = clock_boot_ms();
+	for (int i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(store_put(f->store, name, "v", 1, NULL, NULL), 0);
+	}
+	assert_int_equal(get(f, "n299"), 0);
+	assert_true(clock_boot_ms() - start < 2000);
+	assert_int_equal(store_pending(f->store), 300);
+	kill(f->pid, SIGCONT);
+	for (int i = 0; i < 200 && store_pending(f->store); i++)
+		run(f->loop, 100);
+	assert_int_equal(store_pending(f->store), 0);
+	assert_int_equal(loop_get_stats(f->loop)->late_ticks, 0);
+}
+
+/* Without a store process a put is answered after a while, and kept. */
+static void test_no_store(void **state)
+{
+	struct fix *f = *state;
+
+	assert_int_equal(put(f, "a", "x"), -ENOTCONN);
+	assert_int_equal(store_pending(f->store), 1);
+	assert_non_null(strstr(store_problem(f->store), "not running"));
+	start_role(f);
+	store_set_link(f->store, f->link);
+	for (int i = 0; i < 100 && store_pending(f->store); i++)
+		run(f->loop, 100);
+	assert_null(store_problem(f->store));
+	assert_int_equal(f->done, 1);
+}
+
+static void free_store(int status, void *ctx)
+{
+	struct fix *f = ctx;
+
+	(void)status;
+	f->done++;
+	f->store = store_free(f->store);
+	loop_quit(f->loop, 0);
+}
+
+static void got_free_store(int status, const char *p, size_t n, void *ctx)
+{
+	(void)p;
+	(void)n;
+	free_store(status, ctx);
+}
+
+/* The store may be freed inside its callbacks, with calls open. */
+static void test_free_inside(void **state)
+{
+	struct fix *f = *state;
+
+	start_role(f);
+	store_set_link(f->store, f->link);
+	assert_int_equal(store_put(f->store, "a", "x", 1, free_store, f), 0);
+	assert_int_equal(store_put(f->store, "b", "x", 1, free_store, f), 0);
+	assert_int_equal(store_get(f->store, "c", on_got, f), 0);
+	while (!f->done)
+		run(f->loop, 5000);
+	run(f->loop, 50);
+	assert_int_equal(f->done, 1);
+	assert_int_equal(store_new(f->loop, &f->store), 0);
+	assert_int_equal(store_get(f->store, "a", got_free_store, f), 0);
+	assert_int_equal(store_get(f->store, "a", got_free_store, f), 0);
+	run(f->loop, 50);
+	run(f->loop, 50);
+	assert_int_equal(f->done, 2);
+	assert_null(f->store);
+	assert_int_equal(store_new(f->loop, &f->store), 0);
+}
+
+static ssize_t decode(const char *text, const char *uuid)
+{
+	return store_file_decode(text, strlen(text), uuid);
+}
+
+/* The header line, field by field. */
+static void test_decode(void **state)
+{
+	char good[256], sum[65];
+
+	(void)state;
+	text_sha256_hex("abc", 3, sum);
+	snprintf(good, sizeof(good), "heat-pulse-state 1 u1 %s\nabc", sum);
+	assert_int_equal(decode(good, "u1"), (ssize_t)strlen(good) - 3);
+	assert_int_equal(decode(good, NULL), (ssize_t)strlen(good) - 3);
+	assert_int_equal(decode(good, "u2"), -ESTALE);
+	assert_int_equal(decode(good, "u"), -ESTALE);
+	assert_int_equal(decode("", NULL), -EBADMSG);
+	assert_int_equal(decode("heat-pulse-state 1", NULL), -EBADMSG);
+	assert_int_equal(decode("heat-pulse-state 2 ", NULL), -EPROTO);
+	assert_int_equal(decode("heat-pulse-state 0 u1 " HEX64 "\n", NULL), -EBADMSG);
+	assert_int_equal(decode("heat-pulse-state -1 u1 " HEX64 "\n", NULL), -EBADMSG);
+	assert_int_equal(decode("heat-pulse-state 1 u1 " HEX64, NULL), -EBADMSG);
+	assert_int_equal(decode("heat-pulse-state 1 u1 short\n", NULL), -EBADMSG);
+	good[strlen(good) - 1] = 'd';
+	assert_int_equal(decode(good, "u1"), -EBADMSG);
+}
+
+#define WITH_STORE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_STORE(test_round_trip), WITH_STORE(test_pending_is_seen), WITH_STORE(test_kill),
+		WITH_STORE(test_clone), WITH_STORE(test_set_aside), WITH_STORE(test_set_aside_is_bounded),
+		WITH_STORE(test_wait), WITH_STORE(test_missing_folder), WITH_STORE(test_refusal_blocks_nobody),
+		WITH_STORE(test_full_disk), WITH_STORE(test_frozen), WITH_STORE(test_no_store),
+		WITH_STORE(test_free_inside), cmocka_unit_test(test_decode),
+	};
+
+	log_setup(LOG_LEVEL_ERR, "test");
+	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
