@@ -34,11 +34,16 @@ static int make_dir(const char *path, mode_t mode, struct err *e)
 
 int run_store_init(struct run_store *s, const struct env *env, struct err *e)
 {
+	char parent[ENV_PATH_MAX];
 	int r;
 
 	env_path(env, RUNS_DIR, s->dir);
 	env_path(env, RUN_VALUES_DIR, s->values);
-	r = make_dir(s->dir, 0700, e);
+	/* What lies above is also the way to the agent's own state. */
+	snprintf(parent, sizeof(parent), "%s", s->dir);
+	*strrchr(parent, '/') = '\0';
+	r = fs_mkdirs(parent, 0711);
+	r = r < 0 ? err_sys(e, -r, "cannot make the folder %s", parent) : make_dir(s->dir, 0700, e);
 	return r < 0 ? r : make_dir(s->values, 0711, e);
 }
 

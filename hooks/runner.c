@@ -183,7 +183,7 @@ static void shepherd_ended(struct loop *loop, pid_t pid, int wstatus, void *ctx)
 
 	(void)pid;
 	(void)wstatus;
-	run->child = NULL;
+	run->child = loop_child_remove(run->child);
 	check_run(loop, run);
 }
 

@@ -200,7 +200,7 @@ static void step_ended(struct loop *loop, pid_t pid, int wstatus, void *ctx)
 
 	(void)loop;
 	(void)pid;
-	s->child = NULL;
+	s->child = loop_child_remove(s->child);
 	if (s->step == STEP_STATUS)
 		status_ended(s, wstatus);
 	else
