@@ -126,7 +126,7 @@ static void answered(const struct http_answer *a, void *ctx)
 	}
 	reply_judge(a, &v);
 	unwrap(a, &v);
-	if (wrong_kind(a))
+	if (wrong_kind(a) || a->failure == HTTP_BAD_URL)
 		v.how = CARRY_REFUSED;
 	if (v.how == CARRY_DELIVERED && strcmp(method_for(k->s->target), "PUT") == 0)
 		handle_kinds_learn(k->kinds, k->name, k->kind);
@@ -144,9 +144,7 @@ static int url_send(struct sink *k, const struct signal *s, carry_done_fn *done,
 	snprintf(k->name, sizeof(k->name), "%.*s", (int)strcspn(s->target, "?#"), s->target);
 	k->kind = handle_kinds_get(k->kinds, k->name) == HANDLE_AWS ? HANDLE_AWS : HANDLE_HEAT;
 	r = ask(k);
-	if (r == -EINVAL)
-		reply_end(&k->reply, CARRY_REFUSED, -1, "the target is not a usable URL");
-	else if (r < 0)
+	if (r < 0)
 		reply_end(&k->reply, CARRY_RETRY, -1, "%s", strerror(-r));
 	return 0;
 }
