@@ -205,12 +205,23 @@ static void patience_ends(struct loop *loop _unused_, void *ctx)
 
 /* ---- what libcurl says ---- */
 
+/* A proxy that refuses a tunnel looks like a lost connection to libcurl. */
+static bool tunnel_refused(const struct http_call *call)
+{
+	long status = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return call->proxy[0] && status >= 300;
+}
+
 static enum http_failure judge(const struct http_call *call, CURLcode code)
 {
 	if (call->too_big)
 		return HTTP_TOO_BIG;
 	if (code == CURLE_OPERATION_TIMEDOUT) /* only the connect timeout is libcurl's */
 		return call->state == CALL_RESOLVING ? HTTP_RESOLVE : HTTP_CONNECT;
+	if (code != CURLE_OK && tunnel_refused(call))
+		return HTTP_CONNECT;
 	if (code == CURLE_OK && call->answer.status == 0)
 		return HTTP_BAD_ANSWER;
 	return http_failure_of(code);
@@ -431,18 +442,27 @@ struct http *http_free(struct http *http)
 
 /* ---- calls ---- */
 
+static enum http_failure how_far(const struct http_call *call)
+{
+	curl_off_t connected = 0;
+
+	if (call->state == CALL_QUEUED || call->state == CALL_RESOLVING)
+		return HTTP_RESOLVE;
+	curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+	return connected > 0 ? HTTP_TIMEOUT : HTTP_CONNECT;
+}
+
 static void deadline_ends(struct loop *loop _unused_, void *ctx)
 {
 	struct http_call *call = ctx;
 	struct http *http = call->http;
-	bool resolving = call->state == CALL_QUEUED || call->state == CALL_RESOLVING;
 	char detail[64];
 
 	if (call->early != HTTP_OK) {
 		finish(call, call->early, call->error);
 	} else {
 		snprintf(detail, sizeof(detail), "gave up after %lld ms", (long long)call->timeout_ms);
-		finish(call, resolving ? HTTP_RESOLVE : HTTP_TIMEOUT, detail);
+		finish(call, how_far(call), detail);
 	}
 	unless_dying(http);
 }

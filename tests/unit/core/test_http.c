@@ -262,6 +262,32 @@ static void test_nowhere(void **state)
 	}
 }
 
+/* A host that does not answer to connecting is told apart from one that does not answer the request. */
+static void test_no_connection(void **state)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd[6], listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(sa);
+	struct http_answer a;
+	char url[64];
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++) { /* its queue is full: the kernel drops what comes next */
+		fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fd[i], (struct sockaddr *)&sa, sizeof(sa));
+	}
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(sa.sin_port));
+	fetch_with(&(struct http_setup){0}, (struct http_request){.url = url, .timeout_ms = 500}, &a);
+	assert_int_equal(a.failure, HTTP_CONNECT);
+	http_answer_deinit(&a);
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
+		close(fd[i]);
+	close(listener);
+}
+
 /* The body of a HEAD answer is announced, not sent: its size is no reason to refuse. */
 static void test_head_of_large(void **state)
 {
@@ -367,6 +393,12 @@ static void test_proxies(void **state)
 	setup.http_proxy = "http://127.0.0.1:1";
 	fetch_with(&setup, (struct http_request){.url = httpd_url(server, "/ok")}, &a);
 	assert_int_equal(a.failure, HTTP_OK);
+	http_answer_deinit(&a);
+	setup.https_proxy = httpd_url(server, "");
+	fetch_with(&setup, (struct http_request){.url = "https://heat.invalid/?secret"}, &a);
+	assert_int_equal(a.failure, HTTP_CONNECT); /* this proxy makes no tunnels */
+	assert_string_equal(last_seen()->method, "CONNECT");
+	assert_string_equal(last_seen()->target, "heat.invalid:443");
 	http_answer_deinit(&a);
 	setup.no_proxy = "10.0.0.0/8";
 	fetch_with(&setup, (struct http_request){.url = "http://heat.invalid/"}, &a);
@@ -599,6 +631,7 @@ int main(void)
 		cmocka_unit_test(test_methods),
 		cmocka_unit_test(test_smuggling),
 		cmocka_unit_test(test_nowhere),
+		cmocka_unit_test(test_no_connection),
 		cmocka_unit_test(test_head_of_large),
 		cmocka_unit_test(test_answer_headers),
 		cmocka_unit_test(test_certificates),
