@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each allocation of a request failing in turn, libcurl's as well as ours: the call is refused or answered once, and
+ * nothing is lost or left open. Linked with --wrap for the allocating functions.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include "core/http_private.h"
+#include "httpd.h"
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+
+static long countdown = -1; /* the allocation that fails when this reaches 0; below 0: none */
+
+static bool fails(void)
+{
+	return countdown >= 0 && countdown-- == 0;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return fails() ? NULL : __real_realloc(p, n);
+}
+
+char *__wrap_strdup(const char *s)
+{
+	return fails() ? NULL : __real_strdup(s);
+}
+
+static unsigned answers;
+static enum http_failure failure;
+
+static void counted(const struct http_answer *a, void *ctx)
+{
+	answers++;
+	failure = a->failure;
+	loop_quit(ctx, 0);
+}
+
+static int start(struct http *http, struct loop *loop, const char *url)
+{
+	static const char *const headers[] = {"X-Auth-Token: t", "Content-Type: application/json", NULL};
+	struct http_request req = {.method = "PUT", .url = url, .headers = headers, .body = "{}", .body_len = 2, .timeout_ms = 300};
+
+	return http_start(http, &req, counted, loop, NULL);
+}
+
+/* Return: how a request ended: 1 answered well, 0 otherwise. */
+static int run(const struct env *env, const char *url)
+{
+	const struct http_setup setup = {.user_agent = "x", .no_proxy = "y"};
+	struct http *http = NULL;
+	struct loop *loop = NULL;
+	struct err e = ERR_INIT;
+
+	answers = 0;
+	if (loop_new(env, &loop) < 0)
+		return 0;
+	if (http_new(loop, &setup, &http, &e) == 0 && start(http, loop, url) == 0) {
+		loop_run(loop);
+		assert_int_equal(answers, 1);
+	} else {
+		assert_int_equal(answers, 0);
+		failure = HTTP_CANCELLED;
+	}
+	http_free(http);
+	loop_free(loop);
+	return failure == HTTP_OK;
+}
+
+static unsigned count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void test_each_allocation(void **state)
+{
+	struct httpd *h = httpd_start(&(struct httpd_setup){0});
+	const char *url = httpd_url(h, "/ok");
+	unsigned before, good = 0;
+	struct env env;
+	long n;
+
+	(void)state;
+	assert_int_equal(env_init(&env, ""), 0);
+	assert_int_equal(run(&env, url), 1);
+	before = count_fds();
+	for (n = 0;; n++) {
+		countdown = n;
+		good += (unsigned)run(&env, url);
+		if (countdown >= 0)
+			break; /* there were fewer */
+	}
+	countdown = -1;
+	assert_true(n > 40);
+	assert_true(good >= 1);
+	assert_int_equal(count_fds(), before);
+	httpd_stop(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_allocation),
+	};
+
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc, free, __wrap_realloc, __wrap_strdup, __wrap_calloc) != CURLE_OK)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
