@@ -26,7 +26,7 @@ static const char *const base[] = {
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll",
 	"ppoll_time64", "select", "_newselect", "pselect6", "pselect6_time64",
 	"timerfd_create", "timerfd_settime", "timerfd_settime64", "timerfd_gettime", "timerfd_gettime64",
-	"eventfd2", "pipe", "pipe2", "pidfd_open", "wait4", "waitid", "waitpid",
+	"eventfd2", "pause", "pipe", "pipe2", "pidfd_open", "wait4", "waitid", "waitpid",
 	"getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid", "getgid", "getegid",
 	"getuid32", "geteuid32", "getgid32", "getegid32", "getresuid", "getresgid", "getresuid32",
 	"getresgid32", "getgroups", "getgroups32", "capget", "getrlimit", "ugetrlimit", "prlimit64",
