@@ -23,7 +23,8 @@ struct source {
 	int64_t timeout_ms;
 	char *server_id;           /* NULL until known: no light form */
 	bool light_off;            /* refused once */
-	char digest[DIGEST_MAX];   /* of the light answer that goes with the last full document */
+	char digest[DIGEST_MAX];   /* of the light answer that goes with the last full document, "" = none */
+	char deployments[DIGEST_MAX]; /* of the deployments in the last full document */
 	struct heat_fetch *fetches;
 };
 
@@ -225,6 +226,21 @@ static void learn_server_id(struct source *s, const json_t *metadata)
 	}
 }
 
+/* A full poll without a light one keeps the light digest only if it found the same deployments: else a change that
+ * is taken back before the next light poll would go unseen. */
+static void keep_digest(struct heat_fetch *f, const json_t *metadata)
+{
+	struct source *s = f->s;
+	char digest[DIGEST_MAX] = "";
+	_cleanup_free_ char *text = json_compact(json_object_get(metadata, "deployments"));
+
+	if (text)
+		text_sha256_hex(text, strlen(text), digest);
+	if (*f->digest || strcmp(digest, s->deployments) != 0)
+		memcpy(s->digest, f->digest, sizeof(s->digest));
+	memcpy(s->deployments, digest, sizeof(digest));
+}
+
 static int copy_text(char **to, const char *from)
 {
 	if (!from)
@@ -245,7 +261,7 @@ static void take_document(struct heat_fetch *f, const struct http_answer *a, str
 	}
 	if (f->own) {
 		learn_server_id(s, r->doc.metadata);
-		memcpy(s->digest, f->digest, sizeof(s->digest));
+		keep_digest(f, r->doc.metadata);
 	}
 	code |= copy_text(&r->doc.stack_id, s->cred.stack);
 	r->doc.stack = strndup(s->cred.stack, strcspn(s->cred.stack, "/"));

@@ -2,6 +2,7 @@
 /* What counts as a change, and that the summary names paths and never values. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>

@@ -2,6 +2,7 @@
 /* What answers mean, and what follows: every row of both tables. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>

@@ -2,6 +2,7 @@
 /* The heat-pulse section: good values are taken, wrong ones named, and nothing that metadata may not set is obeyed. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>

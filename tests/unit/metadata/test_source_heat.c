@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The heat source with a server that plays Keystone and Heat: tokens, the light form, and what refusals become. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "metadata/rig.h"
+
+/* The server's answers; each test sets what it needs before the server is forked. */
+struct script {
+	int token_status;            /* 0 = 201 */
+	unsigned unauthorized_first; /* that many metadata requests get 401 */
+	int full_status, light_status;
+	bool light_changes;          /* each light answer differs from the one before */
+	const char *full_body;
+};
+
+#define FULL                                                                                                   \
+	"{\"metadata\":{\"deployments\":[{\"name\":\"d\",\"inputs\":[{\"name\":\"foo\",\"value\":\"1\"},"              \
+	"{\"name\":\"deploy_server_id\",\"value\":\"srv-uuid\"}]}],\"note\":\"x\"}}"
+
+static void answer_token(const struct httpd_seen *seen, const struct script *sc, struct httpd_reply *reply)
+{
+	static char body[1024];
+	char host[128];
+
+	snprintf(body, sizeof(body),
+	         "{\"token\":{\"expires_at\":\"2099-01-01T00:00:00Z\",\"user\":{\"id\":\"u1\"},\"project\":{\"id\":\"p1\"},"
+	         "\"catalog\":[{\"type\":\"%s\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"R\","
+	         "\"region_id\":\"R\",\"url\":\"http://%s/heat/v1/p1\"}]}]}}",
+	         sc->token_status == 1 ? "compute" : "orchestration", httpd_header(seen, "Host", host, sizeof(host)));
+	reply->status = sc->token_status > 1 ? sc->token_status : 201;
+	reply->headers = "X-Subject-Token: tok-1\r\nContent-Type: application/json\r\n";
+	reply->body = body;
+}
+
+static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+{
+	struct script *sc = ctx;
+	static char light[128];
+
+	if (!strcmp(seen->method, "POST")) {
+		answer_token(seen, sc, reply);
+	} else if (sc->unauthorized_first) {
+		sc->unauthorized_first--;
+		reply->status = 401;
+		reply->body = "{\"error\":{\"code\":401,\"title\":\"Unauthorized\"}}";
+	} else if (strstr(seen->target, "/software_deployments/")) {
+		reply->status = sc->light_status ? sc->light_status : 200;
+		snprintf(light, sizeof(light), "{\"metadata\":[%u]}", sc->light_changes ? nth : 0);
+		reply->body = light;
+	} else {
+		reply->status = sc->full_status ? sc->full_status : 200;
+		reply->body = sc->full_body ? sc->full_body : FULL;
+	}
+}
+
+static void start(struct rig *rig, struct httpd **h, struct script *sc, struct source **s)
+{
+	struct err e = ERR_INIT;
+
+	rig_init(rig);
+	*h = httpd_start(&(struct httpd_setup){.fn = answer, .ctx = sc});
+	assert_non_null(*h);
+	rig_heat(rig, httpd_url(*h, "/v3"));
+	assert_true(source_heat.usable(&rig->setup));
+	assert_int_equal(keystone_new(rig->loop, rig->http, &rig->creds.heat, &rig->setup.keystone), 0);
+	assert_int_equal(source_heat.open(&rig->setup, s, &e), 0);
+}
+
+static void stop(struct rig *rig, struct httpd *h, struct source *s)
+{
+	source_heat.close(s);
+	keystone_free(rig->setup.keystone);
+	httpd_stop(h);
+	rig_deinit(rig);
+}
+
+/* How many requests went to paths with that text. */
+static unsigned requests(struct httpd *h, const char *text)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < httpd_count(h); i++)
+		n += httpd_seen(h, i) && strstr(httpd_seen(h, i)->target, text);
+	return n;
+}
+
+/* A token once, then the resource's metadata at the catalog's endpoint; the document knows its names. */
+static void full(void **state)
+{
+	struct script sc = {0};
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+	char value[64];
+
+	(void)state;
+	start(&rig, &h, &sc, &s);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, "a b/c", true), FETCH_OK);
+	assert_int_equal(httpd_count(h), 3);
+	assert_string_equal(httpd_seen(h, 1)->target, "/heat/v1/p1/stacks/web/7b1c/resources/srv/metadata");
+	assert_string_equal(httpd_header(httpd_seen(h, 1), "X-Auth-Token", value, sizeof(value)), "tok-1");
+	assert_string_equal(httpd_seen(h, 2)->target, "/heat/v1/p1/stacks/web/7b1c/resources/a%20b%2Fc/metadata");
+	assert_string_equal(rig.doc.resource, "a b/c");
+	assert_null(rig.doc.physical_id);
+	assert_string_equal(rig.doc.stack, "web");
+	assert_string_equal(rig.doc.stack_id, "web/7b1c");
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
+	assert_string_equal(rig.doc.physical_id, "srv-uuid");
+	stop(&rig, h, s);
+}
+
+/* Light polls: the first takes its bearings and goes on to the full one; then one light request each. */
+static void light(void **state)
+{
+	struct script sc = {0};
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+
+	(void)state;
+	start(&rig, &h, &sc, &s);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK); /* no server id yet: full */
+	assert_int_equal(requests(h, "/software_deployments/"), 0);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_UNCHANGED);
+	assert_int_equal(requests(h, "/software_deployments/metadata/srv-uuid"), 6);
+	assert_int_equal(requests(h, "/resources/srv/metadata"), 2);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, "other", false), FETCH_OK); /* never light for another one */
+	assert_int_equal(requests(h, "/software_deployments/"), 6);
+	stop(&rig, h, s);
+}
+
+/* A light answer that differs leads to the full document in the same poll. */
+static void light_sees_changes(void **state)
+{
+	struct script sc = {.light_changes = true};
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+
+	(void)state;
+	start(&rig, &h, &sc, &s);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK);
+	assert_int_equal(requests(h, "/resources/srv/metadata"), 4);
+	stop(&rig, h, s);
+}
+
+/* Where the light form is refused it is given up and the full one serves. */
+static void light_refused(void **state)
+{
+	struct script sc = {.light_status = 403};
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+
+	(void)state;
+	start(&rig, &h, &sc, &s);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK);
+	assert_int_equal(requests(h, "/software_deployments/"), 1);
+	stop(&rig, h, s);
+}
+
+/* One 401 costs a new token and a second try; a second one is a refusal. */
+static void token_rejected(void **state)
+{
+	struct script once = {.unauthorized_first = 1}, always = {.unauthorized_first = 1000};
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+
+	(void)state;
+	start(&rig, &h, &once, &s);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
+	assert_int_equal(requests(h, "/auth/tokens"), 2);
+	stop(&rig, h, s);
+	start(&rig, &h, &always, &s);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_REFUSED);
+	assert_int_equal(requests(h, "/auth/tokens"), 2);
+	assert_int_equal(requests(h, "/metadata"), 2);
+	stop(&rig, h, s);
+}
+
+struct refusal {
+	struct script script;
+	const char *resource;
+	enum fetch_class class;
+};
+
+/* What Keystone and Heat refuse becomes its class, with a reason that holds no secret. */
+static void refusals(void **state)
+{
+	static struct refusal cases[] = {
+		{{.token_status = 401}, NULL, FETCH_REFUSED}, {{.token_status = 503}, NULL, FETCH_BUSY},
+		{{.token_status = 500}, NULL, FETCH_SERVER_ERROR}, {{.token_status = 404}, NULL, FETCH_NOT_HEAT},
+		{{.token_status = 1}, NULL, FETCH_NOT_HEAT},
+		{{.full_status = 403, .full_body = "{\"code\":403,\"title\":\"Forbidden\"}"}, NULL, FETCH_REFUSED},
+		{{.full_status = 403, .full_body = "{\"code\":403,\"title\":\"Forbidden\"}"}, "other", FETCH_REFUSED_FOREIGN},
+		{{.full_status = 404, .full_body = "{\"error\":{\"type\":\"EntityNotFound\",\"message\":\"The Stack (web) could not "
+		  "be found.\"}}"}, NULL, FETCH_GONE},
+		{{.full_status = 409, .full_body = "{}"}, NULL, FETCH_BUSY}, {{.full_status = 503, .full_body = ""}, NULL, FETCH_BUSY},
+		{{.full_status = 200, .full_body = "{}"}, NULL, FETCH_BAD_DOCUMENT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct rig rig;
+		struct httpd *h;
+		struct source *s;
+
+		start(&rig, &h, &cases[i].script, &s);
+		assert_int_equal(rig_fetch(&rig, &source_heat, s, cases[i].resource, true), cases[i].class);
+		assert_true(*rig.why);
+		assert_null(strstr(rig.why, "pw-7"));
+		assert_null(strstr(rig.why, "tok-1"));
+		stop(&rig, h, s);
+	}
+}
+
+/* The user that Heat made for this server reaches its own resource only; others may be tried. */
+static void reach(void **state)
+{
+	struct script sc = {0};
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+
+	(void)state;
+	start(&rig, &h, &sc, &s);
+	assert_true(source_heat.reaches(s, NULL));
+	assert_true(source_heat.reaches(s, "srv"));
+	assert_false(source_heat.reaches(s, "other"));
+	assert_false(source_heat.needs_clock(s));
+	source_heat.close(s);
+	rig.creds.heat.kind = CREDENTIALS_APPLICATION;
+	assert_int_equal(source_heat.open(&rig.setup, &s, NULL), 0);
+	assert_true(source_heat.reaches(s, "other"));
+	stop(&rig, h, s);
+}
+
+/* Closed while it waits for a token, and while it waits for the document: silence. */
+static void closed_while_busy(void **state)
+{
+	struct script sc = {0};
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+
+	(void)state;
+	start(&rig, &h, &sc, &s);
+	assert_int_equal(source_heat.fetch(s, NULL, true, rig_answered, &rig), 0);
+	source_heat.close(s);
+	rig_run_for(&rig, 30);
+	assert_int_equal(rig.answers, 0);
+	assert_int_equal(source_heat.open(&rig.setup, &s, NULL), 0);
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
+	rig.answers = 0;
+	assert_int_equal(source_heat.fetch(s, NULL, true, rig_answered, &rig), 0);
+	rig_run_for(&rig, 1);
+	source_heat.close(s);
+	rig_run_for(&rig, 30);
+	stop(&rig, h, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(full), cmocka_unit_test(light), cmocka_unit_test(light_sees_changes),
+		cmocka_unit_test(light_refused), cmocka_unit_test(token_rejected), cmocka_unit_test(refusals),
+		cmocka_unit_test(reach), cmocka_unit_test(closed_while_busy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The watch from outside: which documents, problems and rounds it tells, and how often it asks. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "metadata/told.h"
+
+/* Suspended and resumed: one problem, one end of it, and by itself. */
+static void suspend_and_resume(void **state)
+{
+	struct script sc = {.refuse_from = 1, .refuse_to = 6};
+	struct told t = {.stop_clears = 1};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 20);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run(&rig);
+	assert_int_equal(t.problems, 1);
+	assert_int_equal(t.clears, 1);
+	assert_string_equal(t.code, "cfn-403");
+	assert_string_equal(t.cleared, "cfn-403");
+	assert_int_equal(t.changes, 1);
+	rig_run_for(&rig, 50);
+	assert_true(t.documents >= 3);
+	finish(&rig, &t, h);
+}
+
+/* A refusal waits: it does not go on at the interval. */
+static void refusal_backs_off(void **state)
+{
+	struct script sc = {.refuse_to = 100000};
+	struct told t = {0};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 100);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run_for(&rig, 700);
+	assert_int_equal(httpd_count(h), 3); /* the ladder, and then nothing for a second */
+	assert_int_equal(t.problems, 1);
+	assert_int_equal(t.documents, 0);
+	finish(&rig, &t, h);
+}
+
+/* Retry-After is obeyed. */
+static void retry_after(void **state)
+{
+	struct script sc = {.retry_after = "Retry-After: 3600\r\n"};
+	struct told t = {0};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 20);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run_for(&rig, 400);
+	assert_int_equal(httpd_count(h), 1);
+	assert_string_equal(t.code, "cfn-busy");
+	finish(&rig, &t, h);
+}
+
+/* A bad document keeps the last good one, and says so once. */
+static void bad_document(void **state)
+{
+	struct script sc = {.bad_from = 2};
+	struct told t = {.stop_problems = 1};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 20);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run(&rig);
+	assert_string_equal(t.code, "cfn-bad-document");
+	assert_string_equal(json_str(watch_document(t.w, NULL)->metadata, "note"), "s");
+	assert_int_equal(t.documents, 2);
+	assert_int_equal(t.changes, 1);
+	finish(&rig, &t, h);
+}
+
+/* One request per interval, +-20 %, and a change is told once. */
+static void interval(void **state)
+{
+	struct script sc = {.changes_at = 5};
+	struct told t = {0};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 50);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run_for(&rig, 1000);
+	assert_in_range(httpd_count(h), 12, 27);
+	assert_int_equal(t.changes, 2);
+	assert_int_equal(t.rounds, t.documents);
+	finish(&rig, &t, h);
+}
+
+/* The first poll waits for its splay; a poll asked for comes at once. */
+static void splay(void **state)
+{
+	struct script sc = {0};
+	struct told t = {.stop_documents = 1};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 60000);
+	rig.conf.splay_ms = 1000L * 3600 * 24 * 365;
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run_for(&rig, 100);
+	assert_int_equal(httpd_count(h), 0);
+	watch_poll_now(t.w);
+	rig_run(&rig);
+	assert_int_equal(httpd_count(h), 1);
+	finish(&rig, &t, h);
+}
+
+/* Resources that hooks name are polled, kept while named, dropped when not; unreachable names are one problem. */
+static void resources(void **state)
+{
+	static const char *const names[] = {"other", "srv"};
+	struct script sc = {0};
+	struct told t = {.stop_documents = 2};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 60000);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
+	rig_run(&rig);
+	assert_int_equal(httpd_count(h), 2); /* srv is the own one: not polled twice */
+	assert_string_equal(json_str(watch_document(t.w, "other")->metadata, "note"), "o");
+	assert_string_equal(json_str(watch_document(t.w, "srv")->metadata, "note"), "s");
+	assert_ptr_equal(watch_document(t.w, NULL), watch_document(t.w, "srv"));
+	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
+	assert_non_null(watch_document(t.w, "other"));
+	assert_int_equal(watch_set_resources(t.w, names + 1, 1), 0);
+	assert_null(watch_document(t.w, "other"));
+	assert_non_null(watch_document(t.w, "srv"));
+	finish(&rig, &t, h);
+}
+
+/* An event may change the resources, also drop the one that it is about. */
+static void dropped_in_event(void **state)
+{
+	static const char *const names[] = {"other"};
+	struct script sc = {0};
+	struct told t = {0};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 30);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	t.drop_in_event = true;
+	assert_int_equal(watch_set_resources(t.w, names, 1), 0);
+	rig_run_for(&rig, 200);
+	assert_true(t.documents >= 2);
+	assert_null(watch_document(t.w, "other"));
+	finish(&rig, &t, h);
+}
+
+/* Freed while requests hang: no event comes any more. */
+static void freed_while_busy(void **state)
+{
+	static const char *const names[] = {"other"};
+	struct script sc = {.hang = true};
+	struct told t = {0};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 30);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	assert_int_equal(watch_set_resources(t.w, names, 1), 0);
+	rig_run_for(&rig, 50);
+	assert_int_equal(watch_set_resources(t.w, NULL, 0), 0);
+	finish(&rig, &t, h);
+	assert_int_equal(t.documents + t.problems + t.rounds, 0);
+}
+
+/* ---- one pass ---- */
+
+/* Each resource once, without splay, then one end that counts what failed. */
+static void one_pass(void **state)
+{
+	static const char *const names[] = {"other", "srv"};
+	struct script good = {0}, refused = {.refuse_to = 1000};
+	struct told t = {.stop_round = true};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 20);
+	rig.conf.splay_ms = 3600 * 1000;
+	rig.setup.one_pass = true;
+	h = serve(&rig, &good);
+	start(&rig, &t);
+	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
+	rig_run(&rig);
+	rig_run_for(&rig, 100);
+	assert_int_equal(t.rounds, 1);
+	assert_int_equal(t.failures, 0);
+	assert_int_equal(t.documents, 2);
+	assert_int_equal(httpd_count(h), 2);
+	finish(&rig, &t, h);
+	prepare(&rig, 20);
+	rig.setup.one_pass = true;
+	h = serve(&rig, &refused);
+	start(&rig, &t);
+	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
+	rig_run(&rig);
+	assert_int_equal(t.failures, 2);
+	finish(&rig, &t, h);
+}
+
+/* Nothing to watch: told, and a pass that fails. */
+static void no_source(void **state)
+{
+	struct told t = {.stop_round = true};
+	struct rig rig;
+
+	(void)state;
+	prepare(&rig, 20);
+	rig.setup.one_pass = true;
+	start(&rig, &t);
+	rig_run(&rig);
+	assert_string_equal(t.code, "no-source");
+	assert_int_equal(t.failures, 1);
+	watch_free(t.w);
+	rig.conf.source = CONF_SOURCE_HEAT;
+	rig_cfn(&rig, "http://127.0.0.1:1/v1/");
+	start(&rig, &t);
+	rig_run(&rig);
+	assert_non_null(strstr(t.text, "source heat"));
+	watch_free(t.w);
+	rig_deinit(&rig);
+}
+
+/* ---- status ---- */
+
+/* The rows of `status` before, after, and in trouble. */
+static void status(void **state)
+{
+	struct script sc = {.refuse_from = 1, .refuse_to = 1000};
+	struct told t = {.stop_documents = 1};
+	struct rig rig;
+	struct httpd *h;
+	json_t *list, *row;
+
+	(void)state;
+	prepare(&rig, 20);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	list = watch_status(t.w);
+	assert_string_equal(json_str(json_array_get(list, 0), "state"), "never");
+	json_decref(list);
+	rig_run(&rig);
+	list = watch_status(t.w);
+	row = json_array_get(list, 0);
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(json_str(row, "name"), "cfn");
+	assert_string_equal(json_str(row, "resource"), "srv");
+	assert_string_equal(json_str(row, "state"), "ok");
+	assert_int_equal(strlen(json_str(row, "last_ok")), 20);
+	assert_true(json_is_null(json_object_get(row, "error")));
+	assert_true(json_is_real(json_object_get(row, "next_s")));
+	assert_true(json_real_value(json_object_get(row, "interval_s")) > 0.019);
+	json_decref(list);
+	t.stop_problems = 1;
+	rig_run(&rig);
+	list = watch_status(t.w);
+	row = json_array_get(list, 0);
+	assert_string_equal(json_str(row, "state"), "backoff");
+	assert_non_null(strstr(json_str(row, "error"), "AccessDenied"));
+	assert_string_equal(json_str(row, "problem"), "403");
+	json_decref(list);
+	finish(&rig, &t, h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(suspend_and_resume), cmocka_unit_test(refusal_backs_off),
+		cmocka_unit_test(retry_after), cmocka_unit_test(bad_document),
+		cmocka_unit_test(interval), cmocka_unit_test(splay), cmocka_unit_test(resources),
+		cmocka_unit_test(dropped_in_event), cmocka_unit_test(freed_while_busy),
+		cmocka_unit_test(one_pass), cmocka_unit_test(no_source), cmocka_unit_test(status),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
