@@ -43,11 +43,12 @@ static char *clean_url(const char *text, size_t n)
 	return take_ptr(url);
 }
 
-static char *url_of_base64(const char *text)
+static char *url_of_base64(const char *text, size_t n)
 {
 	_cleanup_buf_ struct buf plain = BUF_INIT(URL_MAX);
 
-	if (text_base64_decode(&plain, text, strlen(text)) < 0 || memchr(buf_str(&plain), '\0', plain.len))
+	text_trim(&text, &n);
+	if (text_base64_decode(&plain, text, n) < 0 || memchr(buf_str(&plain), '\0', plain.len))
 		return NULL;
 	return clean_url(buf_str(&plain), plain.len);
 }
@@ -60,8 +61,8 @@ static char *url_of_file(const struct env *env, const char *name, struct err *e)
 	if (input_read(env, name, &text, e) < 0)
 		return NULL;
 	url = clean_url(buf_str(&text), text.len);
-	if (!url && text.len > 0)
-		url = url_of_base64(buf_str(&text));
+	if (!url)
+		url = url_of_base64(buf_str(&text), text.len);
 	if (!url)
 		err_set(e, -EINVAL, "%s holds no http or https URL", strcmp(name, "-") == 0 ? "standard input" : name);
 	return url;
@@ -80,7 +81,7 @@ char *cfn_signal_read_url(const struct env *env, char *argument, struct err *e)
 	char *url = clean_url(argument, strlen(argument));
 
 	if (!url)
-		url = url_of_base64(argument);
+		url = url_of_base64(argument, strlen(argument));
 	if (url) {
 		input_scrub(argument);
 		return url;

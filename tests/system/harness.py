@@ -119,6 +119,14 @@ def doc_of(function):
     return (function.__doc__ or function.__name__).strip().split("\n")[0].rstrip(".")
 
 
+def run_dropins(t, words):
+    """The old names and other programs that speak TAP by themselves: every executable in dropins/."""
+    for path in sorted(glob.glob(os.path.join(HERE, "dropins", "*"))):
+        name = os.path.splitext(os.path.basename(path))[0]
+        if os.path.isfile(path) and os.access(path, os.X_OK) and (not words or any(w in name for w in words)):
+            t.program(name, [path], timeout=400)
+
+
 def main(words):
     t = tap.Tap()
     ctx = Context()
@@ -132,6 +140,7 @@ def main(words):
                 name = "%s: %s" % (module.__name__[5:], doc_of(function)) if callable(function) and key.startswith("test_") else None
                 if name and (not words or any(w in key or w in module.__name__ for w in words)):
                     run_one(t, ctx, name, function)
+        run_dropins(t, words)
     finally:
         ctx.end()
     return t.end()
