@@ -290,6 +290,24 @@ static void set_end(struct shepherd *s, int wstatus)
 	}
 }
 
+/* A daemon that the hook has started may still hold the pipe, and would die of SIGPIPE at its next line. So a
+ * process without lock or record stays and goes on logging what comes until the last writer is gone. */
+static void leave_reader(struct shepherd *s)
+{
+	if (fork() != 0)
+		return;
+	close_all_but(&s->pipe_fd, 1);
+	prctl(PR_SET_NAME, "hp-hook-output");
+	while (s->pipe_fd >= 0) {
+		struct pollfd p = {.fd = s->pipe_fd, .events = POLLIN};
+
+		if (poll(&p, 1, -1) > 0)
+			read_output(s);
+	}
+	hook_output_end(&s->output, clock_boot_ms());
+	_exit(0);
+}
+
 /* A background child may hold the pipe open for ever: what comes within the grace is taken. */
 static void drain(struct shepherd *s)
 {
@@ -302,8 +320,10 @@ static void drain(struct shepherd *s)
 		if (poll(&p, 1, (int)left) > 0)
 			read_output(s);
 	}
-	if (s->pipe_fd >= 0)
+	if (s->pipe_fd >= 0) {
+		leave_reader(s);
 		close(s->pipe_fd);
+	}
 	s->pipe_fd = -1;
 }
 
