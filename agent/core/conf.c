@@ -79,7 +79,8 @@ static int conf_set_int(struct conf *conf, const struct conf_option *o, const ch
 	return 0;
 }
 
-static int conf_set_duration(struct conf *conf, const struct conf_option *o, const char *text, const char **why)
+static int conf_set_duration(struct conf *conf, const struct conf_option *o, const char *text,
+			     const char **why)
 {
 	int64_t value = 0;
 
@@ -178,12 +179,13 @@ static bool conf_has_section(const char *section)
 static void conf_unknown(struct problems *problems, const struct ini_entry *entry)
 {
 	problems_add(problems, PROBLEM_WARN, "conf-unknown", "remove it or correct its name",
-		     "%s:%d: there is no option %s in [%s]", entry->file, entry->line, entry->key, entry->section);
+		     "%s:%d: there is no option %s in [%s]", entry->file, entry->line, entry->key,
+		     entry->section);
 }
 
 /* The value is shown only where it cannot be a secret. */
-static void conf_bad_value(struct problems *problems, const struct conf_option *o, const struct ini_entry *entry,
-			   const char *why)
+static void conf_bad_value(struct problems *problems, const struct conf_option *o,
+			   const struct ini_entry *entry, const char *why)
 {
 	struct buf shown = BUF_INIT(4 * CONF_VALUE_SHOWN);
 	size_t n = strnlen(entry->value, CONF_VALUE_SHOWN);

@@ -64,7 +64,8 @@ static int conf_load_file(struct conf_loader *l, const char *path)
 
 	if (r == -EPERM) {
 		problems_add(l->problems, PROBLEM_ERROR, "conf-file",
-			     "let root own it and only its owner write to it", "%s is not used: %s", path, e.text);
+			     "let root own it and only its owner write to it", "%s is not used: %s",
+			     path, e.text);
 		return 0;
 	}
 	if (r == 0)
@@ -76,8 +77,8 @@ static int conf_load_file(struct conf_loader *l, const char *path)
 			conf_apply(l->conf, &ini, l->problems);
 			conf_warn_readable(l, path, &ini);
 		} else if (r != -ENOMEM) {
-			problems_add(l->problems, PROBLEM_ERROR, "conf-file", "correct it; until then it is not used",
-				     "%s", e.text);
+			problems_add(l->problems, PROBLEM_ERROR, "conf-file",
+				     "correct it; until then it is not used", "%s", e.text);
 			r = 0;
 		}
 	}
@@ -153,7 +154,8 @@ static int conf_file_path(const struct env *env, const char *file, char out[stat
 	return 0;
 }
 
-int conf_load(const struct env *env, const char *file, struct conf *conf, struct problems *problems, struct err *e)
+int conf_load(const struct env *env, const char *file, struct conf *conf, struct problems *problems,
+	      struct err *e)
 {
 	struct conf_loader l = {.env = env, .conf = conf, .problems = problems};
 	char path[ENV_PATH_MAX];
@@ -166,8 +168,8 @@ int conf_load(const struct env *env, const char *file, struct conf *conf, struct
 		r = conf_load_file(&l, path);
 	if (!file && r < 0 && r != -ENOMEM) {
 		if (r != -ENOENT)
-			problems_add(problems, PROBLEM_ERROR, "conf-file", NULL, "%s cannot be read: %s", path,
-				     strerrordesc_np(-r));
+			problems_add(problems, PROBLEM_ERROR, "conf-file", NULL,
+				     "%s cannot be read: %s", path, strerrordesc_np(-r));
 		r = 0;
 	}
 	if (r == 0)

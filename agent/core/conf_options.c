@@ -21,7 +21,10 @@ static const char *const words_compat[] = {"aws", "heat", NULL};
 	{.section = sec, .key = name, .type = CONF_STRING, .offset = offsetof(struct conf, field),  \
 	 .default_text = def, .help = text}
 #define SECRET(sec, name, field, text)                                                             \
-	{.section = sec, .key = name, .type = CONF_SECRET, .offset = offsetof(struct conf, field), .help = text}
+	{                                                                                          \
+		.section = sec, .key = name, .type = CONF_SECRET,                                  \
+		.offset = offsetof(struct conf, field), .help = text                               \
+	}
 #define FILEPATH(sec, name, field, def, text)                                                      \
 	{.section = sec, .key = name, .type = CONF_PATH, .offset = offsetof(struct conf, field),    \
 	 .default_text = def, .help = text}
@@ -41,13 +44,13 @@ const struct conf_option conf_options[] = {
 	WORD("agent", "log-level", log_level, words_log_level, "info",
 	     "Least important lines that are logged."),
 	WORD("agent", "trust-metadata", trust_metadata, words_trust, "safe",
-	     "full: metadata may also name commands, folders, CA files and users; safe: those are reported and not obeyed."),
+	     "full: metadata may also name commands, folders, CA files and users; safe: those are "
+	     "reported and not obeyed."),
 	FILEPATH("agent", "ca-file", ca_file, NULL,
 		 "Certificate authorities for TLS; unset: the distribution's bundle."),
 	SECRET("agent", "http-proxy", http_proxy,
 	       "Proxy for http URLs; the environment and metadata never name one."),
-	SECRET("agent", "https-proxy", https_proxy,
-	       "Proxy for https URLs."),
+	SECRET("agent", "https-proxy", https_proxy, "Proxy for https URLs."),
 	STRING("agent", "no-proxy", no_proxy, NULL,
 	       "Hosts reached without proxy: comma list of host, .domain or address/prefix."),
 
@@ -57,40 +60,30 @@ const struct conf_option conf_options[] = {
 	       "Time between two polls."),
 	NUMBER(CONF_DURATION, "metadata", "splay", splay_ms, 0, DAY, NULL,
 	       "The first poll waits a random part of this; unset: as the interval."),
-	NUMBER(CONF_DURATION, "metadata", "request-timeout", request_timeout_ms, SECOND, 10 * MINUTE, "30s",
-	       "Limit for the whole of one request."),
+	NUMBER(CONF_DURATION, "metadata", "request-timeout", request_timeout_ms, SECOND,
+	       10 * MINUTE, "30s", "Limit for the whole of one request."),
 	NUMBER(CONF_INT, "metadata", "full-every", full_every, 1, 1000, "20",
-	       "With source heat, every Nth poll fetches the full document, the others only what tells a change."),
+	       "With source heat, every Nth poll fetches the full document, the others only what "
+	       "tells a change."),
 
 	STRING("cfn", "url", cfn_url, NULL,
 	       "Base URL of Heat's CloudFormation API; unset: as Heat left it on this guest."),
-	STRING("cfn", "stack", cfn_stack, NULL,
-	       "Name or ARN of the stack."),
-	STRING("cfn", "resource", cfn_resource, NULL,
-	       "Logical id of this guest's own resource."),
-	SECRET("cfn", "access-key", cfn_access_key,
-	       "EC2 access key."),
-	SECRET("cfn", "secret-key", cfn_secret_key,
-	       "EC2 secret key."),
+	STRING("cfn", "stack", cfn_stack, NULL, "Name or ARN of the stack."),
+	STRING("cfn", "resource", cfn_resource, NULL, "Logical id of this guest's own resource."),
+	SECRET("cfn", "access-key", cfn_access_key, "EC2 access key."),
+	SECRET("cfn", "secret-key", cfn_secret_key, "EC2 secret key."),
 	FILEPATH("cfn", "credential-file", cfn_credential_file, NULL,
 		 "File with AWSAccessKeyId and AWSSecretKey lines."),
-	BOOLEAN("cfn", "insecure", cfn_insecure, "no",
-		"Do not verify the server's certificate."),
+	BOOLEAN("cfn", "insecure", cfn_insecure, "no", "Do not verify the server's certificate."),
 
-	STRING("heat", "auth-url", heat_auth_url, NULL,
-	       "Keystone v3 URL."),
-	STRING("heat", "user-id", heat_user_id, NULL,
-	       "Keystone user by id."),
+	STRING("heat", "auth-url", heat_auth_url, NULL, "Keystone v3 URL."),
+	STRING("heat", "user-id", heat_user_id, NULL, "Keystone user by id."),
 	STRING("heat", "username", heat_username, NULL,
 	       "Keystone user by name, with user-domain-id."),
-	STRING("heat", "user-domain-id", heat_user_domain_id, NULL,
-	       "Domain of username."),
-	SECRET("heat", "password", heat_password,
-	       "Password of the Keystone user."),
-	STRING("heat", "project-id", heat_project_id, NULL,
-	       "Project the token is scoped to."),
-	STRING("heat", "stack-id", heat_stack_id, NULL,
-	       "Stack as name/id."),
+	STRING("heat", "user-domain-id", heat_user_domain_id, NULL, "Domain of username."),
+	SECRET("heat", "password", heat_password, "Password of the Keystone user."),
+	STRING("heat", "project-id", heat_project_id, NULL, "Project the token is scoped to."),
+	STRING("heat", "stack-id", heat_stack_id, NULL, "Stack as name/id."),
 	STRING("heat", "resource", heat_resource, NULL,
 	       "Name of this guest's own resource in the stack."),
 	STRING("heat", "region", heat_region, NULL,
@@ -100,13 +93,11 @@ const struct conf_option conf_options[] = {
 	SECRET("heat", "app-credential-secret", heat_app_credential_secret,
 	       "Secret of the application credential."),
 
-	FILEPATH("local", "file", local_file, NULL,
-		 "Metadata as a JSON file, for source local."),
+	FILEPATH("local", "file", local_file, NULL, "Metadata as a JSON file, for source local."),
 	STRING("local", "resource", local_resource, "local",
 	       "Resource name by which hooks watch the local file."),
 
-	BOOLEAN("hooks", "enabled", hooks_enabled, "yes",
-		"no: nothing is run, whatever changes."),
+	BOOLEAN("hooks", "enabled", hooks_enabled, "yes", "no: nothing is run, whatever changes."),
 	FILEPATH("hooks", "conf-dir", hooks_conf_dir, "/etc/cfn",
 		 "Folder of cfn-hup.conf, hooks.conf and hooks.d."),
 	NUMBER(CONF_DURATION, "hooks", "timeout", hook_timeout_ms, SECOND, 7 * DAY, "1h",
@@ -116,26 +107,26 @@ const struct conf_option conf_options[] = {
 	NUMBER(CONF_DURATION, "hooks", "retry", hook_retry_ms, 100, DAY, "30s",
 	       "Wait before the second try, doubled for each further one up to 15 minutes."),
 	NUMBER(CONF_SIZE, "hooks", "env-max", hook_env_max, 0, 120 * KIB, "64KiB",
-	       "Metadata up to this size are also handed to hooks in the environment; larger ones by file only."),
+	       "Metadata up to this size are also handed to hooks in the environment; larger ones "
+	       "by file only."),
 	NUMBER(CONF_SIZE, "hooks", "output-max", hook_output_max, 0, 4 * MIB, "64KiB",
 	       "How much of the end of a hook's output is kept."),
 	WORD("hooks", "compat", compat, words_compat, "aws",
 	     "heat: post.update also fires when nothing is known of the time before."),
 
 	SECRET("signal", "boot", signal_boot,
-	       "Wait condition handle (name or URL) for the boot result, where metadata name none."),
+	       "Wait condition handle (name or URL) for the boot result, where metadata name "
+	       "none."),
 	SECRET("signal", "health", signal_health,
 	       "Wait condition handle (name or URL) for health signals, where metadata name none."),
-	SECRET("signal", "token", signal_token,
-	       "Token for a handle's token endpoint given above."),
-	NUMBER(CONF_DURATION, "signal", "health-interval", health_interval_ms, 5 * MINUTE, 7 * DAY, "5m",
-	       "Time between two health signals while nothing changes."),
+	SECRET("signal", "token", signal_token, "Token for a handle's token endpoint given above."),
+	NUMBER(CONF_DURATION, "signal", "health-interval", health_interval_ms, 5 * MINUTE, 7 * DAY,
+	       "5m", "Time between two health signals while nothing changes."),
 	NUMBER(CONF_DURATION, "signal", "boot-timeout", boot_timeout_ms, 10 * SECOND, DAY, "10m",
 	       "The boot has failed when it is not healthy by then."),
 	NUMBER(CONF_DURATION, "signal", "boot-quiet", boot_quiet_ms, 0, HOUR, "30s",
 	       "How long nothing critical may be open before the boot counts as good."),
-	BOOLEAN("signal", "print", signal_print, "no",
-		"Print each signal on stdout."),
+	BOOLEAN("signal", "print", signal_print, "no", "Print each signal on stdout."),
 
 	NUMBER(CONF_DURATION, "sample", "interval", sample_interval_ms, SECOND, HOUR, "10s",
 	       "Time between two samples."),

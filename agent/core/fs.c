@@ -155,7 +155,8 @@ static int fs_write_beside(const char *path, const void *p, size_t n, mode_t mod
 {
 	const char *slash = strrchr(path, '/');
 	const char *base = slash ? slash + 1 : path;
-	_cleanup_free_ char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	_cleanup_free_ char *dir =
+		slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
 	_cleanup_close_ int dir_fd = -1;
 	char name[FS_NAME_MAX];
 	int len = snprintf(name, sizeof(name), ".%s.new", base);
@@ -202,7 +203,8 @@ int fs_mkdirs(const char *path, mode_t mode)
 
 	if (!copy)
 		return -ENOMEM;
-	for (char *slash = strchr(copy + (copy[0] == '/'), '/'); r == 0 && slash; slash = strchr(slash + 1, '/')) {
+	for (char *slash = strchr(copy + (copy[0] == '/'), '/'); r == 0 && slash;
+	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		r = fs_mkdir_exactly(copy, mode);
 		*slash = '/';
@@ -236,7 +238,8 @@ int fs_blob_read(int fd, struct buf *out)
 
 int fs_lock(const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	_cleanup_close_ int fd =
+		open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	int r;
 
 	if (fd < 0)

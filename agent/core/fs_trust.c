@@ -42,7 +42,8 @@ static bool fs_is_outside(const struct fs_walk *w, const char *path)
 {
 	size_t n = strlen(path);
 
-	return w->prefix[0] && strncmp(w->prefix, path, n) == 0 && (w->prefix[n] == '/' || w->prefix[n] == '\0');
+	return w->prefix[0] && strncmp(w->prefix, path, n) == 0 &&
+	       (w->prefix[n] == '/' || w->prefix[n] == '\0');
 }
 
 /* @above: a folder above the file's own, where a sticky bit of root's keeps others from renaming. */
@@ -102,50 +103,53 @@ static void fs_step_up(struct fs_walk *w)
 		*slash = '\0';
 }
 
-static bool fs_is_parent_name(const char *name)
+/* @path holds the file itself. A folder that is asked about counts as its files' own. */
+static bool fs_is_own_folder(const struct fs_walk *w, const char *path)
 {
-	return name[0] == '.' && name[1] == '.' && name[2] == '\0';
+	size_t slashes = strspn(w->todo, "/");
+	char below[PATH_MAX];
+	struct stat st;
+	int len;
+
+	if (strcspn(w->todo + slashes, "/") != strlen(w->todo + slashes))
+		return false;
+	len = snprintf(below, sizeof(below), "%s%s", path, w->todo);
+	return len < 0 || (size_t)len >= sizeof(below) || lstat(below, &st) < 0 || !S_ISDIR(st.st_mode);
+}
+
+static int fs_step_into(struct fs_walk *w, const char *path, size_t len, struct err *e)
+{
+	bool last = w->todo[strspn(w->todo, "/")] == '\0';
+	struct stat st;
+	int r = 0;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (!fs_is_outside(w, path))
+		r = fs_judge(&st, path, !last && !fs_is_own_folder(w, path), e);
+	if (r < 0)
+		return r;
+	if (S_ISLNK(st.st_mode))
+		return fs_follow(w, path);
+	memcpy(w->done, path, len + 1);
+	return 0;
 }
 
 static int fs_step(struct fs_walk *w, const char *name, struct err *e)
 {
 	char path[PATH_MAX];
-	struct stat st;
-	int r, len;
-	/* How far the file is: "/x" left means that this is the file's own folder. */
-	size_t slashes = strspn(w->todo, "/");
-	bool last = w->todo[slashes] == '\0';
-	bool own_folder = !last && !strchr(w->todo + slashes, '/');
+	int len;
 
 	if (text_equal(name, "."))
 		return 0;
-	if (fs_is_parent_name(name)) {
+	if (text_equal(name, "..")) {
 		fs_step_up(w);
 		return 0;
 	}
 	len = snprintf(path, sizeof(path), "%s/%s", w->done, name);
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return -ENAMETOOLONG;
-	if (lstat(path, &st) < 0)
-		return -errno;
-	if (own_folder && S_ISDIR(st.st_mode)) {
-		struct stat next;
-		char below[PATH_MAX];
-
-		/* A folder is its files' own folder; what holds it is already above. */
-		len = snprintf(below, sizeof(below), "%s%s", path, w->todo);
-		if (len > 0 && (size_t)len < sizeof(below) && lstat(below, &next) == 0 && S_ISDIR(next.st_mode))
-			own_folder = false;
-	}
-	if (!fs_is_outside(w, path)) {
-		r = fs_judge(&st, path, !last && !own_folder, e);
-		if (r < 0)
-			return r;
-	}
-	if (S_ISLNK(st.st_mode))
-		return fs_follow(w, path);
-	memcpy(w->done, path, (size_t)len + 1 < sizeof(path) ? strlen(path) + 1 : sizeof(path));
-	return 0;
+	return fs_step_into(w, path, (size_t)len, e);
 }
 
 static int fs_walk_start(struct fs_walk *w, const char *path)

@@ -52,7 +52,8 @@ void ini_lower(char *s)
 	}
 }
 
-/* Room for all that the draft can add. A larger array with the old count is harmless if a later step fails. */
+/* Room for all that the draft can add. A larger array with the old count is harmless if a later
+ * step fails. */
 static int ini_make_room(struct ini *ini, const struct ini_draft *d)
 {
 	size_t n = ini->n + d->n_entries, n_sections = ini->n_sections + d->n_sections;
@@ -61,7 +62,8 @@ static int ini_make_room(struct ini *ini, const struct ini_draft *d)
 	int *lines;
 
 	if (n > INI_ENTRIES_MAX || n_sections > INI_ENTRIES_MAX)
-		return err_set(d->e, -EFBIG, "%s: more than %d options or sections", d->file, INI_ENTRIES_MAX);
+		return err_set(d->e, -EFBIG, "%s: more than %d options or sections", d->file,
+			       INI_ENTRIES_MAX);
 	entries = reallocarray(ini->entries, n + 1, sizeof(*entries));
 	if (entries)
 		ini->entries = entries;
@@ -108,7 +110,8 @@ static void ini_merge(struct ini *ini, struct ini_draft *d, char **files)
 		ini->section_lines[ini->n_sections++] = d->sections[i].line;
 	}
 	for (size_t i = 0; i < d->n_entries; i++) {
-		struct ini_entry *old = ini_find_first(ini, n_before, d->entries[i].section, d->entries[i].key);
+		struct ini_entry *old =
+			ini_find_first(ini, n_before, d->entries[i].section, d->entries[i].key);
 		struct ini_entry *at = old ? old : &ini->entries[ini->n++];
 
 		if (old)

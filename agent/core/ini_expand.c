@@ -56,7 +56,8 @@ static int ini_expand_reference(struct ini_expander *x, const char *p)
 		return ini_expand_wrong(x, "broken %(name)s");
 	found = ini_lookup(x, p + 2, (size_t)(end - p) - 2);
 	if (!found)
-		return ini_expand_wrong(x, "%(name)s names a key that is neither in this section nor in [DEFAULT]");
+		return ini_expand_wrong(
+			x, "%(name)s names a key that is neither in this section nor in [DEFAULT]");
 	x->stack[x->depth - 1] = end + 2;
 	if (!strchr(buf_str(&found->value), '%'))
 		return buf_puts(&x->out, buf_str(&found->value));

@@ -31,7 +31,8 @@ static size_t ini_blank(const char *p, size_t n)
 		return 1;
 	if (c < 0x80)
 		return 0;
-	if (n >= 3 && memcmp(p, "\xe2\x80", 2) == 0 && (unsigned char)p[2] >= 0x80 && (unsigned char)p[2] <= 0x8a)
+	if (n >= 3 && memcmp(p, "\xe2\x80", 2) == 0 && (unsigned char)p[2] >= 0x80 &&
+	    (unsigned char)p[2] <= 0x8a)
 		return 3;
 	for (size_t i = 0; i < ARRAY_SIZE(wide); i++) {
 		size_t len = strlen(wide[i]);
@@ -140,13 +141,16 @@ static int ini_add_option(struct ini_reader *r, char **key)
 	if (!options)
 		return ini_no_memory(r);
 	d->options = options;
-	d->options[d->n] = (struct ini_option){
-		.section = r->section, .key = take_ptr(*key), .value = BUF_INIT(INI_TEXT_MAX), .line = r->line};
+	d->options[d->n] = (struct ini_option){.section = r->section,
+					       .key = take_ptr(*key),
+					       .value = BUF_INIT(INI_TEXT_MAX),
+					       .line = r->line};
 	r->option = d->n++;
 	return 0;
 }
 
-static int ini_set_option(struct ini_reader *r, const char *p, size_t key_n, const char *value, size_t value_n)
+static int ini_set_option(struct ini_reader *r, const char *p, size_t key_n, const char *value,
+			  size_t value_n)
 {
 	_cleanup_free_ char *key = strndup(p, key_n);
 	struct ini_option *old;

@@ -60,7 +60,8 @@ static void json_name_level(const struct json_scanner *s, const struct json_leve
 	text_escape(path, s->p + level->key, level->key_len);
 }
 
-/* Says what is wrong, at which byte and under which path; the value itself is never shown: it may be a secret. */
+/* Says what is wrong, at which byte and under which path; the value itself is never shown: it may
+ * be a secret. */
 static int json_refuse(const struct json_scanner *s, int code, const char *what)
 {
 	struct buf path = BUF_INIT(1024);
@@ -343,7 +344,8 @@ static int json_scan_after(struct json_scanner *s, enum json_next *next)
 		return 0;
 	}
 	if (!json_at(s, level->is_object ? '}' : ']'))
-		return json_broken(s, level->is_object ? "\",\" or \"}\" is expected" : "\",\" or \"]\" is expected");
+		return json_broken(s, level->is_object ? "\",\" or \"}\" is expected"
+						       : "\",\" or \"]\" is expected");
 	s->at++;
 	s->depth--;
 	*next = JSON_NEXT_AFTER;
@@ -370,7 +372,8 @@ int json_scan(const char *p, size_t n, const struct json_limits *limits, struct 
 	int r = 0;
 
 	if (n > limits->text_bytes)
-		return err_set(e, -EFBIG, "JSON: %zu bytes, more than the %zu allowed", n, limits->text_bytes);
+		return err_set(e, -EFBIG, "JSON: %zu bytes, more than the %zu allowed", n,
+			       limits->text_bytes);
 	s.at = text_utf8_valid(p, n);
 	if (s.at < n)
 		return json_broken(&s, "invalid UTF-8");

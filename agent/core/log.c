@@ -62,7 +62,8 @@ static const char *log_level_word(enum log_level level)
 	return "info";
 }
 
-/* Valid UTF-8 stays readable; a control character or a stray byte could forge a line or a terminal command. */
+/* Valid UTF-8 stays readable; a control character or a stray byte could forge a line or a terminal
+ * command. */
 static size_t log_escape(char *out, size_t room, const char *p, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";

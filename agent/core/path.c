@@ -119,7 +119,9 @@ static int path_parse_part(const char *p, size_t n, struct path *ret, struct err
 		return 0;
 	}
 	if (!path_is_word(part, part_n, "Metadata"))
-		return err_set(e, -EINVAL, "what follows the resource is neither Metadata nor PhysicalResourceId");
+		return err_set(
+			e, -EINVAL,
+			"what follows the resource is neither Metadata nor PhysicalResourceId");
 	if (more && n == 0)
 		return err_set(e, -EINVAL, "the path ends with a dot");
 	ret->part = PATH_METADATA;

@@ -116,7 +116,8 @@ static int text_base64_value(char c)
 	return at ? (int)(at - text_base64_digits) : -1;
 }
 
-/* @n: digits in this group, 2 to 4. Bits beyond the last byte must be 0, or two texts would mean one value. */
+/* @n: digits in this group, 2 to 4. Bits beyond the last byte must be 0, or two texts would mean
+ * one value. */
 static int text_base64_group(struct buf *out, const char *p, size_t n)
 {
 	unsigned bits = 0;

@@ -49,9 +49,21 @@ static void test_iso_range(void **state)
 static void test_parse_iso(void **state)
 {
 	static const char *const bad[] = {
-		"", "2026-01-02", "2026-01-02T03:04:05", "2026-01-02 03:04:05Z", "2026-01-02T03:04:05+01:00", "2026-02-29T00:00:00Z",
-		"2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z", "2026-01-02T24:00:00Z", "2026-01-02T03:60:05Z",
-		"1969-12-31T23:59:59Z", "2026-01-02T03:04:05.Z", "2026-01-02T03:04:05Zx", "2026-1-02T03:04:05Z",
+		"",
+		"2026-01-02",
+		"2026-01-02T03:04:05",
+		"2026-01-02 03:04:05Z",
+		"2026-01-02T03:04:05+01:00",
+		"2026-02-29T00:00:00Z",
+		"2026-13-01T00:00:00Z",
+		"2026-00-01T00:00:00Z",
+		"2026-01-00T00:00:00Z",
+		"2026-01-02T24:00:00Z",
+		"2026-01-02T03:60:05Z",
+		"1969-12-31T23:59:59Z",
+		"2026-01-02T03:04:05.Z",
+		"2026-01-02T03:04:05Zx",
+		"2026-1-02T03:04:05Z",
 	};
 	int64_t s = 7;
 
@@ -69,8 +81,10 @@ static void test_parse_iso(void **state)
 static void test_http_date(void **state)
 {
 	static const char *const bad[] = {
-		"Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 06 Foo 1994 08:49:37 GMT",
-		"Xxx, 06 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ", "",
+		"Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+		"Sun, 06 Nov 1994 08:49:37 UTC",  "Sun, 06 Foo 1994 08:49:37 GMT",
+		"Xxx, 06 Nov 1994 08:49:37 GMT",  "Sun, 31 Nov 1994 08:49:37 GMT",
+		"Sun, 06 Nov 1994 08:49:37 GMT ", "",
 	};
 	int64_t s = 7;
 
@@ -94,7 +108,8 @@ static void test_before_build(void **state)
 /* The prefix goes before every path; the kernel's folders only where the prefix has them. */
 static void test_env_path(void **state)
 {
-	char dir[] = "/tmp/hp-test-env-XXXXXX", want[ENV_PATH_MAX], out[ENV_PATH_MAX], proc[64], longest[2000];
+	char dir[] = "/tmp/hp-test-env-XXXXXX", want[ENV_PATH_MAX], out[ENV_PATH_MAX], proc[64],
+	     longest[2000];
 	struct env env;
 
 	(void)state;
@@ -139,7 +154,8 @@ static void test_env_init(void **state)
 	assert_string_equal(env.root, "");
 }
 
-/* Each wait lies between base and three times the last, never above the cap, and starts over after a success. */
+/* Each wait lies between base and three times the last, never above the cap, and starts over after
+ * a success. */
 static void test_backoff(void **state)
 {
 	struct backoff b = {.base_ms = 1000, .cap_ms = 900000};
@@ -182,9 +198,11 @@ static void test_jitter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_iso_every_day), cmocka_unit_test(test_iso_range), cmocka_unit_test(test_parse_iso),
-		cmocka_unit_test(test_http_date), cmocka_unit_test(test_before_build), cmocka_unit_test(test_env_path),
-		cmocka_unit_test(test_env_init), cmocka_unit_test(test_backoff), cmocka_unit_test(test_jitter),
+		cmocka_unit_test(test_iso_every_day), cmocka_unit_test(test_iso_range),
+		cmocka_unit_test(test_parse_iso),     cmocka_unit_test(test_http_date),
+		cmocka_unit_test(test_before_build),  cmocka_unit_test(test_env_path),
+		cmocka_unit_test(test_env_init),      cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_jitter),
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

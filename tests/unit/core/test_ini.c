@@ -90,7 +90,8 @@ static void test_like_python(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-/* Keys of later files win in place, sections keep their first order, and every entry knows its file and line. */
+/* Keys of later files win in place, sections keep their first order, and every entry knows its file
+ * and line. */
 static void test_files_merge(void **state)
 {
 	struct ini ini = {0};

@@ -20,7 +20,8 @@ static void test_refusals_name_the_path(void **state)
 	static const struct {
 		const char *text, *what, *where;
 	} rows[] = {
-		{"{\"a\": {\"b\": [1, 9223372036854775808]}}", "integer outside 64 bits at byte 16", "in a.b[1]"},
+		{"{\"a\": {\"b\": [1, 9223372036854775808]}}", "integer outside 64 bits at byte 16",
+		 "in a.b[1]"},
 		{"{\"a\": NaN}", "NaN is not JSON at byte 6", "in a"},
 		{"[Infinity]", "Infinity is not JSON at byte 1", "in [0]"},
 		{"[1, -Infinity]", "-Infinity is not JSON", "in [1]"},
@@ -52,7 +53,8 @@ static void test_refusals_name_the_path(void **state)
 
 		assert_int_equal(scan(rows[i].text, &e), -EINVAL);
 		assert_int_equal(e.code, -EINVAL);
-		if (!strstr(e.text, rows[i].what) || !strstr(e.text, rows[i].where) || strstr(e.text, "secret"))
+		if (!strstr(e.text, rows[i].what) || !strstr(e.text, rows[i].where) ||
+		    strstr(e.text, "secret"))
 			fail_msg("%s: %s", rows[i].text, e.text);
 	}
 }
@@ -181,8 +183,16 @@ static void count_free(void *p)
 /* The estimate is no less than what jansson really takes, for each kind of value. */
 static void test_tree_estimate_is_an_upper_bound(void **state)
 {
-	static const char *const items[] = {"{}", "[]", "\"\"", "\"abcdefghijklmnopqrstuvwxyz\"", "1", "1.5", "{\"a\":1}",
-					    "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9}", "[1,2,3]"};
+	static const char *const items[] = {
+		"{}",
+		"[]",
+		"\"\"",
+		"\"abcdefghijklmnopqrstuvwxyz\"",
+		"1",
+		"1.5",
+		"{\"a\":1}",
+		"{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9}",
+		"[1,2,3]"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
@@ -225,22 +235,31 @@ static void expect_canonical(const char *text, const char *expect)
 static void test_canonical_rfc_examples(void **state)
 {
 	(void)state;
-	expect_canonical("{\"numbers\": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],"
+	expect_canonical("{\"numbers\": [333333333.33333329, 1E30, 4.50, 2e-3, "
+			 "0.000000000000000000000000001],"
 			 "\"string\": \"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\","
 			 "\"literals\": [null, true, false]}",
-			 "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
+			 "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,"
+			 "0.002,1e-27],"
 			 "\"string\":\"\xe2\x82\xac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
-	expect_canonical("{\"\\u20ac\": \"Euro Sign\",\"\\r\": \"Carriage Return\",\"\\ufb33\": \"Hebrew Letter Dalet With Dagesh\","
-			 "\"1\": \"One\",\"\\ud83d\\ude00\": \"Emoji: Grinning Face\",\"\\u0080\": \"Control\","
+	expect_canonical("{\"\\u20ac\": \"Euro Sign\",\"\\r\": \"Carriage Return\",\"\\ufb33\": "
+			 "\"Hebrew Letter Dalet With Dagesh\","
+			 "\"1\": \"One\",\"\\ud83d\\ude00\": \"Emoji: Grinning Face\",\"\\u0080\": "
+			 "\"Control\","
 			 "\"\\u00f6\": \"Latin Small Letter O With Diaeresis\"}",
 			 "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\xc2\x80\":\"Control\","
-			 "\"\xc3\xb6\":\"Latin Small Letter O With Diaeresis\",\"\xe2\x82\xac\":\"Euro Sign\","
-			 "\"\xf0\x9f\x98\x80\":\"Emoji: Grinning Face\",\"\xef\xac\xb3\":\"Hebrew Letter Dalet With Dagesh\"}");
-	expect_canonical("[56, {\"d\": true, \"10\": null, \"1\": []}]", "[56,{\"1\":[],\"10\":null,\"d\":true}]");
-	expect_canonical("{\"\": {}, \"a\": -0, \"b\": -0.0, \"c\": 1.0}", "{\"\":{},\"a\":0,\"b\":0,\"c\":1}");
+			 "\"\xc3\xb6\":\"Latin Small Letter O With "
+			 "Diaeresis\",\"\xe2\x82\xac\":\"Euro Sign\","
+			 "\"\xf0\x9f\x98\x80\":\"Emoji: Grinning Face\",\"\xef\xac\xb3\":\"Hebrew "
+			 "Letter Dalet With Dagesh\"}");
+	expect_canonical("[56, {\"d\": true, \"10\": null, \"1\": []}]",
+			 "[56,{\"1\":[],\"10\":null,\"d\":true}]");
+	expect_canonical("{\"\": {}, \"a\": -0, \"b\": -0.0, \"c\": 1.0}",
+			 "{\"\":{},\"a\":0,\"b\":0,\"c\":1}");
 }
 
-/* Numbers by their bits, from RFC 8785 appendix B, and powers of two whose shortest text is not the nearest one. */
+/* Numbers by their bits, from RFC 8785 appendix B, and powers of two whose shortest text is not the
+ * nearest one. */
 static void test_canonical_numbers(void **state)
 {
 	static const struct {

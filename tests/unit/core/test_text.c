@@ -37,7 +37,8 @@ static void test_numbers(void **state)
 /* Decimal fractions only: no hex, inf, nan or blanks, whatever strtod(3) would take. */
 static void test_doubles(void **state)
 {
-	static const char *const bad[] = {"", ".", "-", "1e", "1e+", "inf", "nan", "0x1p3", " 1", "1 ", "1,5", "e5"};
+	static const char *const bad[] = {"",	 ".",	  "-",	"1e", "1e+", "inf",
+					  "nan", "0x1p3", " 1", "1 ", "1,5", "e5"};
 	double d = 7;
 
 	(void)state;
@@ -148,9 +149,15 @@ static void test_percent(void **state)
 /* RFC 4648's vectors both ways; whatever no encoder writes is refused. */
 static void test_base64(void **state)
 {
-	static const char *const rows[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
-					      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
-	static const char *const bad[] = {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "Zm 9v", "Zg==Zg==", "====", "=", "Zm9v\n", "Zm-_"};
+	static const char *const rows[][2] = {{"", ""},
+					      {"f", "Zg=="},
+					      {"fo", "Zm8="},
+					      {"foo", "Zm9v"},
+					      {"foob", "Zm9vYg=="},
+					      {"fooba", "Zm9vYmE="},
+					      {"foobar", "Zm9vYmFy"}};
+	static const char *const bad[] = {"Z",	      "Zg",   "Zg=", "Zh==",   "Zm9=", "Zm 9v",
+					  "Zg==Zg==", "====", "=",   "Zm9v\n", "Zm-_"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -176,9 +183,22 @@ static void test_utf8(void **state)
 		const char *text;
 		size_t valid;
 	} rows[] = {
-		{"abc", 3}, {"\xc3\xa4", 2}, {"\xe2\x82\xac", 3}, {"\xf0\x9f\x98\x80", 4}, {"a\x80", 1}, {"\xc0\x80", 0},
-		{"\xc1\xbf", 0}, {"\xe0\x9f\xbf", 0}, {"\xed\xa0\x80", 0}, {"\xef\xbf\xbf", 3}, {"\xf0\x8f\xbf\xbf", 0},
-		{"\xf4\x8f\xbf\xbf", 4}, {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0}, {"a\xe2\x82", 1}, {"\xe2\x28\xa1", 0},
+		{"abc", 3},
+		{"\xc3\xa4", 2},
+		{"\xe2\x82\xac", 3},
+		{"\xf0\x9f\x98\x80", 4},
+		{"a\x80", 1},
+		{"\xc0\x80", 0},
+		{"\xc1\xbf", 0},
+		{"\xe0\x9f\xbf", 0},
+		{"\xed\xa0\x80", 0},
+		{"\xef\xbf\xbf", 3},
+		{"\xf0\x8f\xbf\xbf", 0},
+		{"\xf4\x8f\xbf\xbf", 4},
+		{"\xf4\x90\x80\x80", 0},
+		{"\xf5\x80\x80\x80", 0},
+		{"a\xe2\x82", 1},
+		{"\xe2\x28\xa1", 0},
 	};
 
 	(void)state;
