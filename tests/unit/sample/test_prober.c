@@ -99,6 +99,16 @@ static void on_done(int status, const struct prober_answer *answer, void *ctx)
 		loop_quit(r->bench->loop, 0);
 }
 
+/* Workers are waited for by pidfd (Linux 5.3); valgrind of that age does not know it either. */
+static bool lacks_pidfd(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
+}
+
 static int bench_up(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
@@ -565,5 +575,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(real_mount_hangs, bench_up, bench_down),
 	};
 
+	if (lacks_pidfd()) {
+		printf("1..0 # SKIP no pidfd_open\n");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
