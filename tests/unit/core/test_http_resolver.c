@@ -89,7 +89,7 @@ static bool cover(const char *name, const char *text)
 
 	snprintf(ours, sizeof(ours), "%s/%s", dir, name);
 	snprintf(theirs, sizeof(theirs), "/etc/%s", name);
-	return write_file(ours, text) && mount(ours, theirs, NULL, MS_BIND, NULL) == 0;
+	return write_file(ours, text) && mount(ours, theirs, "none", MS_BIND, NULL) == 0;
 }
 
 static int build_world(void **state)
@@ -97,7 +97,7 @@ static int build_world(void **state)
 	(void)state;
 	if (!mkdtemp(dir) || env_init(&env, "") < 0)
 		return -1;
-	ready = enter_namespaces() && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && loopback_up() &&
+	ready = enter_namespaces() && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 && loopback_up() &&
 		silent_name_server() && cover("resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n") &&
 		cover("nsswitch.conf", "hosts: files dns\n") && cover("hosts", "127.0.0.1 heat.example\n");
 	if (!ready)
