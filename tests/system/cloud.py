@@ -257,6 +257,19 @@ class Cloud:
             time.sleep(0.5)
         raise RuntimeError("stack %s has no output %s" % (name, key))
 
+    def made(self, name, *resources, seconds=120):
+        """Waits until these resources exist: before that, references to them are only their names."""
+        end = time.monotonic() + seconds
+        while not all(self.resource_status(name, one) in ("CREATE_COMPLETE", "UPDATE_COMPLETE") for one in resources):
+            if time.monotonic() > end:
+                raise RuntimeError("stack %s: %s not made in %d s" % (name, resources, seconds))
+            time.sleep(0.3)
+
+    def block(self, name):
+        """The os-collect-config block of the server "srv", as Heat leaves it in the guest."""
+        self.made(name, "srv")
+        return self.output(name, "occ")
+
     def metadata(self, name, resource):
         stack = self.show(name)
         return self.ask("GET", "/stacks/%s/%s/resources/%s/metadata" % (name, stack["id"], resource))["metadata"]

@@ -8,6 +8,7 @@ import glob
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -147,6 +148,8 @@ def main(words):
 
 
 if __name__ == "__main__":
+    # A time limit ends the ring by SIGTERM: the control plane and the guests must not stay behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(124))
     # The tests import this module by name; they must see the same classes.
     sys.modules["harness"] = sys.modules["__main__"]
     sys.exit(main(sys.argv[1:]))

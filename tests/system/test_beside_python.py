@@ -31,6 +31,7 @@ def test_same_hooks(ctx):
         raise Skip("heat-cfntools is not installed")
     ctx.cloud.create("beside", "guest-aws.yaml")
     ctx.later(lambda: ctx.cloud.delete("beside"))
+    ctx.cloud.made("beside", "keys", "srv")
     access, secret = ctx.cloud.output("beside", "access"), ctx.cloud.output("beside", "secret")
     ctx.secret(secret)
     guests = {}

@@ -2,7 +2,6 @@
 import json
 import os
 import subprocess
-import tempfile
 import time
 
 import cfn_server
@@ -40,11 +39,15 @@ def block(fake, url=None):
                                                    "stack_name": "web", "path": "srv.Metadata"}}
 
 
-def agent(ctx, fake, name="fake", conf=CONF, url=None):
-    g = ctx.guest(name)
+def prepare(g, fake, conf=CONF, url=None):
     g.conf(conf)
     g.give_block(block(fake, url))
     g.hook("app", "Resources.srv.Metadata.app")
+
+
+def agent(ctx, fake, name="fake", conf=CONF, url=None):
+    g = ctx.guest(name)
+    prepare(g, fake, conf, url)
     g.start()
     return g
 
@@ -110,7 +113,7 @@ def test_bad_servers(ctx):
     until("the first hook", 20, lambda: len(g.hooks_run()) == 1)
     for number, fault in enumerate(BAD_SERVERS):
         lines = len(g.log().splitlines())
-        fake.fault(dict(fault, on="describe", times=1))
+        fake.fault(**dict(fault, on="describe", times=1))
         until("a failure for %s" % fault, 30, lambda: any(s["state"] != "ok" for s in g.status()["sources"]))
         set_rev(fake, "bad-%d" % number)
         until("recovery from %s" % fault, 60, lambda: len(g.hooks_run()) == number + 2)
@@ -122,19 +125,19 @@ def test_bad_servers(ctx):
 
 def test_wrong_certificate(ctx):
     """A certificate nobody vouches for is refused and named; with ca-file it is good."""
-    folder = tempfile.mkdtemp(prefix="hp-tls-", dir="/var/tmp")
-    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+    g = ctx.guest("tls")
+    cert, key = g.write("/etc/heat-pulse/ca.pem", ""), g.write("/key.pem", "")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=127.0.0.1",
                     "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
-    os.chmod(folder, 0o755)
     fake = cfn_server.Fake(state(), cert=cert, key=key)
     fake.__enter__()
     ctx.later(lambda: fake.__exit__(None, None, None))
-    g = agent(ctx, fake, "tls")
+    prepare(g, fake)
+    g.start()
     until("the certificate is named", 20, lambda: any("certificate" in json.dumps(p).lower() for p in g.status()["problems"]))
     assert not g.hooks_run()
     g.stop()
-    g.conf("[agent]\nca-file = %s\n" % cert + CONF)
+    g.conf("[agent]\nca-file = /etc/heat-pulse/ca.pem\n" + CONF)
     g.start()
     until("the hook", 20, lambda: g.hooks_run() == ["app post.add"])
 

@@ -19,7 +19,7 @@ AGENT_PATH = "Resources.srv.Metadata.app"
 def deploy(ctx, name, template="guest.yaml", transport="POLL_SERVER_CFN"):
     """A stack whose server's credentials exist; it stays in progress until its handles are signalled."""
     ctx.cloud.create(name, template, transport=transport)
-    block = ctx.keep_block(ctx.cloud.output(name, "occ"))
+    block = ctx.keep_block(ctx.cloud.block(name))
     ctx.later(lambda: ctx.cloud.delete(name))
     return block
 
@@ -190,6 +190,7 @@ def test_failed_boot(ctx):
 def test_presigned_url(ctx):
     """cfn-signal and `heat-pulse signal` tell a presigned URL; the URL is in no log and no argument list of ours."""
     deploy(ctx, "presigned", "guest-aws.yaml")
+    ctx.cloud.made("presigned", "boot")
     url = ctx.cloud.output("presigned", "boot_url")
     ctx.secret(url.split("Signature=")[1].split("&")[0])
     g = ctx.guest("presigned")
@@ -207,7 +208,7 @@ def test_presigned_url(ctx):
 def test_classic_credentials(ctx):
     """cfn-hup's own files: credential file, metadata server URL, several resources; idle polls fire nothing."""
     deploy(ctx, "classic", "guest-aws.yaml")
-    ctx.cloud.output("classic", "secret")
+    ctx.cloud.made("classic", "keys", "other")
     access, secret = ctx.cloud.output("classic", "access"), ctx.cloud.output("classic", "secret")
     ctx.secret(secret)
     g = ctx.guest("classic")
