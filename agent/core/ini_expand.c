@@ -34,16 +34,22 @@ static int ini_expand_too_much(const struct ini_expander *x)
 	return err_set(x->d->e, -EFBIG, "%s:%d: %%(name)s expands to too much", x->d->file, x->option->line);
 }
 
-static const struct ini_option *ini_lookup(const struct ini_expander *x, const char *p, size_t n)
+static int ini_no_memory(const struct ini_expander *x)
+{
+	return err_set(x->d->e, -ENOMEM, "%s: no memory", x->d->file);
+}
+
+static int ini_lookup(const struct ini_expander *x, const char *p, size_t n, const struct ini_option **ret)
 {
 	_cleanup_free_ char *key = strndup(p, n);
-	const struct ini_option *found;
 
 	if (!key)
-		return NULL;
+		return ini_no_memory(x);
 	ini_lower(key);
-	found = ini_draft_find(x->d, x->section, key);
-	return found ? found : ini_draft_find(x->d, INI_DEFAULT, key);
+	*ret = ini_draft_find(x->d, x->section, key);
+	if (!*ret)
+		*ret = ini_draft_find(x->d, INI_DEFAULT, key);
+	return *ret ? 0 : ini_expand_wrong(x, "%(name)s names a key that is neither here nor in [DEFAULT]");
 }
 
 /* @p stands on "%(". On 0 the innermost value of the stack has moved on, or a new one lies on it. */
@@ -51,13 +57,13 @@ static int ini_expand_reference(struct ini_expander *x, const char *p)
 {
 	const char *end = strchr(p, ')');
 	const struct ini_option *found;
+	int r;
 
 	if (!end || end == p + 2 || end[1] != 's')
 		return ini_expand_wrong(x, "broken %(name)s");
-	found = ini_lookup(x, p + 2, (size_t)(end - p) - 2);
-	if (!found)
-		return ini_expand_wrong(
-			x, "%(name)s names a key that is neither in this section nor in [DEFAULT]");
+	r = ini_lookup(x, p + 2, (size_t)(end - p) - 2, &found);
+	if (r < 0)
+		return r;
 	x->stack[x->depth - 1] = end + 2;
 	if (!strchr(buf_str(&found->value), '%'))
 		return buf_puts(&x->out, buf_str(&found->value));
@@ -107,9 +113,9 @@ static int ini_expand_value(struct ini_expander *x, char **ret)
 	if (r == -EFBIG || (r == 0 && (x->bytes += x->out.len) > INI_EXPAND_MAX))
 		return ini_expand_too_much(x);
 	if (r < 0)
-		return r == -ENOMEM ? err_set(x->d->e, r, "%s: no memory", x->d->file) : r;
+		return r == -ENOMEM ? ini_no_memory(x) : r;
 	*ret = strndup(buf_str(&x->out), x->out.len);
-	return *ret ? 0 : err_set(x->d->e, -ENOMEM, "%s: no memory", x->d->file);
+	return *ret ? 0 : ini_no_memory(x);
 }
 
 static int ini_emit(struct ini_expander *x, const struct ini_option *option, size_t section)
@@ -123,14 +129,14 @@ static int ini_emit(struct ini_expander *x, const struct ini_option *option, siz
 		return ini_expand_too_much(x);
 	entries = reallocarray(d->entries, d->n_entries + 1, sizeof(*entries));
 	if (!entries)
-		return err_set(d->e, -ENOMEM, "%s: no memory", d->file);
+		return ini_no_memory(x);
 	d->entries = entries;
 	at = &d->entries[d->n_entries++];
 	*at = (struct ini_entry){
 		.section = strdup(d->sections[section].name), .key = strdup(option->key),
 		.file = strdup(d->file), .line = option->line};
 	if (!at->section || !at->key || !at->file)
-		return err_set(d->e, -ENOMEM, "%s: no memory", d->file);
+		return ini_no_memory(x);
 	return ini_expand_value(x, &at->value);
 }
 
