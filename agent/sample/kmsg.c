@@ -4,9 +4,9 @@
  *
  *   <prio>,<seq>,<usec>,<flags>[,<more>];<text>\n[ KEY=value\n]...
  *
- * The kernel prints control characters, bytes over 126 and the backslash as \xNN, in text and dictionary alike. They
- * are decoded and escaped again by our own rule, so that whatever comes out is printable ASCII whoever wrote it.
- * Says nothing about what a record means.
+ * The kernel prints control characters, bytes over 126 and the backslash as \xNN, in text and
+ * dictionary alike. They are decoded and escaped again by our own rule, so that whatever comes out
+ * is printable ASCII whoever wrote it. Says nothing about what a record means.
  */
 #include "sample/kmsg.h"
 
@@ -85,9 +85,11 @@ static void dictionary_line(const char *p, size_t n, struct kmsg_record *r)
 	static const char subsystem[] = " SUBSYSTEM=", device[] = " DEVICE=";
 
 	if (n >= sizeof(subsystem) - 1 && !memcmp(p, subsystem, sizeof(subsystem) - 1))
-		copy_text(r->subsystem, sizeof(r->subsystem), p + sizeof(subsystem) - 1, n - (sizeof(subsystem) - 1));
+		copy_text(r->subsystem, sizeof(r->subsystem), p + sizeof(subsystem) - 1,
+			  n - (sizeof(subsystem) - 1));
 	else if (n >= sizeof(device) - 1 && !memcmp(p, device, sizeof(device) - 1))
-		copy_text(r->device, sizeof(r->device), p + sizeof(device) - 1, n - (sizeof(device) - 1));
+		copy_text(r->device, sizeof(r->device), p + sizeof(device) - 1,
+			  n - (sizeof(device) - 1));
 }
 
 static int header(const char **p, size_t *n, struct kmsg_record *r)
@@ -96,7 +98,8 @@ static int header(const char **p, size_t *n, struct kmsg_record *r)
 	size_t rest_n;
 	uint64_t prio;
 
-	if (!cut_u64(p, n, &prio) || prio > 0x7fffffff || !cut_u64(p, n, &r->seq) || !cut_u64(p, n, &r->usec))
+	if (!cut_u64(p, n, &prio) || prio > 0x7fffffff || !cut_u64(p, n, &r->seq) ||
+	    !cut_u64(p, n, &r->usec))
 		return -EINVAL;
 	if (!cut(p, n, ';', &rest, &rest_n) || !rest_n || (rest_n > 1 && rest[1] != ','))
 		return -EINVAL;

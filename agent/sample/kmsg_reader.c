@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads /dev/kmsg on the loop: first all that the ring still holds, then live. One read is one record. EPIPE says
- * that the ring overtook us; how many records that cost shows in the next sequence number. At most BATCH records
- * are read at one wake-up, so that a flood in the kernel log cannot keep the loop from its other work.
+ * Reads /dev/kmsg on the loop: first all that the ring still holds, then live. One read is one
+ * record. EPIPE says that the ring overtook us; how many records that cost shows in the next
+ * sequence number. At most BATCH records are read at one wake-up, so that a flood in the kernel log
+ * cannot keep the loop from its other work.
  */
 #include "sample/kmsg.h"
 
@@ -14,8 +15,8 @@ struct kmsg_reader {
 	struct loop_io *io;
 	int fd;
 	int error;
-	bool live;      /* the ring was read to its end once */
-	bool any_seq;   /* last_seq is that of a record, not the caller's word */
+	bool live;    /* the ring was read to its end once */
+	bool any_seq; /* last_seq is that of a record, not the caller's word */
 	uint64_t after_seq, last_seq;
 	struct kmsg_stats stats;
 	kmsg_fn *fn;
@@ -24,7 +25,8 @@ struct kmsg_reader {
 	char line[KMSG_READ_MAX];
 };
 
-/* Records that were overwritten before our first read are nobody's loss, unless an earlier life told where it was. */
+/* Records that were overwritten before our first read are nobody's loss, unless an earlier life
+ * told where it was. */
 static void count_gap(struct kmsg_reader *r, uint64_t seq)
 {
 	bool known = r->any_seq || r->after_seq;
@@ -74,7 +76,8 @@ static bool read_one(struct kmsg_reader *r)
 	}
 	if (n < 0 && (errno == EPIPE || errno == EINTR))
 		return true;
-	if (n < 0 && errno == EINVAL) { /* a record longer than the buffer: the kernel has stepped over it */
+	if (n < 0 &&
+	    errno == EINVAL) { /* a record longer than the buffer: the kernel has stepped over it */
 		r->stats.bad++;
 		return true;
 	}
@@ -95,7 +98,8 @@ static void on_readable(struct loop *loop, uint32_t events, void *ctx)
 			return;
 }
 
-int kmsg_reader_new(struct loop *loop, int fd, uint64_t after_seq, kmsg_fn *fn, void *ctx, struct kmsg_reader **ret)
+int kmsg_reader_new(struct loop *loop, int fd, uint64_t after_seq, kmsg_fn *fn, void *ctx,
+		    struct kmsg_reader **ret)
 {
 	_cleanup_close_ int taken = fd;
 	_cleanup_free_ struct kmsg_reader *r = calloc(1, sizeof(*r));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The metric table as data, and the reference that is made from it. Names, units and meaning are said once, in
- * metrics.def; nothing here knows any metric by name.
+ * The metric table as data, and the reference that is made from it. Names, units and meaning are
+ * said once, in metrics.def; nothing here knows any metric by name.
  */
 #include "sample/sample.h"
 
@@ -15,14 +15,14 @@ const char *const metric_kind_names[] = {
 };
 
 const struct metric_info metric_infos[METRIC_COUNT] = {
-#define METRIC(id, name_, unit_, kind_, dimensions_, source_, prediction_, meaning_)                \
+#define METRIC(id, name_, unit_, kind_, dimensions_, source_, prediction_, meaning_)               \
 	[METRIC_##id] = {.name = (name_),                                                          \
-	                 .unit = (unit_),                                                          \
-	                 .kind = METRIC_##kind_,                                                   \
-	                 .dimensions = (dimensions_),                                              \
-	                 .source = (source_),                                                      \
-	                 .prediction = (prediction_),                                              \
-	                 .meaning = (meaning_)},
+			 .unit = (unit_),                                                          \
+			 .kind = METRIC_##kind_,                                                   \
+			 .dimensions = (dimensions_),                                              \
+			 .source = (source_),                                                      \
+			 .prediction = (prediction_),                                              \
+			 .meaning = (meaning_)},
 #include "sample/metrics.def"
 #undef METRIC
 };
@@ -30,13 +30,13 @@ const struct metric_info metric_infos[METRIC_COUNT] = {
 int metrics_write_reference(struct buf *out)
 {
 	buf_puts(out, "| metric | unit | kind | dimensions | source | prediction | meaning |\n"
-	              "|---|---|---|---|---|---|---|\n");
+		      "|---|---|---|---|---|---|---|\n");
 	for (size_t i = 0; i < METRIC_COUNT; i++) {
 		const struct metric_info *m = &metric_infos[i];
 
 		buf_printf(out, "| `%s` | %s | %s | %s | %s | %s | %s |\n", m->name, m->unit,
-		           metric_kind_names[m->kind], m->dimensions[0] ? m->dimensions : "-", m->source,
-		           m->prediction, m->meaning);
+			   metric_kind_names[m->kind], m->dimensions[0] ? m->dimensions : "-",
+			   m->source, m->prediction, m->meaning);
 	}
 	return buf_error(out);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sample as text, JSON, a Monasca request body or a Prometheus exposition: one row each in sample_formats. What
- * every form needs - number, dimensions, what a receiver refuses - is said once here. Builds text only; where it
- * goes is a sink's business.
+ * A sample as text, JSON, a Monasca request body or a Prometheus exposition: one row each in
+ * sample_formats. What every form needs - number, dimensions, what a receiver refuses - is said
+ * once here. Builds text only; where it goes is a sink's business.
  */
 #include "sample/sample.h"
 
@@ -78,8 +78,8 @@ static void dims_add_labels(struct dims *d, const struct sample_labels *labels)
 	dims_add(d, "zone", labels->zone);
 }
 
-/* A quoted string for JSON and for Prometheus labels: both take \\ and \"; control characters and bytes that are
- * not UTF-8 come as '?', as no receiver has a use for them. */
+/* A quoted string for JSON and for Prometheus labels: both take \\ and \"; control characters and
+ * bytes that are not UTF-8 come as '?', as no receiver has a use for them. */
 static void quoted(struct buf *out, const char *s)
 {
 	size_t n = strlen(s);
@@ -153,7 +153,8 @@ static int write_json(const struct sample *s, const struct sample_labels *labels
 	struct dims d = {0};
 
 	dims_add_labels(&d, labels);
-	buf_printf(out, "{\"v\":1,\"kind\":\"sample\",\"ts_ms\":%lld,\"dimensions\":{", (long long)s->real_ms);
+	buf_printf(out, "{\"v\":1,\"kind\":\"sample\",\"ts_ms\":%lld,\"dimensions\":{",
+		   (long long)s->real_ms);
 	json_members(out, &d);
 	buf_puts(out, "},\"metrics\":[");
 	for (size_t i = 0; i < s->n_values; i++) {
@@ -166,8 +167,8 @@ static int write_json(const struct sample *s, const struct sample_labels *labels
 
 /* ---- monasca ---- */
 
-/* Its API answers 422 for the whole array when one dimension holds any of these, so they become '_'. A pipe is
- * taken but cannot be asked for again. */
+/* Its API answers 422 for the whole array when one dimension holds any of these, so they become
+ * '_'. A pipe is taken but cannot be asked for again. */
 static const char *monasca_value(const char *s, char *out, size_t cap)
 {
 	size_t n = strnlen(s, cap - 1);
@@ -181,7 +182,7 @@ static const char *monasca_value(const char *s, char *out, size_t cap)
 }
 
 static void monasca_metric(struct buf *out, const struct sample *s, const struct sample_value *v,
-                           const struct sample_labels *labels)
+			   const struct sample_labels *labels)
 {
 	char num[NUMBER_MAX], clean[256];
 	struct dims d = {0};
@@ -199,10 +200,12 @@ static void monasca_metric(struct buf *out, const struct sample *s, const struct
 		buf_putc(out, ':');
 		quoted(out, monasca_value(d.list[k].value, clean, sizeof(clean)));
 	}
-	buf_printf(out, "},\"timestamp\":%lld,\"value\":%s}", (long long)s->real_ms, number(v->value, num));
+	buf_printf(out, "},\"timestamp\":%lld,\"value\":%s}", (long long)s->real_ms,
+		   number(v->value, num));
 }
 
-static int write_monasca(const struct sample *s, const struct sample_labels *labels, struct buf *out)
+static int write_monasca(const struct sample *s, const struct sample_labels *labels,
+			 struct buf *out)
 {
 	buf_putc(out, '[');
 	for (size_t i = 0; i < s->n_values; i++) {
@@ -232,7 +235,7 @@ static void prometheus_head(struct buf *out, const struct metric_info *m)
 }
 
 static void prometheus_line(struct buf *out, const struct sample *s, const struct sample_value *v,
-                            const struct sample_labels *labels)
+			    const struct sample_labels *labels)
 {
 	char num[NUMBER_MAX];
 	struct dims d = {0};
@@ -247,8 +250,10 @@ static void prometheus_line(struct buf *out, const struct sample *s, const struc
 	buf_printf(out, "%s %s\n", d.n ? "}" : "", number(v->value, num));
 }
 
-/* All lines of one metric must stand together; no time stamps, as readers of text files refuse them. */
-static int write_prometheus(const struct sample *s, const struct sample_labels *labels, struct buf *out)
+/* All lines of one metric must stand together; no time stamps, as readers of text files refuse
+ * them. */
+static int write_prometheus(const struct sample *s, const struct sample_labels *labels,
+			    struct buf *out)
 {
 	for (size_t metric = 0; metric < METRIC_COUNT; metric++) {
 		bool first = true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See parse.h. Everything is a walk over lines and blanks; each function looks at each byte about once. */
+/* See parse.h. Everything is a walk over lines and blanks; each function looks at each byte about
+ * once. */
 #include "sample/parse.h"
 
 #include <errno.h>
@@ -82,7 +83,8 @@ static bool fixed_point(const struct span *s, double *ret)
 
 /* ---- keyed lines ---- */
 
-/* Keys are asked for in the order of the file as a rule, so the search goes on from the last hit. */
+/* Keys are asked for in the order of the file as a rule, so the search goes on from the last hit.
+ */
 static size_t find_key(const struct parse_keys *keys, const struct span *key, size_t from)
 {
 	for (size_t k = 0; k < keys->n; k++) {
@@ -137,8 +139,8 @@ static bool pressure_line(struct span *line, struct parse_pressure_line *ret)
 	if (!pressure_field(line, "avg10=", &a) || !pressure_field(line, "avg60=", &b) ||
 	    !pressure_field(line, "avg300=", &c) || !pressure_field(line, "total=", &total))
 		return false;
-	return fixed_point(&a, &ret->avg10) && fixed_point(&b, &ret->avg60) && fixed_point(&c, &ret->avg300) &&
-	       text_u64(total.p, total.n, &ret->total_us) == 0;
+	return fixed_point(&a, &ret->avg10) && fixed_point(&b, &ret->avg60) &&
+	       fixed_point(&c, &ret->avg300) && text_u64(total.p, total.n, &ret->total_us) == 0;
 }
 
 int parse_pressure(const char *p, size_t n, struct parse_pressure *ret)
@@ -159,7 +161,8 @@ int parse_pressure(const char *p, size_t n, struct parse_pressure *ret)
 
 /* ---- stat ---- */
 
-/* Kernels before 2.6.11 have fewer columns; we support none of them, so a short line is a broken one. */
+/* Kernels before 2.6.11 have fewer columns; we support none of them, so a short line is a broken
+ * one. */
 static bool cpu_line(struct span *line, uint64_t times[static CPU_TIMES])
 {
 	for (size_t i = 0; i < CPU_TIMES; i++)
@@ -216,7 +219,8 @@ static int cpu_range(const struct span *item, uint64_t *ret)
 		return text_u64(item->p, item->n, &first);
 	}
 	if (text_u64(item->p, (size_t)(dash - item->p), &first) ||
-	    text_u64(dash + 1, item->n - (size_t)(dash - item->p) - 1, &last) || last < first || last > 65535)
+	    text_u64(dash + 1, item->n - (size_t)(dash - item->p) - 1, &last) || last < first ||
+	    last > 65535)
 		return -EINVAL;
 	*ret = last - first + 1;
 	return 0;

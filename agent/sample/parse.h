@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pure one-pass parsers of kernel text: (pointer, length) in, numbers out. They skip what they do not know, as
- * kernels add lines, and report only what was really there. No allocation, no files.
+ * Pure one-pass parsers of kernel text: (pointer, length) in, numbers out. They skip what they do
+ * not know, as kernels add lines, and report only what was really there. No allocation, no files.
  */
 #pragma once
 
@@ -14,7 +14,8 @@ struct parse_keys {
 	const char *const *keys; /* borrowed; fewer than PARSE_KEYS_MAX */
 	size_t n;
 };
-/** parse_keyed() - @values[i] and bit i of the result for each key found with a number. The first line of a key counts. */
+/** parse_keyed() - @values[i] and bit i of the result for each key found with a number. The first
+ * line of a key counts. */
 uint64_t parse_keyed(const char *p, size_t n, const struct parse_keys *keys, uint64_t *values);
 
 /* ---- /proc/pressure/X ---- */
@@ -30,11 +31,21 @@ struct parse_pressure {
 int parse_pressure(const char *p, size_t n, struct parse_pressure *ret) _must_check_;
 
 /* ---- /proc/stat ---- */
-enum parse_cpu { CPU_USER, CPU_NICE, CPU_SYSTEM, CPU_IDLE, CPU_IOWAIT, CPU_IRQ, CPU_SOFTIRQ, CPU_STEAL, CPU_TIMES };
+enum parse_cpu {
+	CPU_USER,
+	CPU_NICE,
+	CPU_SYSTEM,
+	CPU_IDLE,
+	CPU_IOWAIT,
+	CPU_IRQ,
+	CPU_SOFTIRQ,
+	CPU_STEAL,
+	CPU_TIMES
+};
 struct parse_stat {
-	uint64_t times[CPU_TIMES]; /* all processors, in ticks; guest time is inside user and nice */
+	uint64_t times[CPU_TIMES]; /* all processors, ticks; guest time is inside user and nice */
 	bool has_blocked;
-	uint64_t blocked;          /* procs_blocked */
+	uint64_t blocked; /* procs_blocked */
 };
 /** parse_stat() - -EINVAL without a whole "cpu" line. */
 int parse_stat(const char *p, size_t n, struct parse_stat *ret) _must_check_;
@@ -46,7 +57,8 @@ struct parse_loadavg {
 };
 int parse_loadavg(const char *p, size_t n, struct parse_loadavg *ret) _must_check_;
 
-/** parse_cpu_list() - how many processors "0-3,8,10-11" names; -EINVAL for anything else, also for none. */
+/** parse_cpu_list() - how many processors "0-3,8,10-11" names; -EINVAL for anything else, also for
+ * none. */
 int parse_cpu_list(const char *p, size_t n, unsigned *ret) _must_check_;
 
 /**
@@ -56,7 +68,8 @@ int parse_cpu_list(const char *p, size_t n, unsigned *ret) _must_check_;
  *
  * The last matching line counts, as a later mount covers an earlier one. Return: 0 or -ENOENT.
  */
-int parse_mountinfo(const char *p, size_t n, const char *mount_point, char *ret, size_t ret_cap) _must_check_;
+int parse_mountinfo(const char *p, size_t n, const char *mount_point, char *ret,
+		    size_t ret_cap) _must_check_;
 
 /* ---- counters to rates ---- */
 struct rate {
@@ -66,7 +79,8 @@ struct rate {
 	double per_s;
 	bool valid;
 };
-/** rate_update() - @r->per_s is valid from the second reading on; a counter that went back starts anew. */
+/** rate_update() - @r->per_s is valid from the second reading on; a counter that went back starts
+ * anew. */
 void rate_update(struct rate *r, uint64_t value, int64_t now_ms);
 /** rate_absent() - the source did not have the counter this time. */
 void rate_absent(struct rate *r);

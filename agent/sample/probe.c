@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of probes, in the order in which their values stand in a sample, and what several of them need. */
+/* The table of probes, in the order in which their values stand in a sample, and what several of
+ * them need. */
 #include "sample/probe.h"
 
 #include <errno.h>
 #include <string.h>
 
 const struct probe_ops *const probes[] = {
-	&probe_cpu,
-	&probe_load,
-	&probe_memory,
-	&probe_vmstat,
-	&probe_pressure,
-	&probe_filesystem,
-	&probe_disk,
-	&probe_process,
-	&probe_kernel_log,
-	&probe_agent, /* last: it tells how the others fared */
+	&probe_cpu,	   &probe_load,	      &probe_memory, &probe_vmstat,
+	&probe_pressure,   &probe_filesystem, &probe_disk,   &probe_process,
+	&probe_kernel_log, &probe_agent, /* last: it tells how the others fared */
 };
 const size_t probes_n = ARRAY_SIZE(probes);
 _Static_assert(ARRAY_SIZE(probes) <= PROBES_MAX, "PROBES_MAX is too small");
@@ -26,7 +20,9 @@ int probe_own_root(const struct env *env, const char *path, struct err *e)
 
 	if (!strcmp(env_path(env, path, full), path))
 		return 0;
-	return err_set(e, -ENOTSUP, "the library that reads %s knows only the real one, not the given root", path);
+	return err_set(e, -ENOTSUP,
+		       "the library that reads %s knows only the real one, not the given root",
+		       path);
 }
 
 void probe_add_of(struct sample *out, enum metric metric, int entity, double value)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the sampler asks of a probe: one row in probes[], one probe_*.c each. A probe keeps its descriptors and
- * memory from open to close and allocates nothing between. read() takes the reading, report() writes the last
- * one into a sample; they are apart because slow sources are read more rarely than samples are taken.
+ * What the sampler asks of a probe: one row in probes[], one probe_*.c each. A probe keeps its
+ * descriptors and memory from open to close and allocates nothing between. read() takes the
+ * reading, report() writes the last one into a sample; they are apart because slow sources are read
+ * more rarely than samples are taken.
  */
 #pragma once
 
@@ -24,19 +25,20 @@ struct probe_setup {
 	struct loop *loop;
 	const struct env *env;
 	const struct conf *conf;
-	struct prober *prober;        /* for what needs rights or may hang */
+	struct prober *prober;	      /* for what needs rights or may hang */
 	struct kmsg_reader *kmsg;     /* NULL: the kernel log cannot be read */
 	const uint64_t *probe_errors; /* readings that failed, of all probes */
 };
 
 struct probe_ops {
 	const char *name;
-	const char *source;           /* what it reads, for a person */
+	const char *source; /* what it reads, for a person */
 	enum probe_pace pace;
-	bool partial;                 /* report() also after a failed read(): it knows which values are good */
+	bool partial; /* report() also after a failed read(): it knows which values are good */
 	/** open() - -errno with the reason in @e leaves the probe's metrics absent. */
 	int (*open)(const struct probe_setup *setup, void **ret_state, struct err *e);
-	/** read() - one reading. What it asks of the prober arrives later and is reported from then on. */
+	/** read() - one reading. What it asks of the prober arrives later and is reported from then
+	 * on. */
 	int (*read)(void *state, int64_t now_ms);
 	/** report() - the last reading as values. */
 	void (*report)(const void *state, struct sample *out);
@@ -49,23 +51,26 @@ extern const struct probe_ops *const probes[];
 extern const size_t probes_n;
 #define PROBES_MAX 32
 
-extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure, probe_filesystem,
-	probe_disk, probe_process, probe_kernel_log, probe_agent;
+extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure,
+	probe_filesystem, probe_disk, probe_process, probe_kernel_log, probe_agent;
 
-/** probe_own_root() - -ENOTSUP with the reason when @env has a folder of its own for @path, which a library that
- * knows only the real one would not read. */
+/** probe_own_root() - -ENOTSUP with the reason when @env has a folder of its own for @path, which a
+ * library that knows only the real one would not read. */
 int probe_own_root(const struct env *env, const char *path, struct err *e) _must_check_;
-/** probe_add_of() - sample_add() for an entity just made: counts the value as dropped when there was no room for it. */
+/** probe_add_of() - sample_add() for an entity just made: counts the value as dropped when there
+ * was no room for it. */
 void probe_add_of(struct sample *out, enum metric metric, int entity, double value);
 
 /* A kernel file kept open with room for its text. */
 struct procfile {
 	int fd;
-	bool one_read;  /* the kernel gives the whole file in one read(2); others must be read until 0 */
+	bool one_read; /* one read(2) gives the whole file; others must be read until 0 */
 	char *text;
 	size_t len, cap;
 };
-/** procfile_open() - @cap: room; a file that outgrows it is -EFBIG at reading. On failure nothing is held and fd is -1. */
-int procfile_open(struct procfile *f, const struct env *env, const char *path, size_t cap, bool one_read, struct err *e) _must_check_;
+/** procfile_open() - @cap: room; a file that outgrows it is -EFBIG at reading. On failure nothing
+ * is held and fd is -1. */
+int procfile_open(struct procfile *f, const struct env *env, const char *path, size_t cap,
+		  bool one_read, struct err *e) _must_check_;
 int procfile_read(struct procfile *f) _must_check_;
 void procfile_close(struct procfile *f); /* may be called twice */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's own health: is its loop on time, how often does it wake, what does it cost, what did it fail to read. */
+/* The agent's own health: is its loop on time, how often does it wake, what does it cost, what did
+ * it fail to read. */
 #include "sample/probe.h"
 
 #include <errno.h>

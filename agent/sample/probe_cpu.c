@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/stat: where the processors' time went between two readings, and how many tasks wait for block I/O. Guest
- * time is inside user and nice already. idle and iowait may step back a little on tickless kernels: such a step
- * counts as no time.
+ * /proc/stat: where the processors' time went between two readings, and how many tasks wait for
+ * block I/O. Guest time is inside user and nice already. idle and iowait may step back a little on
+ * tickless kernels: such a step counts as no time.
  */
 #include "sample/probe.h"
 
@@ -22,7 +22,8 @@ static const struct {
 	enum metric metric;
 	unsigned times;
 } shares[] = {
-	{METRIC_CPU_PERCENT, 1 << CPU_USER | 1 << CPU_NICE | 1 << CPU_SYSTEM | 1 << CPU_IRQ | 1 << CPU_SOFTIRQ | 1 << CPU_STEAL},
+	{METRIC_CPU_PERCENT, 1 << CPU_USER | 1 << CPU_NICE | 1 << CPU_SYSTEM | 1 << CPU_IRQ |
+				     1 << CPU_SOFTIRQ | 1 << CPU_STEAL},
 	{METRIC_CPU_USER_PERC, 1 << CPU_USER | 1 << CPU_NICE},
 	{METRIC_CPU_SYSTEM_PERC, 1 << CPU_SYSTEM | 1 << CPU_IRQ | 1 << CPU_SOFTIRQ},
 	{METRIC_CPU_WAIT_PERC, 1 << CPU_IOWAIT},
@@ -57,7 +58,9 @@ static int cpu_read(void *state, int64_t now_ms)
 		return err;
 	c->total = 0;
 	for (size_t i = 0; i < CPU_TIMES; i++) {
-		c->delta[i] = c->primed && c->now.times[i] > c->last[i] ? c->now.times[i] - c->last[i] : 0;
+		c->delta[i] = c->primed && c->now.times[i] > c->last[i]
+				      ? c->now.times[i] - c->last[i]
+				      : 0;
 		c->total += c->delta[i];
 		c->last[i] = c->now.times[i];
 	}

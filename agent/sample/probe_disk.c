@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The disks, by libudev: whole block devices with their size. Loop, ram and zram devices are no disks of the guest.
- * libudev allocates while it lists; it is asked at the start and then every ten minutes, and all is given back.
+ * The disks, by libudev: whole block devices with their size. Loop, ram and zram devices are no
+ * disks of the guest. libudev allocates while it lists; it is asked at the start and then every ten
+ * minutes, and all is given back.
  */
 #include "sample/probe.h"
 
@@ -62,7 +63,8 @@ static void add_disk(struct disks *d, struct udev_device *device)
 	if (!size || text_u64(size, strlen(size), &sectors) || !sectors)
 		return;
 	sample_escape(d->list[d->n].name, sizeof(d->list[d->n].name), name, strlen(name));
-	d->list[d->n].size_mb = (double)sectors / 2048.0; /* 512-byte units, whatever the disk's own are */
+	d->list[d->n].size_mb =
+		(double)sectors / 2048.0; /* 512-byte units, whatever the disk's own are */
 	d->n++;
 }
 
@@ -80,8 +82,10 @@ static int disk_read(void *state, int64_t now_ms)
 	err = udev_enumerate_add_match_subsystem(list, "block");
 	if (err >= 0)
 		err = udev_enumerate_scan_devices(list);
-	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(list)) {
-		struct udev_device *device = udev_device_new_from_syspath(d->udev, udev_list_entry_get_name(entry));
+	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(list))
+	{
+		struct udev_device *device =
+			udev_device_new_from_syspath(d->udev, udev_list_entry_get_name(entry));
 
 		if (device)
 			add_disk(d, device);
@@ -96,7 +100,9 @@ static void disk_report(const void *state, struct sample *out)
 	const struct disks *d = state;
 
 	for (size_t i = 0; i < d->n; i++)
-		probe_add_of(out, METRIC_DISK_SIZE_MB, sample_entity(out, "device", d->list[i].name, NULL), d->list[i].size_mb);
+		probe_add_of(out, METRIC_DISK_SIZE_MB,
+			     sample_entity(out, "device", d->list[i].name, NULL),
+			     d->list[i].size_mb);
 }
 
 static void disk_close(void *state)

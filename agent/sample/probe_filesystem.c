@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Space, inodes and state of the watched mounts. All by the prober: this probe asks, and reports the latest answer.
- * A mount that does not answer in time is reported as hung and its numbers are absent. Asked once a minute while
- * there is room, with every sample when it is scarce or the mount hangs.
+ * Space, inodes and state of the watched mounts. All by the prober: this probe asks, and reports
+ * the latest answer. A mount that does not answer in time is reported as hung and its numbers are
+ * absent. Asked once a minute while there is room, with every sample when it is scarce or the mount
+ * hangs.
  */
 #include "sample/probe.h"
 
@@ -14,7 +15,7 @@
 #include "sample/prober.h"
 
 #define MOUNTS_MAX    16
-#define CALM_MS       60000
+#define CALM_MS	      60000
 #define SCARCE_PERC   80.0
 #define MOUNTINFO_MAX (256 * 1024)
 
@@ -23,8 +24,8 @@ struct mount {
 	char path[PROBER_PATH_MAX];
 	char shown[112]; /* the path, escaped */
 	char device[64];
-	bool asked;      /* the answer is on its way */
-	bool known;      /* status and answer are of a real answer */
+	bool asked; /* the answer is on its way */
+	bool known; /* status and answer are of a real answer */
 	int status;
 	int64_t due_ms;
 	struct prober_answer answer;
@@ -53,17 +54,20 @@ static double used_percent(uint64_t all, uint64_t free, uint64_t available)
 
 static double space_percent(const struct mount *m)
 {
-	return used_percent(m->answer.n[STATVFS_BLOCKS], m->answer.n[STATVFS_FREE], m->answer.n[STATVFS_AVAILABLE]);
+	return used_percent(m->answer.n[STATVFS_BLOCKS], m->answer.n[STATVFS_FREE],
+			    m->answer.n[STATVFS_AVAILABLE]);
 }
 
 static double inode_percent(const struct mount *m)
 {
-	return used_percent(m->answer.n[STATVFS_FILES], m->answer.n[STATVFS_FILES_FREE], m->answer.n[STATVFS_FILES_FREE]);
+	return used_percent(m->answer.n[STATVFS_FILES], m->answer.n[STATVFS_FILES_FREE],
+			    m->answer.n[STATVFS_FILES_FREE]);
 }
 
 static bool is_scarce(const struct mount *m)
 {
-	return m->known && (m->status || space_percent(m) >= SCARCE_PERC || inode_percent(m) >= SCARCE_PERC);
+	return m->known &&
+	       (m->status || space_percent(m) >= SCARCE_PERC || inode_percent(m) >= SCARCE_PERC);
 }
 
 static void on_answer(int status, const struct prober_answer *answer, void *ctx)
@@ -100,7 +104,8 @@ static int filesystem_read(void *state, int64_t now_ms)
 			continue;
 		if (!listed && f->mountinfo.fd >= 0)
 			listed = procfile_read(&f->mountinfo) == 0;
-		if (!listed || parse_mountinfo(f->mountinfo.text, f->mountinfo.len, m->path, m->device, sizeof(m->device)))
+		if (!listed || parse_mountinfo(f->mountinfo.text, f->mountinfo.len, m->path,
+					       m->device, sizeof(m->device)))
 			m->device[0] = '\0';
 		ask(m, now_ms);
 	}
@@ -126,8 +131,10 @@ static void filesystem_report(const void *state, struct sample *out)
 		probe_add_of(out, METRIC_DISK_SPACE_USED_PERC, entity, space_percent(m));
 		if (n[STATVFS_FILES])
 			probe_add_of(out, METRIC_DISK_INODE_USED_PERC, entity, inode_percent(m));
-		probe_add_of(out, METRIC_DISK_TOTAL_SPACE_MB, entity, (double)n[STATVFS_BLOCKS] * mib);
-		probe_add_of(out, METRIC_DISK_TOTAL_USED_SPACE_MB, entity, (double)(n[STATVFS_BLOCKS] - n[STATVFS_FREE]) * mib);
+		probe_add_of(out, METRIC_DISK_TOTAL_SPACE_MB, entity,
+			     (double)n[STATVFS_BLOCKS] * mib);
+		probe_add_of(out, METRIC_DISK_TOTAL_USED_SPACE_MB, entity,
+			     (double)(n[STATVFS_BLOCKS] - n[STATVFS_FREE]) * mib);
 		probe_add_of(out, METRIC_FS_READONLY, entity, (double)n[STATVFS_READONLY]);
 	}
 }
@@ -150,14 +157,17 @@ static void filesystem_explain(const void *state, struct problems *problems)
 		const struct mount *m = &f->mounts[i];
 
 		if (is_hung(m))
-			problems_add(problems, PROBLEM_ERROR, "mount-hung", "look at the storage or server behind it",
-			             "the file system at %s does not answer", m->shown);
+			problems_add(problems, PROBLEM_ERROR, "mount-hung",
+				     "look at the storage or server behind it",
+				     "the file system at %s does not answer", m->shown);
 		else if (m->status == -ENOLINK)
-			problems_add(problems, PROBLEM_WARN, "probe-filesystem", "it is started again by itself",
-			             "%s is not measured: the prober does not run", m->shown);
+			problems_add(problems, PROBLEM_WARN, "probe-filesystem",
+				     "it is started again by itself",
+				     "%s is not measured: the prober does not run", m->shown);
 		else if (m->status)
-			problems_add(problems, PROBLEM_WARN, "probe-filesystem", "correct mounts in section sample",
-			             "%s cannot be measured: %s", m->shown, strerror(-m->status));
+			problems_add(problems, PROBLEM_WARN, "probe-filesystem",
+				     "correct mounts in section sample",
+				     "%s cannot be measured: %s", m->shown, strerror(-m->status));
 	}
 }
 
@@ -189,7 +199,8 @@ static int filesystem_open(const struct probe_setup *setup, void **ret, struct e
 	if (!f->n)
 		return err_set(e, -EINVAL, "no absolute path in the list of mounts to watch");
 	/* without it only the names of the devices are missing */
-	if (procfile_open(&f->mountinfo, setup->env, "/proc/self/mountinfo", MOUNTINFO_MAX, false, NULL))
+	if (procfile_open(&f->mountinfo, setup->env, "/proc/self/mountinfo", MOUNTINFO_MAX, false,
+			  NULL))
 		f->mountinfo.fd = -1;
 	*ret = take_ptr(f);
 	return 0;

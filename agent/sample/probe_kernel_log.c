@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much the kernel had to say: records since boot by level, from the reader that the sampler keeps, and how well
- * that reader fares. What a record means is decided elsewhere.
+ * How much the kernel had to say: records since boot by level, from the reader that the sampler
+ * keeps, and how well that reader fares. What a record means is decided elsewhere.
  */
 #include "sample/probe.h"
 
@@ -35,8 +35,9 @@ static int kernel_log_read(void *state, int64_t now_ms)
 
 static void kernel_log_report(const void *state, struct sample *out)
 {
-	static const enum metric levels[] = {METRIC_KERNEL_LOG_EMERG, METRIC_KERNEL_LOG_ALERT, METRIC_KERNEL_LOG_CRIT,
-	                                     METRIC_KERNEL_LOG_ERR, METRIC_KERNEL_LOG_WARNING};
+	static const enum metric levels[] = {METRIC_KERNEL_LOG_EMERG, METRIC_KERNEL_LOG_ALERT,
+					     METRIC_KERNEL_LOG_CRIT, METRIC_KERNEL_LOG_ERR,
+					     METRIC_KERNEL_LOG_WARNING};
 	const struct kernel_log *k = state;
 	const struct kmsg_stats *stats = kmsg_reader_stats(k->reader);
 

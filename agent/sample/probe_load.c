@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/loadavg, divided by the processors that are online as monasca-agent does. Their number is read each time, as
- * processors can be plugged; without /sys the load is absent rather than a number of another meaning.
+ * /proc/loadavg, divided by the processors that are online as monasca-agent does. Their number is
+ * read each time, as processors can be plugged; without /sys the load is absent rather than a
+ * number of another meaning.
  */
 #include "sample/probe.h"
 
@@ -25,7 +26,8 @@ static int load_open(const struct probe_setup *setup, void **ret, struct err *e)
 	err = procfile_open(&l->file, setup->env, "/proc/loadavg", 256, true, e);
 	if (err)
 		return err;
-	err = procfile_open(&l->online, setup->env, "/sys/devices/system/cpu/online", 4096, true, e);
+	err = procfile_open(&l->online, setup->env, "/sys/devices/system/cpu/online", 4096, true,
+			    e);
 	if (err) {
 		procfile_close(&l->file);
 		return err;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/meminfo. Formulas and rounding are monasca-agent's, so that a dashboard shows the same number whoever sent
- * it: whole MiB, one decimal in percentages. MemAvailable is not guessed where an old kernel lacks it.
+ * /proc/meminfo. Formulas and rounding are monasca-agent's, so that a dashboard shows the same
+ * number whoever sent it: whole MiB, one decimal in percentages. MemAvailable is not guessed where
+ * an old kernel lacks it.
  */
 #include "sample/probe.h"
 
@@ -9,13 +10,38 @@
 
 #include "sample/parse.h"
 
-enum key { TOTAL, FREE, AVAILABLE, BUFFERS, CACHED, SWAP_TOTAL, SWAP_FREE, SHMEM, SLAB, SRECLAIMABLE, SUNRECLAIM,
-	   COMMIT_LIMIT, COMMITTED, CORRUPTED, KEYS };
+enum key {
+	TOTAL,
+	FREE,
+	AVAILABLE,
+	BUFFERS,
+	CACHED,
+	SWAP_TOTAL,
+	SWAP_FREE,
+	SHMEM,
+	SLAB,
+	SRECLAIMABLE,
+	SUNRECLAIM,
+	COMMIT_LIMIT,
+	COMMITTED,
+	CORRUPTED,
+	KEYS
+};
 static const char *const key_names[KEYS] = {
-	[TOTAL] = "MemTotal", [FREE] = "MemFree", [AVAILABLE] = "MemAvailable", [BUFFERS] = "Buffers",
-	[CACHED] = "Cached", [SWAP_TOTAL] = "SwapTotal", [SWAP_FREE] = "SwapFree", [SHMEM] = "Shmem",
-	[SLAB] = "Slab", [SRECLAIMABLE] = "SReclaimable", [SUNRECLAIM] = "SUnreclaim",
-	[COMMIT_LIMIT] = "CommitLimit", [COMMITTED] = "Committed_AS", [CORRUPTED] = "HardwareCorrupted",
+	[TOTAL] = "MemTotal",
+	[FREE] = "MemFree",
+	[AVAILABLE] = "MemAvailable",
+	[BUFFERS] = "Buffers",
+	[CACHED] = "Cached",
+	[SWAP_TOTAL] = "SwapTotal",
+	[SWAP_FREE] = "SwapFree",
+	[SHMEM] = "Shmem",
+	[SLAB] = "Slab",
+	[SRECLAIMABLE] = "SReclaimable",
+	[SUNRECLAIM] = "SUnreclaim",
+	[COMMIT_LIMIT] = "CommitLimit",
+	[COMMITTED] = "Committed_AS",
+	[CORRUPTED] = "HardwareCorrupted",
 };
 
 /* Metrics that are one line of the file, in MiB. */
@@ -103,7 +129,7 @@ static void report_swap(const struct memory *m, struct sample *out)
 		return;
 	sample_add(out, METRIC_MEM_SWAP_USED_MB, -1, mib(m->kib[SWAP_TOTAL] - m->kib[SWAP_FREE]));
 	sample_add(out, METRIC_MEM_SWAP_FREE_PERC, -1,
-	           m->kib[SWAP_TOTAL] ? percent(m->kib[SWAP_FREE], m->kib[SWAP_TOTAL]) : 100.0);
+		   m->kib[SWAP_TOTAL] ? percent(m->kib[SWAP_FREE], m->kib[SWAP_TOTAL]) : 100.0);
 }
 
 static void memory_report(const void *state, struct sample *out)
@@ -114,7 +140,8 @@ static void memory_report(const void *state, struct sample *out)
 		if (has(m, BIT(plain[i].key)))
 			sample_add(out, plain[i].metric, -1, mib(m->kib[plain[i].key]));
 	if (has(m, BIT(TOTAL) | BIT(AVAILABLE)) && m->kib[TOTAL])
-		sample_add(out, METRIC_MEM_USABLE_PERC, -1, percent(m->kib[AVAILABLE], m->kib[TOTAL]));
+		sample_add(out, METRIC_MEM_USABLE_PERC, -1,
+			   percent(m->kib[AVAILABLE], m->kib[TOTAL]));
 	if (has(m, BIT(CORRUPTED))) /* one bad page is news: not rounded away */
 		sample_add(out, METRIC_MEM_CORRUPTED_KB, -1, (double)m->kib[CORRUPTED]);
 	report_cache(m, out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pressure stall information of the whole guest. A kernel built without it has no /proc/pressure; one started with
- * psi=0 has the files and refuses to read them (EOPNOTSUPP). Each file stands alone: one that fails leaves the others.
+ * Pressure stall information of the whole guest. A kernel built without it has no /proc/pressure;
+ * one started with psi=0 has the files and refuses to read them (EOPNOTSUPP). Each file stands
+ * alone: one that fails leaves the others.
  */
 #include "sample/probe.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The process table, by libproc2: how many in which state, and the largest by resident memory. Only what stands in
- * /proc/PID/stat is asked for, so that a process costs one small file. Command lines are not read: they may hold
- * secrets. procps_pids_get() would need no memory for the whole table, but stays at the end once it got there; only a
- * walk over threads makes it begin again, and that one reads freed memory where two handles were used (4.0.2, seen
- * with valgrind).
+ * The process table, by libproc2: how many in which state, and the largest by resident memory. Only
+ * what stands in /proc/PID/stat is asked for, so that a process costs one small file. Command lines
+ * are not read: they may hold secrets. procps_pids_get() would need no memory for the whole table,
+ * but stays at the end once it got there; only a walk over threads makes it begin again, and that
+ * one reads freed memory where two handles were used (4.0.2, seen with valgrind).
  */
 #include "sample/probe.h"
 
@@ -12,16 +12,13 @@
 #include <libproc2/pids.h>
 #include <string.h>
 
-#define LARGEST        5
+#define LARGEST	       5
 #define KEEP_PROCESSES 1000
 
 enum item { ITEM_PID, ITEM_STATE, ITEM_RSS, ITEM_THREADS, ITEM_NAME, ITEMS };
 static const enum pids_item items[ITEMS] = {
-	[ITEM_PID] = PIDS_ID_PID,
-	[ITEM_STATE] = PIDS_STATE,
-	[ITEM_RSS] = PIDS_RSS,
-	[ITEM_THREADS] = PIDS_NLWP,
-	[ITEM_NAME] = PIDS_CMD,
+	[ITEM_PID] = PIDS_ID_PID,   [ITEM_STATE] = PIDS_STATE, [ITEM_RSS] = PIDS_RSS,
+	[ITEM_THREADS] = PIDS_NLWP, [ITEM_NAME] = PIDS_CMD,
 };
 
 enum state { RUNNING, SLEEPING, BLOCKED, STOPPED, ZOMBIE, STATES };
@@ -29,10 +26,8 @@ static const struct {
 	const char *letters; /* as /proc/PID/stat has them */
 	enum metric metric;
 } states[STATES] = {
-	[RUNNING] = {"R", METRIC_PROCESS_RUNNING},
-	[SLEEPING] = {"SIPKW", METRIC_PROCESS_SLEEPING},
-	[BLOCKED] = {"D", METRIC_PROCESS_BLOCKED},
-	[STOPPED] = {"Tt", METRIC_PROCESS_STOPPED},
+	[RUNNING] = {"R", METRIC_PROCESS_RUNNING}, [SLEEPING] = {"SIPKW", METRIC_PROCESS_SLEEPING},
+	[BLOCKED] = {"D", METRIC_PROCESS_BLOCKED}, [STOPPED] = {"Tt", METRIC_PROCESS_STOPPED},
 	[ZOMBIE] = {"ZXx", METRIC_PROCESS_ZOMBIE},
 };
 
@@ -51,8 +46,8 @@ struct table {
 };
 
 /*
- * The library's memory stays as large as the longest table it ever held. After an unusually long one (a fork bomb)
- * its handle is given up and made anew, so that it goes back.
+ * The library's memory stays as large as the longest table it ever held. After an unusually long
+ * one (a fork bomb) its handle is given up and made anew, so that it goes back.
  */
 static int renew(struct table *t)
 {
@@ -152,7 +147,8 @@ static void process_report(const void *state, struct sample *out)
 	for (size_t i = 0; i < t->n_largest; i++) {
 		int entity = sample_entity(out, "process", t->largest[i].name, NULL);
 
-		probe_add_of(out, METRIC_PROCESS_RSS_MB, entity, (double)t->largest[i].rss_pages * t->mib_per_page);
+		probe_add_of(out, METRIC_PROCESS_RSS_MB, entity,
+			     (double)t->largest[i].rss_pages * t->mib_per_page);
 		probe_add_of(out, METRIC_PROCESS_THREADS, entity, t->largest[i].threads);
 	}
 }

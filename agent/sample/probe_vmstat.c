@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/vmstat: what memory shortage costs. oom_kill came with Linux 4.13; before that it is absent. allocstall was
- * one counter and is one for each zone since 4.10: the sum is reported.
+ * /proc/vmstat: what memory shortage costs. oom_kill came with Linux 4.13; before that it is
+ * absent. allocstall was one counter and is one for each zone since 4.10: the sum is reported.
  */
 #include "sample/probe.h"
 
@@ -9,8 +9,17 @@
 
 #include "sample/parse.h"
 
-enum key { SWAP_IN, SWAP_OUT, MAJOR_FAULTS, STALL_FIRST, STALL_LAST = STALL_FIRST + 5, OOM_KILL, KEYS };
-static const char *const key_names[KEYS] = { /* in the order of the file */
+enum key {
+	SWAP_IN,
+	SWAP_OUT,
+	MAJOR_FAULTS,
+	STALL_FIRST,
+	STALL_LAST = STALL_FIRST + 5,
+	OOM_KILL,
+	KEYS
+};
+static const char *const key_names[KEYS] = {
+	/* in the order of the file */
 	[SWAP_IN] = "pswpin",
 	[SWAP_OUT] = "pswpout",
 	[STALL_FIRST] = "allocstall_dma",
@@ -47,7 +56,8 @@ static int vmstat_open(const struct probe_setup *setup, void **ret, struct err *
 	return 0;
 }
 
-static void update(struct vmstat *v, enum vm_rate rate, enum key first, enum key last, int64_t now_ms)
+static void update(struct vmstat *v, enum vm_rate rate, enum key first, enum key last,
+		   int64_t now_ms)
 {
 	uint64_t sum = 0;
 	bool any = false;

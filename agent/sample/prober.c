@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The asking side of the prober. A link cannot take a question back, so each open question is an object of its own
- * that outlives this client if it must: freed by its answer, or when the link is known to call no more.
+ * The asking side of the prober. A link cannot take a question back, so each open question is an
+ * object of its own that outlives this client if it must: freed by its answer, or when the link is
+ * known to call no more.
  */
 #include "sample/prober.h"
 
 #include <errno.h>
 
-/* The role answers at its deadline; a link that says nothing for a second more means a role that is itself in trouble. */
+/* The role answers at its deadline; a link that says nothing for a second more means a role that is
+ * itself in trouble. */
 #define ANSWER_MS (PROBER_DEADLINE_MS + 1000)
 
 struct question {
@@ -33,7 +35,8 @@ static void forget(struct question *q)
 	*at = q->next;
 }
 
-/* Without an answer message the status is the link's own word about the role, not about what was asked. */
+/* Without an answer message the status is the link's own word about the role, not about what was
+ * asked. */
 static int role_status(int status, const struct link_msg *msg)
 {
 	return status && !msg ? -ECONNRESET : status;
@@ -56,7 +59,8 @@ static void on_answer(struct link *link, int status, struct link_msg *msg, void 
 	q->done(status, status ? NULL : &a, q->ctx);
 }
 
-static int ask_link(struct prober *p, enum prober_kind kind, const char *path, prober_done_fn *done, void *ctx)
+static int ask_link(struct prober *p, enum prober_kind kind, const char *path, prober_done_fn *done,
+		    void *ctx)
 {
 	_cleanup_free_ struct question *q = calloc(1, sizeof(*q));
 	struct msg_writer w;
@@ -76,7 +80,8 @@ static int ask_link(struct prober *p, enum prober_kind kind, const char *path, p
 	return 0;
 }
 
-int prober_ask(struct prober *p, enum prober_kind kind, const char *path, prober_done_fn *done, void *ctx)
+int prober_ask(struct prober *p, enum prober_kind kind, const char *path, prober_done_fn *done,
+	       void *ctx)
 {
 	if (p->link)
 		return ask_link(p, kind, path, done, ctx);

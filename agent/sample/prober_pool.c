@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Workers: one forked process for each open question, which writes its answer to a pipe and ends. The end of the
- * process is the one event waited for, so a question costs one wake-up. At the deadline the asker is told and the
- * worker is killed; one that sleeps where SIGKILL does not reach stays in its place until the kernel lets it go, and
- * until then nothing more is asked there.
+ * Workers: one forked process for each open question, which writes its answer to a pipe and ends.
+ * The end of the process is the one event waited for, so a question costs one wake-up. At the
+ * deadline the asker is told and the worker is killed; one that sleeps where SIGKILL does not reach
+ * stays in its place until the kernel lets it go, and until then nothing more is asked there.
  */
 #include "sample/prober.h"
 
@@ -73,8 +73,8 @@ static void on_end(struct loop *loop, pid_t pid, int wstatus, void *ctx)
 	answer(w, n == (ssize_t)sizeof(r) ? r.status : -EIO, &r.answer);
 }
 
-/* The worker must hold nothing of its parent's: with the link in a stuck worker's hands, the agent would never see
- * the prober's end. */
+/* The worker must hold nothing of its parent's: with the link in a stuck worker's hands, the agent
+ * would never see the prober's end. */
 static void keep_only(int fd)
 {
 	if (fd > 0)
@@ -116,7 +116,8 @@ static int worker_start(struct worker *w)
 	return err;
 }
 
-/* Is @path at or below @at? The root is above everything, yet one hung mount must not silence the others. */
+/* Is @path at or below @at? The root is above everything, yet one hung mount must not silence the
+ * others. */
 static bool at_or_below(const char *path, const char *at)
 {
 	size_t n = strlen(at);
@@ -133,7 +134,8 @@ static bool taken(const struct prober_pool *p, uint32_t kind, const char *path)
 
 		if (!w->used)
 			continue;
-		if (w->stuck ? at_or_below(path, w->path) : w->kind == kind && !strcmp(path, w->path))
+		if (w->stuck ? at_or_below(path, w->path)
+			     : w->kind == kind && !strcmp(path, w->path))
 			return true;
 	}
 	return false;
@@ -147,12 +149,14 @@ static struct worker *free_worker(struct prober_pool *p)
 	return NULL;
 }
 
-int prober_pool_ask(struct prober_pool *p, uint32_t kind, const char *path, prober_done_fn *done, void *ctx)
+int prober_pool_ask(struct prober_pool *p, uint32_t kind, const char *path, prober_done_fn *done,
+		    void *ctx)
 {
 	struct worker *w;
 	int err = 0;
 
-	if (kind >= PROBER_KINDS || strnlen(path, PROBER_PATH_MAX) == PROBER_PATH_MAX || !p->kinds[kind].legal(path))
+	if (kind >= PROBER_KINDS || strnlen(path, PROBER_PATH_MAX) == PROBER_PATH_MAX ||
+	    !p->kinds[kind].legal(path))
 		return -EINVAL;
 	if (taken(p, kind, path))
 		return -EBUSY;
@@ -184,7 +188,8 @@ unsigned prober_pool_stuck(const struct prober_pool *p)
 	return n;
 }
 
-int prober_pool_new(struct loop *loop, const struct prober_kind_info *kinds, int64_t deadline_ms, struct prober_pool **ret)
+int prober_pool_new(struct loop *loop, const struct prober_kind_info *kinds, int64_t deadline_ms,
+		    struct prober_pool **ret)
 {
 	struct prober_pool *p = calloc(1, sizeof(*p));
 

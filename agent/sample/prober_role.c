@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The prober role: takes questions from the agent's link and gives them to a pool of workers. It believes nothing
- * the agent says: kinds and paths are checked by the pool, a malformed message closes the link, and the end of the
- * link ends the role.
+ * The prober role: takes questions from the agent's link and gives them to a pool of workers. It
+ * believes nothing the agent says: kinds and paths are checked by the pool, a malformed message
+ * closes the link, and the end of the link ends the role.
  */
 #include "sample/prober.h"
 
@@ -85,7 +85,8 @@ static void on_closed(struct link *link, void *ctx)
 	loop_quit(s->loop, 0);
 }
 
-int prober_serve(const struct env *env, int link_fd, const struct prober_kind_info *kinds, int64_t deadline_ms)
+int prober_serve(const struct env *env, int link_fd, const struct prober_kind_info *kinds,
+		 int64_t deadline_ms)
 {
 	struct server s = {0};
 	int err = loop_new(env, &s.loop);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a worker does for each kind of question. Answers are numbers only: whoever takes over the agent must not be
- * able to read a file through the prober. A pid is a number, so that "/proc/self/../.." cannot be asked for.
+ * What a worker does for each kind of question. Answers are numbers only: whoever takes over the
+ * agent must not be able to read a file through the prober. A pid is a number, so that
+ * "/proc/self/../.." cannot be asked for.
  */
 #include "sample/prober.h"
 
@@ -27,7 +28,8 @@ static bool legal_pid(const char *path)
 {
 	uint64_t pid;
 
-	return text_u64(path, strnlen(path, PROBER_PATH_MAX), &pid) == 0 && pid > 0 && pid <= INT32_MAX;
+	return text_u64(path, strnlen(path, PROBER_PATH_MAX), &pid) == 0 && pid > 0 &&
+	       pid <= INT32_MAX;
 }
 
 static int work_statvfs(const struct env *env, const char *path, struct prober_answer *ret)
@@ -79,9 +81,12 @@ static int work_fd_count(const struct env *env, const char *pid, struct prober_a
 static int work_proc_io(const struct env *env, const char *pid, struct prober_answer *ret)
 {
 	static const char *const names[] = {
-		[PROC_IO_READ_CHARS] = "rchar", [PROC_IO_WRITE_CHARS] = "wchar",
-		[PROC_IO_READS] = "syscr", [PROC_IO_WRITES] = "syscw",
-		[PROC_IO_READ_BYTES] = "read_bytes", [PROC_IO_WRITE_BYTES] = "write_bytes",
+		[PROC_IO_READ_CHARS] = "rchar",
+		[PROC_IO_WRITE_CHARS] = "wchar",
+		[PROC_IO_READS] = "syscr",
+		[PROC_IO_WRITES] = "syscw",
+		[PROC_IO_READ_BYTES] = "read_bytes",
+		[PROC_IO_WRITE_BYTES] = "write_bytes",
 		[PROC_IO_CANCELLED_BYTES] = "cancelled_write_bytes",
 	};
 	const struct parse_keys keys = {names, ARRAY_SIZE(names)};
@@ -94,7 +99,9 @@ static int work_proc_io(const struct env *env, const char *pid, struct prober_an
 	n = read(fd, text, sizeof(text));
 	if (n < 0)
 		return -errno;
-	return parse_keyed(text, (size_t)n, &keys, ret->n) == (1 << ARRAY_SIZE(names)) - 1 ? 0 : -EINVAL;
+	return parse_keyed(text, (size_t)n, &keys, ret->n) == (1 << ARRAY_SIZE(names)) - 1
+		       ? 0
+		       : -EINVAL;
 }
 
 static int work_file(const struct env *env, const char *path, struct prober_answer *ret)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernel files on kept descriptors. pread from 0 makes the kernel print the file anew, without the path walk, inode
- * and audit of another open. Files it prints in one piece need one call (the second would print them again only to
- * return 0); those it prints line by line come in pieces of a page.
+ * Kernel files on kept descriptors. pread from 0 makes the kernel print the file anew, without the
+ * path walk, inode and audit of another open. Files it prints in one piece need one call (the
+ * second would print them again only to return 0); those it prints line by line come in pieces of a
+ * page.
  */
 #include "sample/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-int procfile_open(struct procfile *f, const struct env *env, const char *path, size_t cap, bool one_read, struct err *e)
+int procfile_open(struct procfile *f, const struct env *env, const char *path, size_t cap,
+		  bool one_read, struct err *e)
 {
 	char full[ENV_PATH_MAX];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filling and asking one sample. Linear searches on purpose: a sample holds some hundred values, a lookup is a few
- * hundred bytes of cache, and an index would be memory and code for nothing.
+ * Filling and asking one sample. Linear searches on purpose: a sample holds some hundred values, a
+ * lookup is a few hundred bytes of cache, and an index would be memory and code for nothing.
  */
 #include "sample/sample.h"
 

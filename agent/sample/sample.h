@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One sample: the values of all metrics at one time. Memory is fixed; taking a sample allocates nothing.
- * A metric that could not be had is absent from the sample; it is never zero for want of a source.
+ * One sample: the values of all metrics at one time. Memory is fixed; taking a sample allocates
+ * nothing. A metric that could not be had is absent from the sample; it is never zero for want of a
+ * source.
  */
 #pragma once
 
@@ -16,13 +17,25 @@ enum metric {
 #undef METRIC
 	METRIC_COUNT
 };
-struct metric_info { const char *name, *unit; enum metric_kind kind; const char *dimensions, *source, *prediction, *meaning; };
+struct metric_info {
+	const char *name, *unit;
+	enum metric_kind kind;
+	const char *dimensions, *source, *prediction, *meaning;
+};
 extern const struct metric_info metric_infos[METRIC_COUNT];
 
 #define SAMPLE_VALUES_MAX   1024
 #define SAMPLE_ENTITIES_MAX 256
-struct sample_entity { char kind[16]; char name[112]; char detail[64]; }; /* "mount_point" "/" device "vda1"; "process" "nginx[412]"; escaped where read */
-struct sample_value { uint16_t metric; int16_t entity; double value; };     /* entity -1 = the guest */
+struct sample_entity {
+	char kind[16];
+	char name[112];
+	char detail[64];
+}; /* "mount_point" "/" device "vda1"; "process" "nginx[412]"; escaped where read */
+struct sample_value {
+	uint16_t metric;
+	int16_t entity;
+	double value;
+}; /* entity -1 = the guest */
 struct sample {
 	int64_t boot_ms, real_ms;
 	size_t n_values, n_entities;
@@ -33,7 +46,8 @@ struct sample {
 void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms);
 /** sample_add() - one value. NaN and infinities are dropped and counted: no sink takes them. */
 void sample_add(struct sample *s, enum metric metric, int entity, double value);
-/** sample_entity() - index of that entity, made if new; -1 when full. @name and @detail are printable already (sample_escape()); cut at their fields' size. */
+/** sample_entity() - index of that entity, made if new; -1 when full. @name and @detail are
+ * printable already (sample_escape()); cut at their fields' size. */
 int sample_entity(struct sample *s, const char *kind, const char *name, const char *detail);
 /** sample_get() - the value of a guest-wide metric. Return: false when absent. */
 bool sample_get(const struct sample *s, enum metric metric, double *ret);
@@ -42,21 +56,28 @@ bool sample_get_of(const struct sample *s, enum metric metric, int entity, doubl
 
 /**
  * sample_escape() - printable ASCII stays, the rest and '\\' become \xNN; without allocation
- * @out: receives the text and a NUL, @cap bytes; an escape that does not fit whole is left out with all that follows
+ * @out: receives the text and a NUL, @cap bytes; an escape that does not fit whole is left out with
+ * all that follows
  *
  * Return: length written.
  */
 size_t sample_escape(char *out, size_t cap, const char *p, size_t n);
 
 /* Output: "text", "json", "monasca", "prometheus" - one row each in sample_formats. */
-struct sample_labels { const char *hostname, *resource_id, *zone; }; /* each may be NULL: left out */
+struct sample_labels {
+	const char *hostname, *resource_id, *zone;
+}; /* each may be NULL: left out */
 struct buf;
 /** write() - appends one sample to @out. Return: buf_error(@out). */
-struct sample_format { const char *name; int (*write)(const struct sample *s, const struct sample_labels *labels, struct buf *out); };
+struct sample_format {
+	const char *name;
+	int (*write)(const struct sample *s, const struct sample_labels *labels, struct buf *out);
+};
 extern const struct sample_format sample_formats[];
 extern const size_t sample_formats_n;
 /** sample_format_find() - the row of that name or NULL. */
 const struct sample_format *sample_format_find(const char *name);
 
-/** metrics_write_reference() - the metric table as Markdown, from the rows of metrics.def. Return: buf_error(@out). */
+/** metrics_write_reference() - the metric table as Markdown, from the rows of metrics.def. Return:
+ * buf_error(@out). */
 int metrics_write_reference(struct buf *out);

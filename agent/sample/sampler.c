@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs the probes: one timer, each probe read when its period is over, all reports put into one sample. A probe
- * that cannot be opened or fails to read costs its own values and a problem, never the sample.
+ * Runs the probes: one timer, each probe read when its period is over, all reports put into one
+ * sample. A probe that cannot be opened or fails to read costs its own values and a problem, never
+ * the sample.
  */
 #include "sample/sampler.h"
 
@@ -12,14 +13,14 @@
 #include "sample/probe.h"
 #include "sample/prober.h"
 
-#define RARE_MS        600000
-#define ONCE_POLL_MS   10
-#define ONCE_WAIT_MS   (PROBER_DEADLINE_MS + 500)
+#define RARE_MS	     600000
+#define ONCE_POLL_MS 10
+#define ONCE_WAIT_MS (PROBER_DEADLINE_MS + 500)
 
 struct slot {
 	void *state; /* NULL: not open */
 	int64_t due_ms;
-	int error;   /* of the last read */
+	int error; /* of the last read */
 	struct err why;
 };
 
@@ -104,7 +105,8 @@ static void on_tick(struct loop *loop, void *ctx)
 	hand_on(s, now);
 }
 
-/* A timer with slack fires as late as that allows when it is alone, so the first sample has one without. */
+/* A timer with slack fires as late as that allows when it is alone, so the first sample has one
+ * without. */
 static void on_first(struct loop *loop, void *ctx)
 {
 	struct sampler *s = ctx;
@@ -119,7 +121,8 @@ int sampler_start(struct sampler *s)
 
 	s->timer = loop_timer_free(s->timer);
 	s->first = loop_timer_free(s->first);
-	err = loop_timer_new(s->setup.loop, s->setup.conf->sample_interval_ms / 10, on_tick, s, &s->timer);
+	err = loop_timer_new(s->setup.loop, s->setup.conf->sample_interval_ms / 10, on_tick, s,
+			     &s->timer);
 	if (!err)
 		err = loop_timer_new(s->setup.loop, 0, on_first, s, &s->first);
 	if (err)
@@ -185,7 +188,8 @@ static void open_kmsg(struct sampler *s)
 	int fd = open_kmsg_fd(s), err = fd;
 
 	if (fd >= 0)
-		err = kmsg_reader_new(s->setup.loop, fd, s->setup.kmsg_after_seq, s->setup.record, s->setup.ctx, &s->kmsg);
+		err = kmsg_reader_new(s->setup.loop, fd, s->setup.kmsg_after_seq, s->setup.record,
+				      s->setup.ctx, &s->kmsg);
 	if (err < 0)
 		err_sys(&s->kmsg_why, -err, "/dev/kmsg");
 }
@@ -270,11 +274,13 @@ static void probe_problem(const struct sampler *s, size_t i, struct problems *pr
 
 	snprintf(code, sizeof(code), "probe-%s", probes[i]->name);
 	if (!slot->state)
-		problems_add(problems, PROBLEM_WARN, code, "none needed if this guest does without; its metrics are absent",
-		             "no metrics from %s: %s", probes[i]->source, slot->why.text);
+		problems_add(problems, PROBLEM_WARN, code,
+			     "none needed if this guest does without; its metrics are absent",
+			     "no metrics from %s: %s", probes[i]->source, slot->why.text);
 	else if (slot->error)
-		problems_add(problems, PROBLEM_WARN, code, "its metrics are absent until it can be read again",
-		             "reading %s failed: %s", probes[i]->source, strerror(-slot->error));
+		problems_add(problems, PROBLEM_WARN, code,
+			     "its metrics are absent until it can be read again",
+			     "reading %s failed: %s", probes[i]->source, strerror(-slot->error));
 	if (slot->state && probes[i]->explain)
 		probes[i]->explain(slot->state, problems);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes samples: a table of probes, one probe_*.c each, each with its period. Fast kernel files are read here on kept descriptors; what
- * needs rights or may hang is asked of the prober role with a deadline and arrives a sample later. One timer for all probes.
+ * Takes samples: a table of probes, one probe_*.c each, each with its period. Fast kernel files are
+ * read here on kept descriptors; what needs rights or may hang is asked of the prober role with a
+ * deadline and arrives a sample later. One timer for all probes.
  */
 #pragma once
 
@@ -14,23 +15,30 @@ struct sampler;
 struct sampler_setup {
 	struct loop *loop;
 	const struct conf *conf;
-	int (*open_fd)(int privpath, void *ctx); /* kmsg; -errno leaves the probe out. NULL: opened here (commands) */
+	/* kmsg; -errno leaves the probe out. NULL: opened here (commands) */
+	int (*open_fd)(int privpath, void *ctx);
 	void *open_ctx;
-	void (*sample)(const struct sample *s, void *ctx);   /* at each tick; borrowed; must not free the sampler */
-	kmsg_fn *record;          /* each kernel record of facility 0; may be NULL; the same rule */
-	uint64_t kmsg_after_seq;  /* records up to it were handed on in an earlier life of this boot; 0 = none */
+	/* at each tick; borrowed; must not free the sampler */
+	void (*sample)(const struct sample *s, void *ctx);
+	/* each kernel record of facility 0; may be NULL; the same rule */
+	kmsg_fn *record;
+	/* records up to it were handed on in an earlier life of this boot; 0 = none */
+	uint64_t kmsg_after_seq;
 	void *ctx;
 };
-int sampler_new(const struct sampler_setup *setup, struct sampler **ret, struct err *e) _must_check_;
+int sampler_new(const struct sampler_setup *setup, struct sampler **ret,
+		struct err *e) _must_check_;
 struct sampler *sampler_free(struct sampler *s);
-/** sampler_set_prober() - NULL while there is none. Say NULL when the link has closed or is freed: it must not be used after that. */
+/** sampler_set_prober() - NULL while there is none. Say NULL when the link has closed or is freed:
+ * it must not be used after that. */
 void sampler_set_prober(struct sampler *s, struct link *prober);
 /** sampler_start() - a sample at once and then each sample_interval; the loop must run. */
 int sampler_start(struct sampler *s) _must_check_;
 /**
- * sampler_once() - for `heat-pulse sample`: takes two readings @gap_ms apart so that rates exist, waits for the prober up to
- * a little over 2 s, then the setup's sample() is called once, from the loop, which must run: end it there with loop_quit().
- * Without a prober link what may hang is done in forked children of this process.
+ * sampler_once() - for `heat-pulse sample`: takes two readings @gap_ms apart so that rates exist,
+ * waits for the prober up to a little over 2 s, then the setup's sample() is called once, from the
+ * loop, which must run: end it there with loop_quit(). Without a prober link what may hang is done
+ * in forked children of this process.
  */
 int sampler_once(struct sampler *s, int64_t gap_ms) _must_check_;
 const struct sample *sampler_last(const struct sampler *s);
@@ -39,5 +47,6 @@ const struct kmsg_reader *sampler_kmsg(const struct sampler *s);
 /** sampler_problems() - which probes are absent and why, for `check` and `status`. */
 void sampler_problems(const struct sampler *s, struct problems *problems);
 
-/** prober_role_run() - the prober role: serves fixed-size questions on @link_fd until it closes. Return: exit code. */
+/** prober_role_run() - the prober role: serves fixed-size questions on @link_fd until it closes.
+ * Return: exit code. */
 int prober_role_run(const struct env *env, int link_fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernel records: any bytes, as a program with CAP_SYSLOG can write nearly any. What is accepted must be printable
- * ASCII within its fields, and, taken apart again, come out the same.
+ * Kernel records: any bytes, as a program with CAP_SYSLOG can write nearly any. What is accepted
+ * must be printable ASCII within its fields, and, taken apart again, come out the same.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,10 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	printable(r.device, sizeof(r.device));
 	if (r.level > 7 || strlen(r.text) != r.text_len)
 		abort();
-	n = snprintf(line, sizeof(line), "%u,%llu,%llu,%c;%s\n", r.facility << 3 | r.level, (unsigned long long)r.seq,
-	             (unsigned long long)r.usec, r.flag, r.text);
-	if (kmsg_parse(line, (size_t)n, &again) || strcmp(again.text, r.text) || again.seq != r.seq ||
-	    again.facility != r.facility || again.level != r.level)
+	n = snprintf(line, sizeof(line), "%u,%llu,%llu,%c;%s\n", r.facility << 3 | r.level,
+		     (unsigned long long)r.seq, (unsigned long long)r.usec, r.flag, r.text);
+	if (kmsg_parse(line, (size_t)n, &again) || strcmp(again.text, r.text) ||
+	    again.seq != r.seq || again.facility != r.facility || again.level != r.level)
 		abort();
 	return 0;
 }

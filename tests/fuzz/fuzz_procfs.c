@@ -21,7 +21,8 @@ static void fuzz_pressure(const char *p, size_t n)
 {
 	struct parse_pressure r;
 
-	if (!parse_pressure(p, n, &r) && r.some.present && (!isfinite(r.some.avg10) || r.some.avg10 < 0))
+	if (!parse_pressure(p, n, &r) && r.some.present &&
+	    (!isfinite(r.some.avg10) || r.some.avg10 < 0))
 		abort();
 }
 
@@ -51,15 +52,16 @@ static void fuzz_mountinfo(const char *p, size_t n)
 {
 	char device[32];
 
-	if (!parse_mountinfo(p, n, "/a b", device, sizeof(device)) && strnlen(device, sizeof(device)) == sizeof(device))
+	if (!parse_mountinfo(p, n, "/a b", device, sizeof(device)) &&
+	    strnlen(device, sizeof(device)) == sizeof(device))
 		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const parsers[])(const char *p, size_t n) = {fuzz_keyed, fuzz_pressure, fuzz_stat,
-	                                                           fuzz_loadavg, fuzz_cpu_list, fuzz_mountinfo};
+	static void (*const parsers[])(const char *p, size_t n) = {
+		fuzz_keyed, fuzz_pressure, fuzz_stat, fuzz_loadavg, fuzz_cpu_list, fuzz_mountinfo};
 
 	if (size)
 		parsers[data[0] % ARRAY_SIZE(parsers)]((const char *)data + 1, size - 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recorded and broken kernel files for the tests of this folder: whole trees that serve as --root. */
+/* Recorded and broken kernel files for the tests of this folder: whole trees that serve as --root.
+ */
 #pragma once
 
 #include <setjmp.h>
@@ -22,7 +23,8 @@ static inline const char *fixture_root(const char *tree, char out[static 256])
 	return out;
 }
 
-/* A file of a tree, NUL-terminated, in a buffer of exactly its size plus one, so that sanitizers see any step beyond. */
+/* A file of a tree, NUL-terminated, in a buffer of exactly its size plus one, so that sanitizers
+ * see any step beyond. */
 static inline char *fixture_read(const char *tree, const char *file, size_t *ret_n)
 {
 	char root[256], path[512];

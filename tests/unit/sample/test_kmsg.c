@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel records: the parser by a table, forged lines included, and the reader on a socket that keeps records apart. */
+/* Kernel records: the parser by a table, forged lines included, and the reader on a socket that
+ * keeps records apart. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -16,20 +17,22 @@ static const struct {
 	const char *text, *subsystem, *device;
 } good[] = {
 	{"6,1,0,-;plain\n", 0, 6, 1, 0, '-', "plain", "", ""},
-	{"4,410,25687394,-;sd 0:0:0:0: reset\n SUBSYSTEM=scsi\n DEVICE=+scsi:0:0:0:0\n", 0, 4, 410, 25687394, '-',
-	 "sd 0:0:0:0: reset", "scsi", "+scsi:0:0:0:0"},
+	{"4,410,25687394,-;sd 0:0:0:0: reset\n SUBSYSTEM=scsi\n DEVICE=+scsi:0:0:0:0\n", 0, 4, 410,
+	 25687394, '-', "sd 0:0:0:0: reset", "scsi", "+scsi:0:0:0:0"},
 	{"0,5,7,c;first part\n", 0, 0, 5, 7, 'c', "first part", "", ""},
 	{"6,5,7,+;rest\n", 0, 6, 5, 7, '+', "rest", "", ""},
 	/* newer kernels add fields after the flags */
 	{"6,5,7,-,caller=T123;x\n", 0, 6, 5, 7, '-', "x", "", ""},
 	{"6,5,7,-,caller=C0,more;x;y\n", 0, 6, 5, 7, '-', "x;y", "", ""},
 	{"6,5,7,-;\n", 0, 6, 5, 7, '-', "", "", ""},
-	/* a program's line says so by its facility, whatever it claims; a newline in it stays inside the text */
-	{"12,446,10,-;two\\x0alines \\x01 \\x5c back \\xff; semi\\x0a KEY=value\n", 1, 4, 446, 10, '-',
-	 "two\\x0alines \\x01 \\x5c back \\xff; semi\\x0a KEY=value", "", ""},
+	/* a program's line says so by its facility, whatever it claims; a newline in it stays
+	   inside the text */
+	{"12,446,10,-;two\\x0alines \\x01 \\x5c back \\xff; semi\\x0a KEY=value\n", 1, 4, 446, 10,
+	 '-', "two\\x0alines \\x01 \\x5c back \\xff; semi\\x0a KEY=value", "", ""},
 	{"11,448,1,-;kernel: forged Out of memory\\x0a SUBSYSTEM=block\n", 1, 3, 448, 1, '-',
 	 "kernel: forged Out of memory\\x0a SUBSYSTEM=block", "", ""},
-	/* an escape for a printable character is undone, so that no one can hide a word from a rule */
+	/* an escape for a printable character is undone, so that no one can hide a word from a rule
+	 */
 	{"6,1,1,-;O\\x75t of mem\n", 0, 6, 1, 1, '-', "Out of mem", "", ""},
 	/* no escape at all: the backslash stands for itself, and is shown escaped */
 	{"6,1,1,-;a\\b \\x1 \\xzz\n", 0, 6, 1, 1, '-', "a\\x5cb \\x5cx1 \\x5cxzz", "", ""},
@@ -64,9 +67,26 @@ static void parse_good(void **state)
 static void parse_bad(void **state)
 {
 	static const char *const bad[] = {
-		"", "\n", "6", "6,1", "6,1,2", "6,1,2,", "6,1,2,;x\n", "6,1,2,-", "6,1,2,-x\n", "6,1,2,x;t\n", "6,1,2,-;no newline",
-		"-6,1,2,-;t\n", "6,-1,2,-;t\n", " 6,1,2,-;t\n", "6,1,a,-;t\n", "6,99999999999999999999,2,-;t\n", "6,1,2,-c;t\n",
-		"4294967296,1,2,-;t\n", " SUBSYSTEM=block\n", ",,,;\n",
+		"",
+		"\n",
+		"6",
+		"6,1",
+		"6,1,2",
+		"6,1,2,",
+		"6,1,2,;x\n",
+		"6,1,2,-",
+		"6,1,2,-x\n",
+		"6,1,2,x;t\n",
+		"6,1,2,-;no newline",
+		"-6,1,2,-;t\n",
+		"6,-1,2,-;t\n",
+		" 6,1,2,-;t\n",
+		"6,1,a,-;t\n",
+		"6,99999999999999999999,2,-;t\n",
+		"6,1,2,-c;t\n",
+		"4294967296,1,2,-;t\n",
+		" SUBSYSTEM=block\n",
+		",,,;\n",
 	};
 	struct kmsg_record r;
 
@@ -96,6 +116,56 @@ static void parse_cuts_long_text(void **state)
 	assert_int_equal(r.text_len, 1 + 4 * ((KMSG_TEXT_MAX - 2) / 4));
 	assert_int_equal(strlen(r.text), r.text_len);
 	assert_string_equal(r.text + r.text_len - 4, "\\x0a");
+}
+
+/* ---- recorded logs ---- */
+
+/* Length of the record at @p: its line and those that begin with a blank. */
+static size_t record_length(const char *p)
+{
+	size_t n = strcspn(p, "\n") + 1;
+
+	while (p[n] == ' ')
+		n += strcspn(p + n, "\n") + 1;
+	return n;
+}
+
+/* What real kernels wrote parses to the last record, with levels, facilities and dictionaries as
+ * they were. */
+static void recorded_logs_parse(void **state)
+{
+	static const struct {
+		const char *file;
+		unsigned kernel, foreign, crit, err, dictionaries;
+	} logs[] = {
+		{"/ext4-error-remount-ro.kmsg", 7, 0, 6, 1, 0},
+		{"/user-written.kmsg", 0, 4, 0, 0, 0},
+		{"/hotplug-scsi-add.kmsg", 8, 0, 0, 0, 8},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(logs); i++) {
+		unsigned kernel = 0, foreign = 0, level[8] = {0}, dictionaries = 0;
+		struct kmsg_record r;
+		size_t n, len;
+		char *text = fixture_read("kmsg", logs[i].file, &n);
+
+		for (const char *p = text; p < text + n; p += len) {
+			len = record_length(p);
+			assert_int_equal(kmsg_parse(p, len, &r), 0);
+			kernel += !r.facility;
+			foreign += r.facility != 0;
+			level[r.level] += !r.facility;
+			dictionaries +=
+				!strcmp(r.subsystem, "scsi") && strstr(r.device, "scsi:0:0:0:0");
+		}
+		assert_int_equal(kernel, logs[i].kernel);
+		assert_int_equal(foreign, logs[i].foreign);
+		assert_int_equal(level[2], logs[i].crit);
+		assert_int_equal(level[3], logs[i].err);
+		assert_int_equal(dictionaries, logs[i].dictionaries);
+		free(text);
+	}
 }
 
 /* ---- reader ---- */
@@ -154,7 +224,8 @@ static void attach(struct bench *b, uint64_t after)
 {
 	int pair[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	b->feed = pair[1];
 	assert_int_equal(kmsg_reader_new(b->loop, pair[0], after, on_record, b, &b->reader), 0);
 }
@@ -170,7 +241,8 @@ static int bench_down(void **state)
 	return 0;
 }
 
-/* What was there at the start is marked so, what comes later is not; only the kernel's own records are handed on. */
+/* What was there at the start is marked so, what comes later is not; only the kernel's own records
+ * are handed on. */
 static void reader_tells_old_from_live(void **state)
 {
 	struct bench *b = *state;
@@ -214,7 +286,8 @@ static void reader_counts_gaps(void **state)
 	assert_int_equal(kmsg_reader_stats(b->reader)->lost, 3 + 9);
 }
 
-/* After a restart nothing is handed on twice, levels still count from boot, and what was lost between lives shows. */
+/* After a restart nothing is handed on twice, levels still count from boot, and what was lost
+ * between lives shows. */
 static void reader_goes_on_after_seq(void **state)
 {
 	struct bench *b = *state;
@@ -244,7 +317,8 @@ static void reader_survives_end(void **state)
 	assert_true(kmsg_reader_live(b->reader));
 }
 
-/* The real device: everything it holds parses, sequence numbers rise, and a line of a program is not believed. */
+/* The real device: everything it holds parses, sequence numbers rise, and a line of a program is
+ * not believed. */
 static void reader_reads_the_real_log(void **state)
 {
 	struct bench *b = *state;
@@ -275,6 +349,7 @@ int main(void)
 		cmocka_unit_test(parse_good),
 		cmocka_unit_test(parse_bad),
 		cmocka_unit_test(parse_cuts_long_text),
+		cmocka_unit_test(recorded_logs_parse),
 		cmocka_unit_test_setup_teardown(reader_tells_old_from_live, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(reader_counts_gaps, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(reader_goes_on_after_seq, bench_up, bench_down),

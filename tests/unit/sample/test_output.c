@@ -8,7 +8,8 @@
 #include "core/buf.h"
 #include "sample/sample.h"
 
-/* Every row says what it is; names are unique in Monasca's spelling and in Prometheus', and legal in both. */
+/* Every row says what it is; names are unique in Monasca's spelling and in Prometheus', and legal
+ * in both. */
 static void rows_are_whole(void **state)
 {
 	(void)state;
@@ -18,7 +19,8 @@ static void rows_are_whole(void **state)
 		assert_true(m->name[0] && m->unit[0] && m->source[0] && m->prediction[0]);
 		assert_true(strlen(m->meaning) >= 10);
 		assert_true(strlen(m->name) <= 255);
-		assert_int_equal(strspn(m->name, "abcdefghijklmnopqrstuvwxyz0123456789._"), strlen(m->name));
+		assert_int_equal(strspn(m->name, "abcdefghijklmnopqrstuvwxyz0123456789._"),
+				 strlen(m->name));
 		assert_true(m->name[0] >= 'a' && m->name[0] <= 'z');
 		assert_null(strpbrk(m->meaning, "\n\\"));
 		assert_non_null(strstr("level exhaustion event -", m->prediction));
@@ -47,8 +49,10 @@ static void reference_lists_every_row(void **state)
 	for (const char *p = buf_str(&b); *p; p++)
 		lines += *p == '\n';
 	assert_int_equal(lines, METRIC_COUNT + 2);
-	assert_non_null(strstr(buf_str(&b), "| `mem.usable_perc` | % | gauge | - | /proc/meminfo | level |"));
-	assert_non_null(strstr(buf_str(&b), "| `disk.space_used_perc` | % | gauge | device,mount_point |"));
+	assert_non_null(strstr(buf_str(&b),
+			       "| `mem.usable_perc` | % | gauge | - | /proc/meminfo | level |"));
+	assert_non_null(
+		strstr(buf_str(&b), "| `disk.space_used_perc` | % | gauge | device,mount_point |"));
 }
 
 static struct sample *new_sample(void)
@@ -97,7 +101,8 @@ static void names_are_cut_whole(void **state)
 
 	(void)state;
 	memset(name, 'a', sizeof(name));
-	memcpy(name + 109, "\\x0a", 4); /* the field takes 111 characters: the escape would be cut */
+	memcpy(name + 109, "\\x0a",
+	       4); /* the field takes 111 characters: the escape would be cut */
 	name[199] = '\0';
 	assert_int_equal(sample_entity(s, "mount_point", name, "vda"), 0);
 	assert_int_equal(strlen(s->entities[0].name), 109);
@@ -123,7 +128,8 @@ static void escape_table(void **state)
 static struct sample *nasty_sample(void)
 {
 	struct sample *s = new_sample();
-	int root = sample_entity(s, "mount_point", "/", "vda1"), proc = sample_entity(s, "process", "a\"b\\x0a{c=d}[12]", NULL);
+	int root = sample_entity(s, "mount_point", "/", "vda1"),
+	    proc = sample_entity(s, "process", "a\"b\\x0a{c=d}[12]", NULL);
 	int bare = sample_entity(s, "mount_point", "/srv", "");
 
 	sample_add(s, METRIC_MEM_TOTAL_MB, -1, 2048);
@@ -167,14 +173,21 @@ static void json_parses(void **state)
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 	assert_int_equal(json_integer_value(json_object_get(j, "v")), 1);
 	assert_int_equal(json_integer_value(json_object_get(j, "ts_ms")), INT64_C(1767225600123));
-	assert_string_equal(json_string_value(json_object_get(json_object_get(j, "dimensions"), "hostname")), "web\"1?");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(j, "dimensions"), "hostname")),
+		"web\"1?");
 	m = json_object_get(j, "metrics");
 	assert_int_equal(json_array_size(m), 7);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(m, 0), "value")), 2048);
 	assert_true(json_number_value(json_object_get(json_array_get(m, 2), "value")) == 0.333);
 	assert_true(json_number_value(json_object_get(json_array_get(m, 4), "value")) == 1e18);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(m, 3), "dimensions"), "device")), "vda1");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(m, 4), "dimensions"), "process")), "a\"b\\x0a{c=d}[12]");
+	assert_string_equal(json_string_value(json_object_get(
+				    json_object_get(json_array_get(m, 3), "dimensions"), "device")),
+			    "vda1");
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_object_get(json_array_get(m, 4), "dimensions"), "process")),
+		"a\"b\\x0a{c=d}[12]");
 	assert_null(json_object_get(json_object_get(json_array_get(m, 6), "dimensions"), "device"));
 	json_decref(j);
 	free(text);
@@ -193,17 +206,20 @@ static void monasca_is_acceptable(void **state)
 	(void)state;
 	assert_true(json_is_array(j));
 	assert_int_equal(json_array_size(j), 7);
-	json_array_foreach(j, i, m) {
+	json_array_foreach(j, i, m)
+	{
 		json_t *dims = json_object_get(m, "dimensions");
 
 		assert_int_equal(json_object_size(m), 4);
 		assert_true(json_is_number(json_object_get(m, "value")));
 		assert_true(json_is_integer(json_object_get(m, "timestamp")));
-		assert_null(strpbrk(json_string_value(json_object_get(m, "name")), "<>={},\"\\;&() "));
+		assert_null(
+			strpbrk(json_string_value(json_object_get(m, "name")), "<>={},\"\\;&() "));
 		assert_string_equal(json_string_value(json_object_get(dims, "source")), "guest");
 		assert_string_equal(json_string_value(json_object_get(dims, "hostname")), "web_1?");
 		assert_non_null(json_object_get(dims, "resource_id"));
-		json_object_foreach(dims, key, value) {
+		json_object_foreach(dims, key, value)
+		{
 			const char *v = json_string_value(value);
 
 			assert_true(v[0] && strlen(v) <= 255 && key[0] != '_');
@@ -218,7 +234,8 @@ static void monasca_is_acceptable(void **state)
 static bool is_name(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", p[i]) && !(i && p[i] >= '0' && p[i] <= '9'))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", p[i]) &&
+		    !(i && p[i] >= '0' && p[i] <= '9'))
 			return false;
 	return n > 0;
 }
@@ -258,7 +275,8 @@ static void check_value_line(const char *line, const char *family)
 	assert_true(end > p + 1 && !*end);
 }
 
-/* Text exposition: HELP and TYPE once for each family, its lines together, every line well formed. */
+/* Text exposition: HELP and TYPE once for each family, its lines together, every line well formed.
+ */
 static void prometheus_is_well_formed(void **state)
 {
 	struct sample *s = nasty_sample();
@@ -266,11 +284,13 @@ static void prometheus_is_well_formed(void **state)
 	size_t values = 0;
 
 	(void)state;
-	for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *save, *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
 		char marked[300];
 
 		if (!strncmp(line, "# HELP ", 7)) {
-			snprintf(family, sizeof(family), "%.*s", (int)strcspn(line + 7, " "), line + 7);
+			snprintf(family, sizeof(family), "%.*s", (int)strcspn(line + 7, " "),
+				 line + 7);
 			snprintf(marked, sizeof(marked), "|%s|", family);
 			assert_null(strstr(seen, marked));
 			strncat(seen, marked + 1, sizeof(seen) - strlen(seen) - 1);
@@ -288,7 +308,8 @@ static void prometheus_is_well_formed(void **state)
 	free(s);
 }
 
-/* Text for people: a line for each value, whole numbers without decimals, and zero without a sign. */
+/* Text for people: a line for each value, whole numbers without decimals, and zero without a sign.
+ */
 static void text_has_a_line_each(void **state)
 {
 	struct sample *s = nasty_sample();

@@ -8,7 +8,8 @@
 #include "sample/parse.h"
 
 enum { TOTAL, FREE, AVAILABLE, CACHED, SLAB, BUFFERS, SWAP, N };
-static const char *const names[N] = {"MemTotal", "MemFree", "MemAvailable", "Cached", "Slab", "Buffers", "SwapTotal"};
+static const char *const names[N] = {"MemTotal", "MemFree", "MemAvailable", "Cached",
+				     "Slab",	 "Buffers", "SwapTotal"};
 static const struct parse_keys keys = {names, N};
 
 static void assert_double(double got, double want)
@@ -48,7 +49,8 @@ static void keyed_absent_is_not_zero(void **state)
 	free(p);
 }
 
-/* Signs, overflow, words, missing numbers and a line cut at the end give nothing; a good line after bad ones counts. */
+/* Signs, overflow, words, missing numbers and a line cut at the end give nothing; a good line after
+ * bad ones counts. */
 static void keyed_refuses_broken_lines(void **state)
 {
 	uint64_t v[N] = {0};
@@ -83,9 +85,14 @@ static void pressure_refuses_broken_lines(void **state)
 {
 	static const char no_full[] = "some avg10=0.50 avg60=0.10 avg300=0.00 total=77\nfull\n";
 	static const char *const bad[] = {
-		"", "some\n", "some avg10=1.00 avg60=2.00\n", "full avg10=a avg60=b avg300=c total=d\n",
-		"some avg10= avg60=0.1 avg300=0.1 total=1\n", "some avg10=1. avg60=0.1 avg300=0.1 total=1\n",
-		"some avg10=.5 avg60=0.1 avg300=0.1 total=1\n", "some avg10=0.50 avg60=0.10 avg300=0.00 total=77",
+		"",
+		"some\n",
+		"some avg10=1.00 avg60=2.00\n",
+		"full avg10=a avg60=b avg300=c total=d\n",
+		"some avg10= avg60=0.1 avg300=0.1 total=1\n",
+		"some avg10=1. avg60=0.1 avg300=0.1 total=1\n",
+		"some avg10=.5 avg60=0.1 avg300=0.1 total=1\n",
+		"some avg10=0.50 avg60=0.10 avg300=0.00 total=77",
 		"some avg10=-1.00 avg60=0.10 avg300=0.00 total=77\n",
 	};
 	struct parse_pressure r;
@@ -121,7 +128,13 @@ static void stat_reads_cpu_line(void **state)
 
 static void loadavg_table(void **state)
 {
-	static const char *const bad[] = {"", "0.1 0.2\n", "0.1 0.2 0.3\n", "0.1 0.2 0.3 4 5\n", "0.1 0.2 0.3 /4 5\n", "0.1 0.2 0.3 4/ 5\n", "a b c 1/2 3\n"};
+	static const char *const bad[] = {"",
+					  "0.1 0.2\n",
+					  "0.1 0.2 0.3\n",
+					  "0.1 0.2 0.3 4 5\n",
+					  "0.1 0.2 0.3 /4 5\n",
+					  "0.1 0.2 0.3 4/ 5\n",
+					  "a b c 1/2 3\n"};
 	static const char good[] = "1.50 0.75 0.10 2/345 6789\n";
 	struct parse_loadavg r;
 
@@ -141,7 +154,8 @@ static void cpu_list_table(void **state)
 		const char *text;
 		unsigned n;
 	} good[] = {{"0\n", 1}, {"0-1\n", 2}, {"0-3,8,10-11\n", 7}, {"5", 1}, {"0-65535", 65536}};
-	static const char *const bad[] = {"", "\n", "-", "0-", "-1", "3-1", "0,", ",0", "0-99999", "a", "0 1", "0-65535,7"};
+	static const char *const bad[] = {"",	"\n", "-",	 "0-", "-1",  "3-1",
+					  "0,", ",0", "0-99999", "a",  "0 1", "0-65535,7"};
 	unsigned n;
 
 	(void)state;
@@ -172,7 +186,8 @@ static void mountinfo_finds_device(void **state)
 	free(p);
 }
 
-/* The first reading gives no rate; a counter that went back, or no time passed, gives none either. */
+/* The first reading gives no rate; a counter that went back, or no time passed, gives none either.
+ */
 static void rate_needs_two_points(void **state)
 {
 	struct rate r = {0};

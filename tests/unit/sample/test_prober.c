@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions that may hang: workers that never answer, workers that not even SIGKILL ends, the role behind its link
- * with an agent that lies, and (as root) a real file system whose server is gone.
+ * Questions that may hang: workers that never answer, workers that not even SIGKILL ends, the role
+ * behind its link with an agent that lies, and (as root) a real file system whose server is gone.
  */
 #include "fixture.h"
 
@@ -24,8 +24,8 @@
 
 /* ---- workers by order ---- */
 
-/* A worker in uninterruptible sleep outlives kill(2). No test can order one, so the pool's kill(2) is made to do as
- * little: this definition is linked in the place of libc's. */
+/* A worker in uninterruptible sleep outlives kill(2). No test can order one, so the pool's kill(2)
+ * is made to do as little: this definition is linked in the place of libc's. */
 static bool kill_does_nothing;
 static pid_t last_killed;
 int kill(pid_t pid, int signo)
@@ -49,7 +49,8 @@ static int work(const struct env *env, const char *path, struct prober_answer *r
 		_exit(7);
 	if (!strcmp(path, "/no"))
 		return -ENOENT;
-	if (!strcmp(path, "/fds")) /* what the worker still holds of its parent: only its own end of the pipe */
+	if (!strcmp(path, "/fds")) /* what the worker still holds of its parent: only its own end of
+				      the pipe */
 		for (int fd = 0; fd < 1024; fd++)
 			ret->n[0] += fcntl(fd, F_GETFD) >= 0;
 	else
@@ -168,7 +169,8 @@ static void run_for(struct bench *b, int64_t ms)
 
 /* ---- the pool ---- */
 
-/* Answers and errors come back as the worker had them; a worker that dies is an error, not silence. */
+/* Answers and errors come back as the worker had them; a worker that dies is an error, not silence.
+ */
 static void pool_brings_answers(void **state)
 {
 	struct bench *b = *state;
@@ -202,7 +204,8 @@ static void pool_refuses_what_is_not_legal(void **state)
 	assert_int_equal(ask(b, 0, PROBER_STATVFS, longer), -EINVAL);
 }
 
-/* A hanging question ends at its deadline and delays no other; a worker that can be killed leaves its place free. */
+/* A hanging question ends at its deadline and delays no other; a worker that can be killed leaves
+ * its place free. */
 static void hang_costs_only_itself(void **state)
 {
 	struct bench *b = *state;
@@ -220,7 +223,8 @@ static void hang_costs_only_itself(void **state)
 	assert_int_equal(ask(b, 0, PROBER_STATVFS, "/hang"), 0);
 }
 
-/* A worker that cannot be killed: one and no more there, refused until it has ended, then asked again. */
+/* A worker that cannot be killed: one and no more there, refused until it has ended, then asked
+ * again. */
 static void stuck_worker_is_left_alone(void **state)
 {
 	struct bench *b = *state;
@@ -286,7 +290,8 @@ static void real_kinds_answer(void **state)
 	assert_true(b->replies[0].answer.n[STATVFS_BLOCKS] >= b->replies[0].answer.n[STATVFS_FREE]);
 	assert_int_equal(b->replies[1].status, 0);
 	assert_true(b->replies[1].answer.n[FD_COUNT_OPEN] >= 4);
-	if (b->replies[2].status != -EACCES && b->replies[2].status != -ENOENT) /* a kernel without task I/O accounting */
+	if (b->replies[2].status != -EACCES &&
+	    b->replies[2].status != -ENOENT) /* a kernel without task I/O accounting */
 		assert_int_equal(b->replies[2].status, 0);
 	assert_int_equal(stat("/etc", &st), 0);
 	assert_int_equal(b->replies[3].answer.n[FILE_MODE], st.st_mode);
@@ -296,7 +301,8 @@ static void real_kinds_answer(void **state)
 static void real_kinds_refuse(void **state)
 {
 	static const char *const bad_paths[] = {"", "etc", "/proc/../etc", "/etc/.."};
-	static const char *const bad_pids[] = {"", "0", "-1", "self", "1/../2", "2147483648", "1 ", "/1"};
+	static const char *const bad_pids[] = {"",	 "0",	       "-1", "self",
+					       "1/../2", "2147483648", "1 ", "/1"};
 	struct bench *b = *state;
 
 	open_pool(b, prober_kinds);
@@ -317,7 +323,8 @@ static pid_t start_role(struct bench *b, int *ret_fd)
 	int pair[2];
 	pid_t pid;
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
@@ -339,7 +346,8 @@ static void no_close(struct link *link, void *ctx)
 	(void)link, (void)ctx;
 }
 
-/* Through client, link and role: answers, a hang, a question refused; and the role ends with its link. */
+/* Through client, link and role: answers, a hang, a question refused; and the role ends with its
+ * link. */
 static void role_serves_a_client(void **state)
 {
 	struct bench *b = *state;
@@ -350,7 +358,8 @@ static void role_serves_a_client(void **state)
 
 	assert_int_equal(link_new(b->loop, fd, no_msg, no_close, NULL, &link), 0);
 	assert_int_equal(prober_new(b->loop, &client), 0);
-	assert_int_equal(prober_ask(client, PROBER_STATVFS, "/ok", on_done, &b->replies[0]), -ENOLINK);
+	assert_int_equal(prober_ask(client, PROBER_STATVFS, "/ok", on_done, &b->replies[0]),
+			 -ENOLINK);
 	prober_set_link(client, link);
 	b->open = 4;
 	assert_int_equal(prober_ask(client, PROBER_STATVFS, "/ok", on_done, &b->replies[0]), 0);
@@ -389,7 +398,8 @@ static void on_raw_answer(struct link *link, int status, struct link_msg *msg, v
 		loop_quit(r->bench->loop, 0);
 }
 
-/* An agent that was taken over cannot break the role: short, long, unknown messages are answered with an error. */
+/* An agent that was taken over cannot break the role: short, long, unknown messages are answered
+ * with an error. */
 static void role_survives_a_liar(void **state)
 {
 	struct bench *b = *state;
@@ -400,16 +410,22 @@ static void role_survives_a_liar(void **state)
 
 	assert_int_equal(link_new(b->loop, fd, no_msg, no_close, NULL, &link), 0);
 	b->open = 4;
-	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[0]), 0);
+	assert_int_equal(
+		link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[0]),
+		0);
 	msg_put_u32(&w, PROBER_STATVFS);
 	msg_put_str(&w, NULL);
-	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[1]), 0);
+	assert_int_equal(
+		link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[1]),
+		0);
 	w.len = 0;
 	msg_put_u32(&w, PROBER_STATVFS);
 	msg_put_str(&w, "/ok");
 	assert_int_equal(link_call(link, 99, &w, NULL, 0, 2000, on_raw_answer, &b->replies[2]), 0);
 	msg_put_u64(&w, 1);
-	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[3]), 0);
+	assert_int_equal(
+		link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[3]),
+		0);
 	assert_int_equal(loop_run(b->loop), 0);
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(b->replies[i].status, -EBADMSG);
@@ -417,7 +433,9 @@ static void role_survives_a_liar(void **state)
 	w.len = 0;
 	msg_put_u32(&w, PROBER_STATVFS);
 	msg_put_str(&w, "/ok");
-	assert_int_equal(link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[4]), 0);
+	assert_int_equal(
+		link_call(link, PROBER_MSG_ASK, &w, NULL, 0, 2000, on_raw_answer, &b->replies[4]),
+		0);
 	assert_int_equal(loop_run(b->loop), 0);
 	assert_int_equal(b->replies[4].status, 0);
 	link_free(link);
@@ -433,7 +451,8 @@ struct dead_mount {
 	bool mounted;
 };
 
-/* A FUSE file system whose server takes requests and answers none: the caller's sleep is beyond SIGKILL then. */
+/* A FUSE file system whose server takes requests and answers none: the caller's sleep is beyond
+ * SIGKILL then. */
 static const char *mount_dead(struct dead_mount *m)
 {
 	struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096};
@@ -453,11 +472,14 @@ static const char *mount_dead(struct dead_mount *m)
 	if (mount("dead", m->dir, "fuse", MS_NOSUID | MS_NODEV, options))
 		return "FUSE cannot be mounted";
 	m->mounted = true;
-	assert_true(read(m->fd, request, sizeof(request)) >= (ssize_t)sizeof(struct fuse_in_header));
+	assert_true(read(m->fd, request, sizeof(request)) >=
+		    (ssize_t)sizeof(struct fuse_in_header));
 	head.unique = ((const struct fuse_in_header *)(const void *)request)->unique;
 	memcpy(reply, &head, sizeof(head));
 	memcpy(reply + sizeof(head), &init, sizeof(init));
-	return write(m->fd, reply, sizeof(reply)) == (ssize_t)sizeof(reply) ? NULL : "FUSE refused the greeting";
+	return write(m->fd, reply, sizeof(reply)) == (ssize_t)sizeof(reply)
+		       ? NULL
+		       : "FUSE refused the greeting";
 }
 
 static void take_request(struct loop *loop, uint32_t events, void *ctx)
@@ -500,12 +522,18 @@ static double value_of_mount(const struct sample *s, enum metric metric, const c
 	return v;
 }
 
-/* One sample with a healthy mount and the dead one: told as hung, without numbers; the other as ever. */
+/* One sample with a healthy mount and the dead one: told as hung, without numbers; the other as
+ * ever. */
 static void check_sample(struct bench *b, const char *dead)
 {
 	char mounts[64];
-	struct conf conf = {.sample_interval_ms = 10000, .process_interval_ms = 60000, .watch_mounts = mounts};
-	const struct sampler_setup setup = {.loop = b->loop, .conf = &conf, .open_fd = no_kmsg, .sample = on_sample, .ctx = b->loop};
+	struct conf conf = {
+		.sample_interval_ms = 10000, .process_interval_ms = 60000, .watch_mounts = mounts};
+	const struct sampler_setup setup = {.loop = b->loop,
+					    .conf = &conf,
+					    .open_fd = no_kmsg,
+					    .sample = on_sample,
+					    .ctx = b->loop};
 	struct problems p = {0};
 	struct sampler *sampler;
 	bool named = false;
@@ -564,7 +592,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(pool_brings_answers, bench_up, bench_down),
-		cmocka_unit_test_setup_teardown(pool_refuses_what_is_not_legal, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(pool_refuses_what_is_not_legal, bench_up,
+						bench_down),
 		cmocka_unit_test_setup_teardown(hang_costs_only_itself, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(stuck_worker_is_left_alone, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(workers_are_bounded, bench_up, bench_down),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The probes on recorded kernel trees, values against literals worked out by hand; what is missing must be absent;
- * nothing is allocated while sampling; and the sampler's promises about wake-ups and problems.
+ * The probes on recorded kernel trees, values against literals worked out by hand; what is missing
+ * must be absent; nothing is allocated while sampling; and the sampler's promises about wake-ups
+ * and problems.
  */
 #include "fixture.h"
 
@@ -17,8 +18,9 @@
 #include "sample/prober.h"
 #include "sample/sampler.h"
 
-/* Every allocation of this program passes here, those inside of libc too. Sanitizers bring their own allocator. */
-static uint64_t allocations;
+/* Every allocation of this program passes here, those inside of libc too. Sanitizers bring their
+ * own allocator. */
+static uint64_t allocations, fail_at;
 #if !defined(__SANITIZE_ADDRESS__)
 #define COUNTS_ALLOCATIONS true
 void *__libc_malloc(size_t n);
@@ -26,17 +28,20 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
 void *malloc(size_t n)
 {
-	allocations++;
+	if (++allocations == fail_at)
+		return NULL;
 	return __libc_malloc(n);
 }
 void *calloc(size_t n, size_t size)
 {
-	allocations++;
+	if (++allocations == fail_at)
+		return NULL;
 	return __libc_calloc(n, size);
 }
 void *realloc(void *p, size_t n)
 {
-	allocations++;
+	if (++allocations == fail_at)
+		return NULL;
 	return __libc_realloc(p, n);
 }
 #else
@@ -83,7 +88,8 @@ static void open_bench(struct bench *b, const char *tree)
 
 static void open_sampler(struct bench *b)
 {
-	const struct sampler_setup setup = {.loop = b->loop, .conf = &b->conf, .open_fd = no_fd, .sample = on_sample, .ctx = b};
+	const struct sampler_setup setup = {
+		.loop = b->loop, .conf = &b->conf, .open_fd = no_fd, .sample = on_sample, .ctx = b};
 	struct err e = ERR_INIT;
 
 	assert_int_equal(sampler_new(&setup, &b->sampler, &e), 0);
@@ -139,19 +145,23 @@ static void values_of_linux_6_1(void **state)
 		enum metric metric;
 		double value;
 	} want[] = {
-		{METRIC_MEM_TOTAL_MB, 2048}, {METRIC_MEM_FREE_MB, 100}, {METRIC_MEM_USABLE_MB, 512},
-		{METRIC_MEM_USABLE_PERC, 25}, {METRIC_MEM_USED_BUFFERS, 20}, {METRIC_MEM_USED_CACHE, 460},
-		{METRIC_MEM_USED_SHARED, 10}, {METRIC_MEM_USED_SLAB_MB, 90}, {METRIC_MEM_USED_REAL_MB, 1468},
-		{METRIC_MEM_SWAP_TOTAL_MB, 1024}, {METRIC_MEM_SWAP_USED_MB, 256}, {METRIC_MEM_SWAP_FREE_MB, 768},
-		{METRIC_MEM_SWAP_FREE_PERC, 75}, {METRIC_MEM_SLAB_UNRECLAIMABLE_MB, 30},
-		{METRIC_MEM_COMMITTED_MB, 1536}, {METRIC_MEM_COMMIT_LIMIT_MB, 2048}, {METRIC_MEM_CORRUPTED_KB, 4},
-		{METRIC_LOAD_1, 0.75}, {METRIC_LOAD_5, 0.375}, {METRIC_LOAD_15, 0.05},
-		{METRIC_TASKS_RUNNABLE, 2}, {METRIC_TASKS_TOTAL, 345}, {METRIC_TASKS_BLOCKED, 3},
-		{METRIC_MEM_PRESSURE_SOME, 12.34}, {METRIC_MEM_PRESSURE_FULL, 4.5},
-		{METRIC_IO_PRESSURE_SOME, 92}, {METRIC_IO_PRESSURE_FULL, 88.08},
-		{METRIC_CPU_PRESSURE_SOME, 0.25}, {METRIC_CPU_PRESSURE_FULL, 0},
-		{METRIC_KERNEL_OOM_KILL, 3}, {METRIC_MEM_SWAP_IN, 0}, {METRIC_MEM_ALLOC_STALLS, 0},
-		{METRIC_AGENT_PROBE_ERRORS, 0}, {METRIC_AGENT_SAMPLE_DROPPED, 0},
+		{METRIC_MEM_TOTAL_MB, 2048},	  {METRIC_MEM_FREE_MB, 100},
+		{METRIC_MEM_USABLE_MB, 512},	  {METRIC_MEM_USABLE_PERC, 25},
+		{METRIC_MEM_USED_BUFFERS, 20},	  {METRIC_MEM_USED_CACHE, 460},
+		{METRIC_MEM_USED_SHARED, 10},	  {METRIC_MEM_USED_SLAB_MB, 90},
+		{METRIC_MEM_USED_REAL_MB, 1468},  {METRIC_MEM_SWAP_TOTAL_MB, 1024},
+		{METRIC_MEM_SWAP_USED_MB, 256},	  {METRIC_MEM_SWAP_FREE_MB, 768},
+		{METRIC_MEM_SWAP_FREE_PERC, 75},  {METRIC_MEM_SLAB_UNRECLAIMABLE_MB, 30},
+		{METRIC_MEM_COMMITTED_MB, 1536},  {METRIC_MEM_COMMIT_LIMIT_MB, 2048},
+		{METRIC_MEM_CORRUPTED_KB, 4},	  {METRIC_LOAD_1, 0.75},
+		{METRIC_LOAD_5, 0.375},		  {METRIC_LOAD_15, 0.05},
+		{METRIC_TASKS_RUNNABLE, 2},	  {METRIC_TASKS_TOTAL, 345},
+		{METRIC_TASKS_BLOCKED, 3},	  {METRIC_MEM_PRESSURE_SOME, 12.34},
+		{METRIC_MEM_PRESSURE_FULL, 4.5},  {METRIC_IO_PRESSURE_SOME, 92},
+		{METRIC_IO_PRESSURE_FULL, 88.08}, {METRIC_CPU_PRESSURE_SOME, 0.25},
+		{METRIC_CPU_PRESSURE_FULL, 0},	  {METRIC_KERNEL_OOM_KILL, 3},
+		{METRIC_MEM_SWAP_IN, 0},	  {METRIC_MEM_ALLOC_STALLS, 0},
+		{METRIC_AGENT_PROBE_ERRORS, 0},	  {METRIC_AGENT_SAMPLE_DROPPED, 0},
 	};
 	struct bench *b = *state;
 
@@ -165,8 +175,9 @@ static void values_of_linux_6_1(void **state)
 static void values_of_linux_3_10(void **state)
 {
 	static const enum metric absent[] = {
-		METRIC_MEM_USABLE_MB, METRIC_MEM_USABLE_PERC, METRIC_KERNEL_OOM_KILL, METRIC_MEM_PRESSURE_SOME,
-		METRIC_IO_PRESSURE_FULL, METRIC_KERNEL_LOG_ERR, METRIC_PROCESS_TOTAL,
+		METRIC_MEM_USABLE_MB,	  METRIC_MEM_USABLE_PERC,  METRIC_KERNEL_OOM_KILL,
+		METRIC_MEM_PRESSURE_SOME, METRIC_IO_PRESSURE_FULL, METRIC_KERNEL_LOG_ERR,
+		METRIC_PROCESS_TOTAL,
 	};
 	struct bench *b = *state;
 
@@ -183,8 +194,10 @@ static void values_of_linux_3_10(void **state)
 /* Rubbish costs its own values and is counted; the good file among it still counts. */
 static void values_of_broken_files(void **state)
 {
-	static const enum metric absent[] = {METRIC_MEM_TOTAL_MB, METRIC_MEM_USED_CACHE, METRIC_LOAD_1, METRIC_TASKS_BLOCKED,
-	                                     METRIC_KERNEL_OOM_KILL, METRIC_MEM_PRESSURE_SOME, METRIC_IO_PRESSURE_SOME};
+	static const enum metric absent[] = {METRIC_MEM_TOTAL_MB,    METRIC_MEM_USED_CACHE,
+					     METRIC_LOAD_1,	     METRIC_TASKS_BLOCKED,
+					     METRIC_KERNEL_OOM_KILL, METRIC_MEM_PRESSURE_SOME,
+					     METRIC_IO_PRESSURE_SOME};
 	struct bench *b = *state;
 	struct problems p = {0};
 	bool named = false;
@@ -197,7 +210,8 @@ static void values_of_broken_files(void **state)
 	assert_true(sample_get(&b->got, METRIC_AGENT_PROBE_ERRORS, &errors) && errors >= 4);
 	sampler_problems(b->sampler, &p);
 	for (size_t i = 0; i < p.n; i++)
-		named |= !strcmp(p.list[i].code, "probe-cpu") && strstr(p.list[i].text, "/proc/stat");
+		named |= !strcmp(p.list[i].code, "probe-cpu") &&
+			 strstr(p.list[i].text, "/proc/stat");
 	assert_true(named);
 	problems_deinit(&p);
 }
@@ -215,9 +229,15 @@ static void problems_say_why(void **state)
 		const struct problem *it = &p.list[i];
 
 		assert_true(it->text && it->text[0] && it->remedy);
-		seen |= !strcmp(it->code, "probe-pressure") && strstr(it->text, "No such file") ? 1u : 0;
-		seen |= !strcmp(it->code, "probe-kernel-log") && strstr(it->text, "Permission denied") ? 2u : 0;
-		seen |= !strcmp(it->code, "probe-process") && strstr(it->text, "not the given root") ? 4u : 0;
+		seen |= !strcmp(it->code, "probe-pressure") && strstr(it->text, "No such file") ? 1u
+												: 0;
+		seen |= !strcmp(it->code, "probe-kernel-log") &&
+					strstr(it->text, "Permission denied")
+				? 2u
+				: 0;
+		seen |= !strcmp(it->code, "probe-process") && strstr(it->text, "not the given root")
+				? 4u
+				: 0;
 	}
 	assert_int_equal(seen, 7);
 	problems_deinit(&p);
@@ -268,16 +288,19 @@ static void mounts_without_a_prober(void **state)
 	assert_true(used_perc(&b->got, root) >= 0 && used_perc(&b->got, root) <= 100);
 	sampler_problems(b->sampler, &p);
 	for (size_t i = 0; i < p.n; i++)
-		named |= strstr(p.list[i].text, "/proc/no\\x5csuch") && strstr(p.list[i].text, "No such file");
+		named |= strstr(p.list[i].text, "/proc/no\\x5csuch") &&
+			 strstr(p.list[i].text, "No such file");
 	assert_true(named);
 	problems_deinit(&p);
 }
 
-/* The real machine: the process table is read each time, this program is in it, states add up, disks have a size. */
+/* The real machine: the process table is read each time, this program is in it, states add up,
+ * disks have a size. */
 static void values_of_this_machine(void **state)
 {
-	static const enum metric states[] = {METRIC_PROCESS_RUNNING, METRIC_PROCESS_SLEEPING, METRIC_PROCESS_BLOCKED,
-	                                     METRIC_PROCESS_STOPPED, METRIC_PROCESS_ZOMBIE};
+	static const enum metric states[] = {METRIC_PROCESS_RUNNING, METRIC_PROCESS_SLEEPING,
+					     METRIC_PROCESS_BLOCKED, METRIC_PROCESS_STOPPED,
+					     METRIC_PROCESS_ZOMBIE};
 	struct bench *b = *state;
 	double total = 0, v, sum = 0;
 	size_t largest = 0;
@@ -290,7 +313,8 @@ static void values_of_this_machine(void **state)
 	}
 	assert_true(sum == total);
 	for (size_t i = 0; i < b->got.n_values; i++) {
-		assert_true(b->got.values[i].metric != METRIC_DISK_SIZE_MB || b->got.values[i].value > 0);
+		assert_true(b->got.values[i].metric != METRIC_DISK_SIZE_MB ||
+			    b->got.values[i].value > 0);
 		largest += b->got.values[i].metric == METRIC_PROCESS_RSS_MB;
 	}
 	assert_true(largest >= 1 && largest <= 5);
@@ -310,7 +334,8 @@ static void put(const char *dir, const char *file, const char *text)
 	close(fd);
 }
 
-/* Shares of the time that passed between two readings; swap in KiB for pages; the file stays open and is read anew. */
+/* Shares of the time that passed between two readings; swap in KiB for pages; the file stays open
+ * and is read anew. */
 static void rates_between_two_readings(void **state)
 {
 	struct bench *b = *state;
@@ -335,9 +360,11 @@ static void rates_between_two_readings(void **state)
 	assert_absent(&b->got, METRIC_CPU_PERCENT);
 	assert_absent(&b->got, METRIC_MEM_SWAP_IN);
 
-	/* 100 ticks: 20 user, 10 system, 40 idle, 5 waiting (after a step back of idle elsewhere), 25 stolen */
+	/* 100 ticks: 20 user, 10 system, 40 idle, 5 waiting (after a step back of idle elsewhere),
+	 * 25 stolen */
 	put(dir, "/proc/stat", "cpu  1020 0 510 8040 305 0 0 225\n");
-	put(dir, "/proc/vmstat", "pswpin 60\npswpout 0\nallocstall_normal 5\nallocstall_movable 20\npgmajfault 90\n");
+	put(dir, "/proc/vmstat",
+	    "pswpin 60\npswpout 0\nallocstall_normal 5\nallocstall_movable 20\npgmajfault 90\n");
 	assert_int_equal(probe_cpu.read(cpu, 11000), 0);
 	assert_int_equal(probe_vmstat.read(vm, 11000), 0);
 	sample_reset(&b->got, 0, 0);
@@ -363,22 +390,28 @@ static void rates_between_two_readings(void **state)
 /* 1,000 samples of the file probes on the running kernel: not one allocation. */
 static void sampling_allocates_nothing(void **state)
 {
-	static const struct probe_ops *const files[] = {&probe_cpu, &probe_load, &probe_memory, &probe_vmstat,
-	                                                &probe_pressure, &probe_agent};
+	static const struct probe_ops *const files[] = {&probe_cpu,	 &probe_load,
+							&probe_memory,	 &probe_vmstat,
+							&probe_pressure, &probe_agent};
 	struct bench *b = *state;
 	void *states[ARRAY_SIZE(files)];
 	uint64_t before, errors = 0;
 	struct probe_setup setup;
+	void *volatile one; /* else the compiler does without the pair */
 
-	if (!COUNTS_ALLOCATIONS)
+	if (!COUNTS_ALLOCATIONS) {
+		print_message("# SKIP sanitizers bring their own allocator\n");
 		skip();
+	}
 	open_bench(b, NULL);
-	setup = (struct probe_setup){.loop = b->loop, .env = &b->env, .conf = &b->conf, .probe_errors = &errors};
+	setup = (struct probe_setup){
+		.loop = b->loop, .env = &b->env, .conf = &b->conf, .probe_errors = &errors};
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (files[i]->open(&setup, &states[i], NULL))
 			states[i] = NULL; /* a container may lack one */
 	before = allocations;
-	free(malloc(1));
+	one = malloc(1);
+	free(one);
 	assert_int_equal(allocations, before + 1); /* the counter counts */
 	before = allocations;
 	for (int k = 0; k < 1000; k++) {
@@ -395,9 +428,9 @@ static void sampling_allocates_nothing(void **state)
 }
 
 /*
- * The libraries may allocate, but must give back: 100 looks at processes leave the heap as it was. libudev keeps pools
- * whose high-water mark creeps (measured: 60 KiB over the first 500 scans, 2 bytes a scan later); one device object
- * not given back at each scan would be ten times that.
+ * The libraries may allocate, but must give back: 100 looks at processes leave the heap as it was.
+ * libudev keeps pools whose high-water mark creeps (measured: 60 KiB over the first 500 scans, 2
+ * bytes a scan later); one device object not given back at each scan would be ten times that.
  */
 static void libraries_do_not_grow(void **state)
 {
@@ -408,8 +441,10 @@ static void libraries_do_not_grow(void **state)
 	struct bench *b = *state;
 	struct probe_setup setup;
 
-	if (!COUNTS_ALLOCATIONS)
+	if (!COUNTS_ALLOCATIONS) {
+		print_message("# SKIP sanitizers bring their own allocator\n");
 		skip();
+	}
 	open_bench(b, NULL);
 	setup = (struct probe_setup){.loop = b->loop, .env = &b->env, .conf = &b->conf};
 	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++) {
@@ -425,6 +460,43 @@ static void libraries_do_not_grow(void **state)
 		assert_true(mallinfo2().uordblks <= before + libraries[i].growth);
 		libraries[i].ops->close(probe);
 	}
+}
+
+/* Each allocation of the start failing in turn: an error or a sampler without that probe, never a
+ * crash. */
+static void start_survives_no_memory(void **state)
+{
+	struct bench *b = *state;
+	unsigned n;
+
+	if (!COUNTS_ALLOCATIONS) {
+		print_message("# SKIP sanitizers bring their own allocator\n");
+		skip();
+	}
+	open_bench(b, NULL);
+	for (n = 1; n < 2000; n++) {
+		const struct sampler_setup setup = {.loop = b->loop,
+						    .conf = &b->conf,
+						    .open_fd = no_fd,
+						    .sample = on_sample,
+						    .ctx = b};
+		struct err e = ERR_INIT;
+		bool failed;
+		int err;
+
+		fail_at = allocations + n;
+		err = sampler_new(&setup, &b->sampler, &e);
+		if (!err)
+			err = sampler_start(b->sampler);
+		failed = allocations >= fail_at;
+		fail_at = 0;
+		assert_true(!err || err == -ENOMEM);
+		assert_true(!err || failed);
+		b->sampler = sampler_free(b->sampler);
+		if (!failed)
+			break;
+	}
+	assert_in_range(n, 10, 1999); /* it did try, and came to the end */
 }
 
 /* A sample is one wake-up, whatever the number of probes; slow probes ride along. */
@@ -443,7 +515,8 @@ static void one_wakeup_a_sample(void **state)
 	assert_ptr_equal(sampler_last(b->sampler)->n_values, b->got.n_values);
 }
 
-/* Without a link the running agent does not ask for mounts (it may not fork): absent, and said why. */
+/* Without a link the running agent does not ask for mounts (it may not fork): absent, and said why.
+ */
 static void agent_never_forks(void **state)
 {
 	struct bench *b = *state;
@@ -476,6 +549,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rates_between_two_readings, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(sampling_allocates_nothing, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(libraries_do_not_grow, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(start_survives_no_memory, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(one_wakeup_a_sample, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(agent_never_forks, bench_up, bench_down),
 	};
