@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "core/backoff.h"
 #include "core/fs.h"
 #include "core/json.h"
 #include "signal/outbox.h"
@@ -47,6 +48,7 @@ struct life {
 	bool loaded;
 	int loaded_status;
 	bool quit_when_empty, quit_when_loaded;
+	bool ending;
 	unsigned quit_after_tries, quit_after_accepted;
 };
 
@@ -60,7 +62,9 @@ static _unused_ void link_closed(struct link *link, void *ctx)
 	link_free(link);
 	l->link = NULL;
 	waitpid(l->store_pid, NULL, 0);
-	start_store(l);
+	l->store_pid = 0;
+	if (!l->ending)
+		start_store(l);
 }
 
 static _unused_ void start_store(struct life *l)
@@ -101,6 +105,8 @@ static _unused_ int carry(const struct signal *s, carry_done_fn *done, void *don
 {
 	struct life *l = ctx;
 
+	if (l->ending)
+		return -ESHUTDOWN;
 	assert_true(l->n_tried < LOG_MAX_);
 	l->tried_at[l->n_tried] = loop_now(l->loop);
 	snprintf(l->tried[l->n_tried++], sizeof(l->tried[0]), "%.60s:%.30s", s->key, s->reason);
@@ -115,6 +121,8 @@ static _unused_ void told(const struct signal *s, enum carry how, const char *wh
 	struct life *l = ctx;
 
 	(void)why;
+	if (l->ending)
+		return;
 	assert_true(l->n_told < LOG_MAX_);
 	snprintf(l->told[l->n_told++], sizeof(l->told[0]), "%.60s:%s", s->key, carry_names[how]);
 }
@@ -172,22 +180,29 @@ static _unused_ void begin(struct life *l, const char *dir)
 	assert_int_equal(loop_timer_new(l->loop, 0, too_long, l, &l->limit), 0);
 }
 
-/* The agent dies as by kill -9: nothing is said to the store, which goes on with what it has been sent. */
+static _unused_ int run(struct life *l, int64_t limit_ms)
+{
+	loop_timer_arm(l->limit, limit_ms);
+	return loop_run(l->loop);
+}
+
+/* The agent ends; the store goes on with what it has been sent, unless the test has killed it. */
 static _unused_ void end(struct life *l)
 {
+	bool dead = l->store_pid > 0 && waitpid(l->store_pid, NULL, WNOHANG) == l->store_pid;
+
+	l->ending = true;
+	for (int i = 0; i < 500 && l->link && (dead || store_pending(l->store) > 0); i++)
+		(void)run(l, 10);
 	outbox_free(l->outbox);
+	store_set_link(l->store, NULL);
 	store_free(l->store);
 	link_free(l->link);
 	loop_timer_free(l->answer);
 	loop_timer_free(l->limit);
 	loop_free(l->loop);
-	waitpid(l->store_pid, NULL, 0);
-}
-
-static _unused_ int run(struct life *l, int64_t limit_ms)
-{
-	loop_timer_arm(l->limit, limit_ms);
-	return loop_run(l->loop);
+	if (l->store_pid > 0)
+		waitpid(l->store_pid, NULL, 0);
 }
 
 static _unused_ struct signal make(enum signal_kind kind, const char *key, const char *reason)

@@ -275,48 +275,80 @@ static void foreign_files(void **state)
 	remove_dir(dir);
 }
 
-/*
- * The store process is killed at random moments while signals come and go, again and again; then the agent itself. No
- * accepted signal is lost: it is delivered, or there in the next life.
- */
+struct kept { /* one signal and what its sender was told */
+	struct life *life;
+	char key[64];
+	int status;
+};
+
+static void note_kept(int status, void *ctx)
+{
+	struct kept *k = ctx;
+
+	k->status = status;
+	accepted(status, k->life);
+}
+
+static bool file_exists(const char *dir, const char *key)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s" STORE_DIR "/spool/%s", dir, key);
+	return access(path, F_OK) == 0;
+}
+
+/* One life: some signals, the store killed in their midst and perhaps at the end. */
+static void one_cut_life(struct life *l, const char *dir, unsigned round, struct kept *kept, unsigned want)
+{
+	begin(l, dir);
+	l->answer_ms = 1000000; /* nothing is delivered, so everything accepted must stay */
+	for (unsigned i = 0; i < want; i++) {
+		struct signal s;
+
+		kept[i] = (struct kept){.life = l, .status = 1};
+		snprintf(kept[i].key, sizeof(kept[i].key), "custom-%u-%u", round, i);
+		s = make(SIGNAL_CUSTOM, kept[i].key, "x");
+		assert_int_equal(outbox_add(l->outbox, &s, note_kept, &kept[i]), 0);
+		if (random_unit() < 0.5)
+			(void)run(l, (int64_t)(random_unit() * 4));
+		if (i == want / 2)
+			kill(l->store_pid, SIGKILL);
+	}
+	l->quit_after_accepted = want;
+	while (l->n_accepted < want)
+		assert_int_equal(run(l, 30000), 0);
+	if (round % 3 == 0)
+		kill(l->store_pid, SIGKILL); /* and the agent with it, perhaps before the next write */
+	end(l);
+}
+
+/* The store process is killed at random moments, again and again, then the agent too: what was accepted is there in the next life. */
 static void killed_at_random(void **state)
 {
-	unsigned rounds = 40, accepted_total = 0;
+	enum { ROUNDS = 40, EACH_MAX = 8 };
+	static struct kept kept[ROUNDS][EACH_MAX];
+	unsigned accepted_total = 0;
 	char dir[32];
 	struct life l;
 
 	(void)state;
 	new_dir(dir);
-	for (unsigned round = 0; round < rounds; round++) {
-		unsigned want = 3 + round % 5;
-		char key[64];
-
-		begin(&l, dir);
-		l.answer_ms = 1000000;
-		for (unsigned i = 0; i < want; i++) {
-			snprintf(key, sizeof(key), "custom-%u-%u", round, i);
-			add(&l, SIGNAL_CUSTOM, key, "x");
-			if (round % 2 == 0)
-				(void)run(&l, (round * 7 + i) % 3);
-			if (i == want / 2)
-				kill(l.store_pid, SIGKILL);
-		}
-		l.quit_after_accepted = want;
-		while (l.n_accepted < want)
-			assert_int_equal(run(&l, 30000), 0);
-		for (unsigned i = 0; i < want; i++)
-			accepted_total += l.accepted[i] == 0;
-		if (round % 3 == 0)
-			kill(l.store_pid, SIGKILL); /* and the agent with it */
-		end(&l);
-	}
-	assert_true(accepted_total > rounds * 3);
-	assert_true(spooled(dir) >= accepted_total);
+	for (unsigned round = 0; round < ROUNDS; round++)
+		one_cut_life(&l, dir, round, kept[round], 3 + round % 5);
 	begin(&l, dir);
 	l.quit_when_loaded = true;
 	assert_int_equal(outbox_load(l.outbox), 0);
 	assert_int_equal(run(&l, 30000), 0);
-	assert_true(outbox_depth(l.outbox) >= accepted_total);
+	for (unsigned i = 0; i < ROUNDS * EACH_MAX; i++) {
+		const struct kept *k = &kept[i / EACH_MAX][i % EACH_MAX];
+
+		if (!k->life || k->status != 0)
+			continue;
+		accepted_total++;
+		assert_true(file_exists(dir, k->key));
+		assert_true(outbox_holds(l.outbox, k->key));
+	}
+	assert_true(accepted_total > ROUNDS * 2);
 	end(&l);
 	remove_dir(dir);
 }

@@ -42,11 +42,25 @@ static void fake_child(int in, int out, const char *state_file)
 	_exit(127);
 }
 
+/* A whole line, in however many pieces it comes. */
+static void read_line(int fd, char *line, size_t size)
+{
+	size_t n = 0;
+
+	while (n + 1 < size && !memchr(line, '\n', n)) {
+		ssize_t got = read(fd, line + n, size - 1 - n);
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	line[n] = '\0';
+}
+
 static void fake_start(struct fake *f)
 {
 	char file[] = "/tmp/cfn-state-XXXXXX", line[128] = "", *end;
 	int in[2], out[2], fd = mkstemp(file);
-	ssize_t n;
 
 	assert_true(fd >= 0 && write(fd, state_text, strlen(state_text)) > 0);
 	close(fd);
@@ -57,10 +71,10 @@ static void fake_start(struct fake *f)
 	close(in[0]);
 	close(out[1]);
 	f->in = in[1];
-	n = read(out[0], line, sizeof(line) - 1);
+	read_line(out[0], line, sizeof(line));
 	close(out[0]);
 	unlink(file);
-	if (n <= 0)
+	if (strncmp(line, "port=", strlen("port=")) != 0)
 		return;
 	f->port = (int)strtol(line + strlen("port="), &end, 10);
 	f->control = (int)strtol(end + strlen(" control="), NULL, 10);
