@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where credentials are looked for, in which order, and what is wrong with what was found. Files come as descriptors
- * from whoever may open them; nothing is opened, fetched or written here. The first usable find of each kind
- * wins; later ones are only named. No host is ever assumed: without a configured URL there is no endpoint.
+ * Where credentials are looked for, in which order, and what is wrong with what was found. Files come as
+ * descriptors from whoever may open them; nothing is opened, fetched or written here. The first usable find
+ * of each kind wins; later ones are only named. No host is ever assumed: without a configured URL there is no
+ * endpoint.
  */
 #include "auth/credentials_parse.h"
 
@@ -45,7 +46,8 @@ void credentials_set_deinit(struct credentials_set *set)
 
 static const char *name_of(const struct finder *f, enum privpath id, char out[static ENV_PATH_MAX])
 {
-	struct privpath_names names = {f->conf->hooks_conf_dir, f->conf->cfn_credential_file, f->conf->local_file};
+	struct privpath_names names = {f->conf->hooks_conf_dir, f->conf->cfn_credential_file,
+				       f->conf->local_file};
 
 	return privpath_path(id, &names, out);
 }
@@ -53,11 +55,12 @@ static const char *name_of(const struct finder *f, enum privpath id, char out[st
 /* Return: a descriptor, or -1: absent, or a problem is noted. */
 static int open_file(struct finder *f, enum privpath id, const char *name)
 {
-	int fd = f->open_fd(id, f->ctx);
+	int fd = f->open_fd((int)id, f->ctx);
 
 	if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
-		problems_add(f->problems, PROBLEM_WARN, "credentials-unreadable", "run as root, or give read access",
-		             "%s cannot be opened: %s", name, strerror(-fd));
+		problems_add(f->problems, PROBLEM_WARN, "credentials-unreadable",
+			     "run as root, or give read access", "%s cannot be opened: %s", name,
+			     strerror(-fd));
 	return fd < 0 ? -1 : fd;
 }
 
@@ -66,8 +69,8 @@ static bool read_open_file(struct finder *f, int fd, const char *name, struct bu
 	int rc = fs_read_fd(fd, out);
 
 	if (rc < 0)
-		problems_add(f->problems, PROBLEM_WARN, "credentials-unreadable", REMEDY_FILE, "%s cannot be read: %s",
-		             name, strerror(-rc));
+		problems_add(f->problems, PROBLEM_WARN, "credentials-unreadable", REMEDY_FILE,
+			     "%s cannot be read: %s", name, strerror(-rc));
 	return rc == 0;
 }
 
@@ -80,7 +83,8 @@ static void check_private(struct finder *f, int fd, const char *name)
 }
 
 /* Reads a whole optional file. @private: it holds secrets and nothing else protects it. */
-static bool read_file(struct finder *f, enum privpath id, bool private, struct buf *out, char name[static ENV_PATH_MAX])
+static bool read_file(struct finder *f, enum privpath id, bool private, struct buf *out,
+		      char name[static ENV_PATH_MAX])
 {
 	_cleanup_close_ int fd = -1;
 
@@ -94,7 +98,7 @@ static bool read_file(struct finder *f, enum privpath id, bool private, struct b
 }
 
 static bool read_ini(struct finder *f, enum privpath id, bool private, unsigned flags, struct ini *ini,
-                     char name[static ENV_PATH_MAX])
+		     char name[static ENV_PATH_MAX])
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(INI_TEXT_MAX);
 	struct err why = ERR_INIT;
@@ -109,7 +113,8 @@ static bool read_ini(struct finder *f, enum privpath id, bool private, unsigned 
 
 /* ---- taking over ---- */
 
-/* Plain HTTP is for Heat to choose, not for us: its own files may name it, ours may not (this host excepted). */
+/* Plain HTTP is for Heat to choose, not for us: its own files may name it, ours may not (this host excepted).
+ */
 static bool url_allowed(struct finder *f, const char *url, const char *origin, bool from_heat)
 {
 	_cleanup_buf_ struct buf shown = BUF_INIT(1024);
@@ -118,32 +123,35 @@ static bool url_allowed(struct finder *f, const char *url, const char *origin, b
 		return true;
 	http_url_redact(url, &shown);
 	problems_add(f->problems, from_heat ? PROBLEM_WARN : PROBLEM_ERROR, "plain-http",
-	             from_heat ? "ask the operator of this cloud for an https endpoint" : REMEDY_HTTPS,
-	             from_heat ? "%s: Heat gave %s: metadata and their secrets cross the network in clear"
-	                       : "%s: %s is not used: plain HTTP only when Heat itself gave it",
-	             origin, buf_str(&shown));
+		     from_heat ? "ask the operator of this cloud for an https endpoint" : REMEDY_HTTPS,
+		     from_heat ? "%s: Heat gave %s: metadata and their secrets cross the network in clear"
+			       : "%s: %s is not used: plain HTTP only when Heat itself gave it",
+		     origin, buf_str(&shown));
 	return from_heat;
 }
 
 static void note_insecure(struct finder *f, const struct credentials *c)
 {
 	if (c->insecure)
-		problems_add(f->problems, PROBLEM_WARN, "tls-unverified", "remove the setting and trust the right CA",
-		             "%s switches certificate checks off", c->origin);
+		problems_add(f->problems, PROBLEM_WARN, "tls-unverified",
+			     "remove the setting and trust the right CA",
+			     "%s switches certificate checks off", c->origin);
 }
 
 /* @found becomes the set's own, or is only named when there is one already. */
-static void adopt(struct finder *f, struct credentials *to, struct credentials *found, const char *kind, bool from_heat)
+static void adopt(struct finder *f, struct credentials *to, struct credentials *found, const char *kind,
+		  bool from_heat)
 {
 	if (found->kind == CREDENTIALS_NONE)
 		return;
 	if (to->kind != CREDENTIALS_NONE) {
-		problems_add(f->problems, PROBLEM_OK, "credentials", NULL, "%d. %s credentials in %s: not used, %s comes first",
-		             ++f->order, kind, found->origin, to->origin);
+		problems_add(f->problems, PROBLEM_OK, "credentials", NULL,
+			     "%d. %s credentials in %s: not used, %s comes first", ++f->order, kind,
+			     found->origin, to->origin);
 	} else if (url_allowed(f, found->metadata_url, found->origin, from_heat) &&
-	           url_allowed(f, found->auth_url, found->origin, from_heat)) {
-		problems_add(f->problems, PROBLEM_OK, "credentials", NULL, "%d. %s credentials in %s: used", ++f->order, kind,
-		             found->origin);
+		   url_allowed(f, found->auth_url, found->origin, from_heat)) {
+		problems_add(f->problems, PROBLEM_OK, "credentials", NULL, "%d. %s credentials in %s: used",
+			     ++f->order, kind, found->origin);
 		*to = *found;
 		*found = (struct credentials){0};
 		note_insecure(f, to);
@@ -163,8 +171,8 @@ static void adopt_set(struct finder *f, struct credentials_set *found)
 static void report_incomplete(struct finder *f, const struct err *why)
 {
 	if (why->text[0])
-		problems_add(f->problems, PROBLEM_WARN, "credentials-incomplete", "see what Heat hands out for this server",
-		             "%s", why->text);
+		problems_add(f->problems, PROBLEM_WARN, "credentials-incomplete",
+			     "see what Heat hands out for this server", "%s", why->text);
 }
 
 /* ---- 1. our own configuration ---- */
@@ -208,7 +216,7 @@ static int conf_url(struct finder *f, const char *text, char **url)
 
 	if (rc == -EINVAL)
 		problems_add(f->problems, PROBLEM_ERROR, "credentials-url", "write https://host:port/v1/",
-		             "configuration: [cfn] url is no http or https URL");
+			     "configuration: [cfn] url is no http or https URL");
 	return rc == -EINVAL ? 1 : rc;
 }
 
@@ -216,8 +224,10 @@ static int find_conf_cfn(struct finder *f)
 {
 	const struct conf *conf = f->conf;
 	_cleanup_(credentials_deinit) struct credentials c = {.insecure = conf->cfn_insecure};
-	const struct copy list[] = {{&c.access_key, conf->cfn_access_key}, {&c.secret_key, conf->cfn_secret_key},
-	                            {&c.stack, conf->cfn_stack}, {&c.resource, conf->cfn_resource}};
+	const struct copy list[] = {{&c.access_key, conf->cfn_access_key},
+				    {&c.secret_key, conf->cfn_secret_key},
+				    {&c.stack, conf->cfn_stack},
+				    {&c.resource, conf->cfn_resource}};
 	char name[ENV_PATH_MAX] = "configuration [cfn]";
 	int rc = 0;
 
@@ -233,8 +243,10 @@ static int find_conf_cfn(struct finder *f)
 		return rc < 0 ? rc : 0;
 	if (!c.access_key || !c.secret_key || !c.metadata_url) {
 		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete", "complete section [cfn]",
-		             "configuration: [cfn] lacks %s",
-		             !c.metadata_url ? "url" : !c.access_key ? "access_key" : "secret_key");
+			     "configuration: [cfn] lacks %s",
+			     !c.metadata_url ? "url"
+			     : !c.access_key ? "access_key"
+					     : "secret_key");
 		return 0;
 	}
 	c.kind = CREDENTIALS_EC2;
@@ -262,11 +274,16 @@ static int find_conf_heat(struct finder *f)
 	const struct conf *conf = f->conf;
 	_cleanup_(credentials_deinit) struct credentials c = {0};
 	const struct copy list[] = {
-		{&c.origin, "configuration [heat]"}, {&c.auth_url, conf->heat_auth_url},
-		{&c.user_id, conf->heat_user_id}, {&c.username, conf->heat_username},
-		{&c.user_domain_id, conf->heat_user_domain_id}, {&c.password, conf->heat_password},
-		{&c.project_id, conf->heat_project_id}, {&c.stack, conf->heat_stack_id},
-		{&c.resource, conf->heat_resource}, {&c.region, conf->heat_region},
+		{&c.origin, "configuration [heat]"},
+		{&c.auth_url, conf->heat_auth_url},
+		{&c.user_id, conf->heat_user_id},
+		{&c.username, conf->heat_username},
+		{&c.user_domain_id, conf->heat_user_domain_id},
+		{&c.password, conf->heat_password},
+		{&c.project_id, conf->heat_project_id},
+		{&c.stack, conf->heat_stack_id},
+		{&c.resource, conf->heat_resource},
+		{&c.region, conf->heat_region},
 		{&c.app_credential_id, conf->heat_app_credential_id},
 		{&c.app_credential_secret, conf->heat_app_credential_secret},
 	};
@@ -276,7 +293,7 @@ static int find_conf_heat(struct finder *f)
 		return 0;
 	if (lacks) {
 		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete", "complete section [heat]",
-		             "configuration: [heat] lacks %s", lacks);
+			     "configuration: [heat] lacks %s", lacks);
 		return 0;
 	}
 	if (copy_all(list, ARRAY_SIZE(list)) < 0)
@@ -323,13 +340,15 @@ static int find_init_data(struct finder *f)
 	if (!read_file(f, PRIVPATH_CFN_INIT_DATA, false, &text, name))
 		return 0;
 	if (json_parse(buf_str(&text), text.len, &json_limits_default, &document, &why) < 0) {
-		problems_add(f->problems, PROBLEM_ERROR, "credentials-syntax", REMEDY_FILE, "%s: %s", name, why.text);
+		problems_add(f->problems, PROBLEM_ERROR, "credentials-syntax", REMEDY_FILE, "%s: %s", name,
+			     why.text);
 		return 0;
 	}
 	return take_document(f, document, name);
 }
 
-/* cloud-init's part handler leaves a second copy, secrets and all, which anybody may read under the usual umask. */
+/* cloud-init's part handler leaves a second copy, secrets and all, which anybody may read under the usual
+ * umask. */
 static void check_copy(struct finder *f)
 {
 	char name[ENV_PATH_MAX];
@@ -337,8 +356,9 @@ static void check_copy(struct finder *f)
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_IROTH))
-		problems_add(f->problems, PROBLEM_WARN, "metadata-copy", REMEDY_MODE, "%s is readable by everyone: it holds the metadata with their secrets",
-		             name_of(f, PRIVPATH_CLOUD_INIT_DATA, name));
+		problems_add(f->problems, PROBLEM_WARN, "metadata-copy", REMEDY_MODE,
+			     "%s is readable by everyone: it holds the metadata with their secrets",
+			     name_of(f, PRIVPATH_CLOUD_INIT_DATA, name));
 }
 
 /* ---- 3. os-collect-config.conf ---- */
@@ -376,7 +396,8 @@ static int url_from_server_file(struct finder *f, char **url)
 		return 1;
 	rc = credentials_url(buf_str(&text), text.len, "http", url);
 	if (rc == -EINVAL)
-		problems_add(f->problems, PROBLEM_ERROR, "credentials-url", REMEDY_FILE, "%s holds no http or https URL", name);
+		problems_add(f->problems, PROBLEM_ERROR, "credentials-url", REMEDY_FILE,
+			     "%s holds no http or https URL", name);
 	return rc == -EINVAL ? 1 : rc;
 }
 
@@ -406,14 +427,17 @@ static void take_main(struct finder *f, const struct ini *ini, const char *name)
 	if (stack && *stack)
 		f->set->cfn_hup_stack = strdup(stack);
 	else
-		problems_add(f->problems, PROBLEM_WARN, "cfn-hup-conf", "name the stack in section [main]", "%s: [main] has no stack", name);
+		problems_add(f->problems, PROBLEM_WARN, "cfn-hup-conf", "name the stack in section [main]",
+			     "%s: [main] has no stack", name);
 	if (interval && credentials_interval(interval, &f->set->cfn_hup_interval_ms) < 0)
-		problems_add(f->problems, PROBLEM_WARN, "cfn-hup-conf", "write minutes, or a duration such as 30s",
-		             "%s: interval is neither: it is not used", name);
+		problems_add(f->problems, PROBLEM_WARN, "cfn-hup-conf",
+			     "write minutes, or a duration such as 30s",
+			     "%s: interval is neither: it is not used", name);
 }
 
 /* Return: 0 found, 1 none. @own: the URL is of cfn-hup.conf itself, not Heat's. */
-static int hup_endpoint(struct finder *f, const struct ini *ini, const char *name, struct credentials *c, bool *own)
+static int hup_endpoint(struct finder *f, const struct ini *ini, const char *name, struct credentials *c,
+			bool *own)
 {
 	const char *url = ini_get(ini, "main", "url");
 	int rc = 1;
@@ -425,9 +449,10 @@ static int hup_endpoint(struct finder *f, const struct ini *ini, const char *nam
 	else if (f->set->endpoint)
 		rc = (c->metadata_url = strdup(f->set->endpoint)) ? 0 : -ENOMEM;
 	if (rc == -EINVAL || rc == 1)
-		problems_add(f->problems, PROBLEM_WARN, "credentials-incomplete",
-		             "put the URL of the CFN endpoint into /var/lib/heat-cfntools/cfn-metadata-server",
-		             "%s: no endpoint is configured, so nobody is asked", name);
+		problems_add(
+			f->problems, PROBLEM_WARN, "credentials-incomplete",
+			"put the URL of the CFN endpoint into /var/lib/heat-cfntools/cfn-metadata-server",
+			"%s: no endpoint is configured, so nobody is asked", name);
 	return rc == -EINVAL ? 1 : rc;
 }
 
@@ -435,14 +460,15 @@ static int take_hup(struct finder *f, const struct ini *ini, const char *name)
 {
 	_cleanup_(credentials_deinit) struct credentials c = {0};
 	char credential_file[ENV_PATH_MAX] = "";
-	const struct copy list[] = {{&c.stack, f->set->cfn_hup_stack}, {&c.region, ini_get(ini, "main", "region")},
-	                            {&c.origin, credential_file}};
+	const struct copy list[] = {{&c.stack, f->set->cfn_hup_stack},
+				    {&c.region, ini_get(ini, "main", "region")},
+				    {&c.origin, credential_file}};
 	bool own = false;
 	int rc = read_credential_file(f, &c, credential_file);
 
 	if (rc == 1 && ini_get(ini, "main", "credential-file"))
 		problems_add(f->problems, PROBLEM_WARN, "credentials-incomplete", "make the file, mode 0600",
-		             "%s: no usable credential file %s", name, credential_file);
+			     "%s: no usable credential file %s", name, credential_file);
 	if (rc == 0)
 		rc = hup_endpoint(f, ini, name, &c, &own);
 	if (rc != 0)
@@ -476,8 +502,9 @@ static int overlay_conf(struct finder *f)
 	const struct conf *conf = f->conf;
 	struct credentials *cfn = &f->set->cfn, *heat = &f->set->heat;
 	const struct copy cfn_list[] = {{&cfn->stack, conf->cfn_stack}, {&cfn->resource, conf->cfn_resource}};
-	const struct copy heat_list[] = {{&heat->stack, conf->heat_stack_id}, {&heat->resource, conf->heat_resource},
-	                                 {&heat->region, conf->heat_region}};
+	const struct copy heat_list[] = {{&heat->stack, conf->heat_stack_id},
+					 {&heat->resource, conf->heat_resource},
+					 {&heat->region, conf->heat_region}};
 	int rc = 0;
 
 	if (cfn->kind != CREDENTIALS_NONE) {
@@ -497,21 +524,24 @@ static void judge_whole(struct finder *f)
 	bool local = f->conf->source == CONF_SOURCE_LOCAL || f->conf->local_file;
 
 	if (set->cfn.kind == CREDENTIALS_NONE && set->heat.kind == CREDENTIALS_NONE && !local)
-		problems_add(f->problems, PROBLEM_WARN, "credentials-none", "see README: where credentials are looked for",
-		             "no credentials found: configuration, cfn-init-data, os-collect-config.conf and cfn-hup.conf were looked at");
+		problems_add(f->problems, PROBLEM_WARN, "credentials-none",
+			     "see README: where credentials are looked for",
+			     "no credentials found: configuration, cfn-init-data, os-collect-config.conf and "
+			     "cfn-hup.conf were looked at");
 	if (set->cfn.kind != CREDENTIALS_NONE && !set->cfn.stack)
 		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete", "name it in [cfn] stack",
-		             "the cfn credentials of %s come without a stack", set->cfn.origin);
+			     "the cfn credentials of %s come without a stack", set->cfn.origin);
 	if (set->heat.kind != CREDENTIALS_NONE && !set->heat.stack)
-		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete", "name it in [heat] stack_id",
-		             "the heat credentials of %s come without a stack", set->heat.origin);
+		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete",
+			     "name it in [heat] stack_id", "the heat credentials of %s come without a stack",
+			     set->heat.origin);
 }
 
-int credentials_find(const struct conf *conf, credentials_open_fn *open_fd, void *ctx, struct credentials_set *ret,
-                     struct problems *problems)
+int credentials_find(const struct conf *conf, credentials_open_fn *open_fd, void *ctx,
+		     struct credentials_set *ret, struct problems *problems)
 {
-	static int (*const steps[])(struct finder *) = {find_conf, find_init_data, find_occ, find_endpoint,
-	                                                find_hup, overlay_conf};
+	static int (*const steps[])(struct finder *) = {find_conf,     find_init_data, find_occ,
+							find_endpoint, find_hup,       overlay_conf};
 	struct finder f = {conf, open_fd, ctx, ret, problems, 0};
 
 	*ret = (struct credentials_set){0};

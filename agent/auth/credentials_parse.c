@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From texts to credentials: the os-collect-config block in JSON and in INI form, cfn-hup's credential file, the boto
- * file, URLs as Heat and people write them. Pure. Secrets are taken verbatim: Heat generates them with % and quotes
- * in them, so nothing here interpolates or unescapes. A JSON null counts as absent: that is how Heat switches a
- * transport off.
+ * From texts to credentials: the os-collect-config block in JSON and in INI form, cfn-hup's credential file,
+ * the boto file, URLs as Heat and people write them. Pure. Secrets are taken verbatim: Heat generates them
+ * with % and quotes in them, so nothing here interpolates or unescapes. A JSON null counts as absent: that is
+ * how Heat switches a transport off.
  */
 #include "auth/credentials_parse.h"
 
@@ -17,10 +17,10 @@
 #include "core/json.h"
 #include "core/text.h"
 
-#define URL_MAX          2048
-#define CFN_PORT         8000 /* what Heat's CFN service listens on when nobody names a port */
-#define SECRET_MAX       4096
-#define COLLECTORS_MAX   1024
+#define URL_MAX		 2048
+#define CFN_PORT	 8000 /* what Heat's CFN service listens on when nobody names a port */
+#define SECRET_MAX	 4096
+#define COLLECTORS_MAX	 1024
 #define DEPLOYMENTS_SCAN 1000
 
 struct block_field {
@@ -29,7 +29,10 @@ struct block_field {
 	bool required;
 };
 
-#define FIELD(name, member, needed) {name, offsetof(struct credentials, member), needed}
+#define FIELD(name, member, needed)                                                                          \
+	{                                                                                                    \
+		name, offsetof(struct credentials, member), needed                                           \
+	}
 
 static const struct block_field cfn_fields[] = {
 	FIELD("metadata_url", metadata_url, true),
@@ -40,12 +43,9 @@ static const struct block_field cfn_fields[] = {
 };
 
 static const struct block_field heat_fields[] = {
-	FIELD("auth_url", auth_url, true),
-	FIELD("user_id", user_id, true),
-	FIELD("password", password, true),
-	FIELD("project_id", project_id, true),
-	FIELD("stack_id", stack, true),
-	FIELD("resource_name", resource, true),
+	FIELD("auth_url", auth_url, true),   FIELD("user_id", user_id, true),
+	FIELD("password", password, true),   FIELD("project_id", project_id, true),
+	FIELD("stack_id", stack, true),	     FIELD("resource_name", resource, true),
 	FIELD("region_name", region, false),
 };
 
@@ -59,7 +59,8 @@ struct block_section {
 
 static const struct block_section block_sections[] = {
 	{"cfn", CREDENTIALS_EC2, offsetof(struct credentials_set, cfn), cfn_fields, ARRAY_SIZE(cfn_fields)},
-	{"heat", CREDENTIALS_PASSWORD, offsetof(struct credentials_set, heat), heat_fields, ARRAY_SIZE(heat_fields)},
+	{"heat", CREDENTIALS_PASSWORD, offsetof(struct credentials_set, heat), heat_fields,
+	 ARRAY_SIZE(heat_fields)},
 };
 
 /* A value of a block, whatever form the block has: the text and its length, NULL when absent. */
@@ -116,8 +117,8 @@ static int replace_url(char **url)
 }
 
 /* Return: 0 whole, 1 absent or unusable (then @e says what lacks, if the section was there at all). */
-static int read_section(const struct block_section *s, block_get_fn *get, const void *block, const char *origin,
-                        struct credentials *c, struct err *e)
+static int read_section(const struct block_section *s, block_get_fn *get, const void *block,
+			const char *origin, struct credentials *c, struct err *e)
 {
 	const char *lacking = NULL;
 	bool any = false;
@@ -147,8 +148,8 @@ static int read_section(const struct block_section *s, block_get_fn *get, const 
 	return c->origin ? 0 : -ENOMEM;
 }
 
-static int read_sections(block_get_fn *get, const void *block, const char *origin, struct credentials_set *ret,
-                         struct err *e)
+static int read_sections(block_get_fn *get, const void *block, const char *origin,
+			 struct credentials_set *ret, struct err *e)
 {
 	int found = 0;
 
@@ -174,14 +175,16 @@ static char *join_collectors(const json_t *list)
 
 	if (json_is_string(list))
 		return strdup(json_string_value(list));
-	json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+	json_array_foreach((json_t *)(uintptr_t)list, i, item)
+	{
 		if (json_is_string(item))
 			buf_printf(&out, "%s%s", out.len > 0 ? "," : "", json_string_value(item));
 	}
 	return out.len > 0 ? buf_take(&out) : NULL;
 }
 
-int credentials_from_block(const json_t *block, const char *origin, struct credentials_set *ret, struct err *e)
+int credentials_from_block(const json_t *block, const char *origin, struct credentials_set *ret,
+			   struct err *e)
 {
 	*ret = (struct credentials_set){0};
 	if (!json_is_object(block))
@@ -190,7 +193,8 @@ int credentials_from_block(const json_t *block, const char *origin, struct crede
 	return read_sections(get_json, block, origin, ret, e);
 }
 
-int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret, struct err *e)
+int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret,
+			 struct err *e)
 {
 	/* An INI's [DEFAULT] shows in each of its sections. */
 	const char *collectors = ini_get(ini, "cfn", "collectors");
@@ -204,7 +208,8 @@ int credentials_from_occ(const struct ini *ini, const char *origin, struct crede
 
 /* ---- cfn-hup's credential file ---- */
 
-/* The value when (@p, @n) is a line "NAME = value": verbatim, but for blanks before it and the CR of a DOS line. */
+/* The value when (@p, @n) is a line "NAME = value": verbatim, but for blanks before it and the CR of a DOS
+ * line. */
 static bool line_value(const char *p, size_t n, const char *name, const char **value, size_t *value_n)
 {
 	size_t len = strlen(name);
@@ -280,9 +285,10 @@ int credentials_parse_file(const char *p, size_t n, char **access, char **secret
 		return 0;
 	if (rc == 0)
 		rc = err_set(e, -EINVAL, "no line \"%s = ...\" with a value",
-		             *access && **access ? "AWSSecretKey" : "AWSAccessKeyId");
+			     *access && **access ? "AWSSecretKey" : "AWSAccessKeyId");
 	else
-		err_set(e, rc, "%s", rc == -EINVAL ? "a value holds a NUL byte or is too long" : strerror(-rc));
+		err_set(e, rc, "%s",
+			rc == -EINVAL ? "a value holds a NUL byte or is too long" : strerror(-rc));
 	wipe(access);
 	wipe(secret);
 	return rc;
@@ -375,7 +381,8 @@ int credentials_from_boto(const struct ini *ini, char **url, bool *insecure)
 		buf_printf(&text, ":%d", CFN_PORT);
 	rc = buf_error(&text);
 	if (rc == 0)
-		rc = credentials_url(text.data, text.len, boto_flag(ini, "is_secure", false) ? "https" : "http", url);
+		rc = credentials_url(text.data, text.len,
+				     boto_flag(ini, "is_secure", false) ? "https" : "http", url);
 	return rc == -ENOMEM ? rc : rc < 0 ? 1 : 0;
 }
 
@@ -399,7 +406,8 @@ int credentials_interval(const char *text, int64_t *ret_ms)
 
 const char *credentials_server_id(const json_t *document)
 {
-	const json_t *inputs = json_object_get(json_array_get(json_object_get(document, "deployments"), 0), "inputs");
+	const json_t *inputs =
+		json_object_get(json_array_get(json_object_get(document, "deployments"), 0), "inputs");
 	size_t n = json_array_size(inputs);
 
 	for (size_t i = 0; i < n && i < DEPLOYMENTS_SCAN; i++) {

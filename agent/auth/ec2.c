@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * EC2 signatures, versions 2 and 4, over the form that Keystone recomputes: the path as the server encodes it
- * again (raw colons, not the %3A on the wire), the parameters sorted by bytes of the raw key, and for V4 with POST
- * an empty parameter line. Pure: no clock, no network, no file. Derived keys are wiped.
+ * again (raw colons, not the %3A on the wire), the parameters sorted by bytes of the raw key, and for V4 with
+ * POST an empty parameter line. Pure: no clock, no network, no file. Derived keys are wiped.
  */
 #include "auth/ec2.h"
 
@@ -53,11 +53,13 @@ static void put_query(struct buf *out, const struct ec2_param *params, size_t n)
 	}
 }
 
-static int hmac(const void *key, size_t key_len, const void *p, size_t n, unsigned char out[static DIGEST_BYTES])
+static int hmac(const void *key, size_t key_len, const void *p, size_t n,
+		unsigned char out[static DIGEST_BYTES])
 {
 	unsigned int len = 0;
 
-	if (key_len > INT32_MAX || !HMAC(EVP_sha256(), key, (int)key_len, p, n, out, &len) || len != DIGEST_BYTES)
+	if (key_len > INT32_MAX || !HMAC(EVP_sha256(), key, (int)key_len, p, n, out, &len) ||
+	    len != DIGEST_BYTES)
 		return -EIO;
 	return 0;
 }
@@ -159,8 +161,8 @@ static void put_header_lines(struct buf *out, const struct ec2_header *headers, 
 }
 
 /* Digest of the canonical request. For POST the parameter line is empty even when the URL has a query. */
-static int v4_canonical_digest(const struct ec2_request *r, const struct ec2_header *headers, size_t n_headers,
-                               char digest[static 65])
+static int v4_canonical_digest(const struct ec2_request *r, const struct ec2_header *headers,
+			       size_t n_headers, char digest[static 65])
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(CANONICAL_MAX), query = BUF_INIT(CANONICAL_MAX);
 	char body[65];
@@ -184,7 +186,7 @@ static int v4_canonical_digest(const struct ec2_request *r, const struct ec2_hea
 
 /* The chain of HMACs from the secret over the parts of the scope: the key that signs. */
 static int v4_signing_key(const char *secret, const char *const *scope, size_t n_scope,
-                          unsigned char key[static DIGEST_BYTES])
+			  unsigned char key[static DIGEST_BYTES])
 {
 	_cleanup_buf_ struct buf start = BUF_INIT(4096);
 	unsigned char next[DIGEST_BYTES];
@@ -205,7 +207,7 @@ static int v4_signing_key(const char *secret, const char *const *scope, size_t n
 }
 
 static int v4_signature(const char *secret, const char *const *scope, size_t n_scope, const struct buf *text,
-                        unsigned char mac[static DIGEST_BYTES])
+			unsigned char mac[static DIGEST_BYTES])
 {
 	unsigned char key[DIGEST_BYTES];
 	int rc = v4_signing_key(secret, scope, n_scope, key);
@@ -216,8 +218,9 @@ static int v4_signature(const char *secret, const char *const *scope, size_t n_s
 	return rc;
 }
 
-int ec2_v4_authorization(const struct ec2_request *r, const char *region, const char *service, const char *date,
-                         const struct ec2_header *headers, size_t n_headers, struct buf *authorization)
+int ec2_v4_authorization(const struct ec2_request *r, const char *region, const char *service,
+			 const char *date, const struct ec2_header *headers, size_t n_headers,
+			 struct buf *authorization)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(4096), scope_text = BUF_INIT(1024);
 	char day[9] = "", digest[65];
@@ -239,7 +242,8 @@ int ec2_v4_authorization(const struct ec2_request *r, const char *region, const 
 	if (rc < 0)
 		return rc;
 	buf_reset(authorization);
-	buf_printf(authorization, "AWS4-HMAC-SHA256 Credential=%s/%s,SignedHeaders=", r->access_key, buf_str(&scope_text));
+	buf_printf(authorization, "AWS4-HMAC-SHA256 Credential=%s/%s,SignedHeaders=", r->access_key,
+		   buf_str(&scope_text));
 	put_header_names(authorization, headers, n_headers);
 	buf_puts(authorization, ",Signature=");
 	text_hex(authorization, mac, sizeof(mac));
@@ -247,7 +251,7 @@ int ec2_v4_authorization(const struct ec2_request *r, const char *region, const 
 }
 
 int ec2_sign_v4(const struct ec2_request *r, const char *region, const char *service, struct buf *query,
-                struct buf *authorization, char amz_date[static 20])
+		struct buf *authorization, char amz_date[static 20])
 {
 	struct ec2_header headers[] = {{"host", r->host}, {"x-amz-date", amz_date}};
 	int rc;
@@ -258,5 +262,6 @@ int ec2_sign_v4(const struct ec2_request *r, const char *region, const char *ser
 	rc = v4_query(r, query);
 	if (rc < 0)
 		return rc;
-	return ec2_v4_authorization(r, region, service, amz_date, headers, ARRAY_SIZE(headers), authorization);
+	return ec2_v4_authorization(r, region, service, amz_date, headers, ARRAY_SIZE(headers),
+				    authorization);
 }

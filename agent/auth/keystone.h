@@ -9,9 +9,11 @@
 #include "core/types.h"
 
 struct keystone;
+/** keystone_new() - -EINVAL when auth_url is no URL. All borrowed strings below are good until the next token arrives. */
 int keystone_new(struct loop *loop, struct http *http, const struct credentials *cred, struct keystone **ret) _must_check_; /* copies cred */
 struct keystone *keystone_free(struct keystone *k); /* waiting calls get -ECANCELED */
-/** @status 0, or -EACCES (refused), -EHOSTUNREACH…; @why a clause for a person */
+/** @status 0; -EACCES (401, 403), -ENOENT (404), -EINVAL (400 or credentials incomplete), -EBUSY (429, 503), -EREMOTEIO (5xx),
+ * -EPROTO; no answer: -EHOSTUNREACH, -ETIMEDOUT, -ECONNRESET, -EKEYREJECTED (certificate), -EFBIG; -ECANCELED. @why a clause for a person */
 typedef void keystone_fn(int status, const char *why, const char *token, void *ctx);
 /** keystone_get() - the current token or a new one; concurrent callers share one request. @fn never from inside. */
 int keystone_get(struct keystone *k, keystone_fn *fn, void *ctx) _must_check_;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Message signatures by OpenSSL's Ed25519, and the judgement that `verify` gives. Pure: keys, rules and objects are
- * handed in. An object is signed as its RFC 8785 form without "sig", so a signature survives any JSON library on the
- * way. Nothing in an object is believed before its signature is: id, stack and seq are judged afterwards.
+ * Message signatures by OpenSSL's Ed25519, and the judgement that `verify` gives. Pure: keys, rules and
+ * objects are handed in. An object is signed as its RFC 8785 form without "sig", so a signature survives any
+ * JSON library on the way. Nothing in an object is believed before its signature is: id, stack and seq are
+ * judged afterwards.
  */
 #include "auth/message.h"
 
@@ -31,7 +32,8 @@ static int public_from_pkey(const EVP_PKEY *pkey, struct signing_key *key)
 
 int signing_key_from_secret(const unsigned char secret[static 32], struct signing_key *key)
 {
-	_cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, secret, 32);
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey =
+		EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, secret, 32);
 
 	if (!pkey)
 		return -ENOMEM;
@@ -86,23 +88,27 @@ static int signed_form(const json_t *object, struct buf *out)
 	rest = json_object();
 	if (!rest)
 		return -ENOMEM;
-	json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)object, name, value)
+	{
 		if (strcmp(name, "sig") != 0 && json_object_set(rest, name, value) != 0)
 			return -ENOMEM;
 	}
 	return json_canonical(rest, out);
 }
 
-static int sign_bytes(const struct signing_key *key, const struct buf *text, unsigned char sig[static SIGNATURE_SIZE])
+static int sign_bytes(const struct signing_key *key, const struct buf *text,
+		      unsigned char sig[static SIGNATURE_SIZE])
 {
-	_cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key->secret, 32);
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey =
+		EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key->secret, 32);
 	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t n = SIGNATURE_SIZE;
 
 	if (!pkey || !ctx)
 		return -ENOMEM;
 	if (EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) != 1 ||
-	    EVP_DigestSign(ctx, sig, &n, (const unsigned char *)text->data, text->len) != 1 || n != SIGNATURE_SIZE)
+	    EVP_DigestSign(ctx, sig, &n, (const unsigned char *)text->data, text->len) != 1 ||
+	    n != SIGNATURE_SIZE)
 		return -EIO;
 	return 0;
 }
@@ -148,7 +154,7 @@ struct claims {
 
 static enum verify_answer answer(struct err *why, enum verify_answer code, const char *text)
 {
-	err_set(why, code, "%s", text);
+	err_set(why, (int)code, "%s", text);
 	return code;
 }
 
@@ -175,18 +181,21 @@ static const char *read_claims(const json_t *object, struct claims *c)
 	return NULL;
 }
 
-static bool signature_holds(const unsigned char public[static 32], const struct buf *text, const struct buf *sig)
+static bool signature_holds(const unsigned char public[static 32], const struct buf *text,
+			    const struct buf *sig)
 {
-	_cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public, 32);
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *pkey =
+		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public, 32);
 	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
 	return pkey && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-	       EVP_DigestVerify(ctx, (const unsigned char *)sig->data, sig->len, (const unsigned char *)text->data,
-	                        text->len) == 1;
+	       EVP_DigestVerify(ctx, (const unsigned char *)sig->data, sig->len,
+				(const unsigned char *)text->data, text->len) == 1;
 }
 
 /* Who said it, and where: every "no" here is a forgery. */
-static const char *find_forgery(const struct claims *c, const struct buf *text, const struct verify_rules *rules)
+static const char *find_forgery(const struct claims *c, const struct buf *text,
+				const struct verify_rules *rules)
 {
 	if (memcmp(c->public, rules->public_key, sizeof(c->public)) != 0)
 		return "signed by another key than the pinned one";

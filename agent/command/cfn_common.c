@@ -14,7 +14,7 @@
 #include "core/log.h"
 
 #define CREDENTIAL_FILE_MAX (64u * 1024)
-#define PAUSE_MAX_MS        30000
+#define PAUSE_MAX_MS	    30000
 
 struct http_setup cfn_proxies(const struct cfn_access *access, const struct conf *conf)
 {
@@ -62,7 +62,8 @@ static int read_given_file(const struct env *env, const char *name, struct crede
 	return r;
 }
 
-static int take_given_keys(const struct env *env, const struct cfn_access *a, struct credentials *c, struct err *e)
+static int take_given_keys(const struct env *env, const struct cfn_access *a, struct credentials *c,
+			   struct err *e)
 {
 	if (a->credential_file)
 		return read_given_file(env, a->credential_file, c, e);
@@ -71,8 +72,10 @@ static int take_given_keys(const struct env *env, const struct cfn_access *a, st
 	return c->access_key && c->secret_key ? 0 : err_set(e, -ENOMEM, "no memory");
 }
 
-/* The endpoint for keys that were given: a flag, else what Heat's files or our configuration name. Nobody else is ever asked. */
-static int take_endpoint(const struct cfn_access *a, const struct credentials_set *found, struct credentials *c, struct err *e)
+/* The endpoint for keys that were given: a flag, else what Heat's files or our configuration name. Nobody
+ * else is ever asked. */
+static int take_endpoint(const struct cfn_access *a, const struct credentials_set *found,
+			 struct credentials *c, struct err *e)
 {
 	const char *known = found->cfn.metadata_url ? found->cfn.metadata_url : found->endpoint;
 
@@ -82,14 +85,16 @@ static int take_endpoint(const struct cfn_access *a, const struct credentials_se
 		return 0;
 	}
 	if (!known)
-		return err_set(e, -ENOENT, "no CFN endpoint is configured: give --url, or put it into "
-		                           "/var/lib/heat-cfntools/cfn-metadata-server");
+		return err_set(e, -ENOENT,
+			       "no CFN endpoint is configured: give --url, or put it into "
+			       "/var/lib/heat-cfntools/cfn-metadata-server");
 	c->insecure = found->cfn.metadata_url ? found->cfn.insecure : found->endpoint_insecure;
 	c->metadata_url = strdup(known);
 	return c->metadata_url ? 0 : err_set(e, -ENOMEM, "no memory");
 }
 
-static int use_given(const struct env *env, const struct cfn_access *a, struct credentials_set *set, struct err *e)
+static int use_given(const struct env *env, const struct cfn_access *a, struct credentials_set *set,
+		     struct err *e)
 {
 	struct credentials c = {.kind = CREDENTIALS_EC2};
 	int r = take_given_keys(env, a, &c, e);
@@ -124,7 +129,7 @@ static void show_problems(const char *command, const struct problems *p)
 }
 
 int cfn_session_open(struct env *env, const char *command, const struct cfn_access *a, int64_t timeout_ms,
-                     struct cfn_session *s)
+		     struct cfn_session *s)
 {
 	struct http_setup setup;
 	struct err e = ERR_INIT;
@@ -179,7 +184,8 @@ static bool is_the_worlds_fault(enum fetch_class class)
 	return class == FETCH_UNREACHABLE || class == FETCH_SERVER_ERROR || class == FETCH_BUSY;
 }
 
-static int describe_once(struct cfn_session *s, struct source *source, const char *resource, struct fetch_result *ret)
+static int describe_once(struct cfn_session *s, struct source *source, const char *resource,
+			 struct fetch_result *ret)
 {
 	struct describing d = {s->loop, ret};
 	int r = source_cfn.fetch(source, resource, true, described, &d);
@@ -189,7 +195,8 @@ static int describe_once(struct cfn_session *s, struct source *source, const cha
 
 static int open_source(struct cfn_session *s, const char *stack, struct source **ret, struct err *e)
 {
-	struct watch_setup setup = {.loop = s->loop, .http = s->http, .conf = &s->direct.conf, .creds = &s->direct.creds};
+	struct watch_setup setup = {
+		.loop = s->loop, .http = s->http, .conf = &s->direct.conf, .creds = &s->direct.creds};
 	struct credentials *cfn = &s->direct.creds.cfn;
 	int64_t left = s->deadline_ms - s->direct.env->boot_ms();
 	char *name = strdup(stack);
@@ -203,7 +210,8 @@ static int open_source(struct cfn_session *s, const char *stack, struct source *
 	return source_cfn.open(&setup, ret, e);
 }
 
-int cfn_describe(struct cfn_session *s, const char *stack, const char *resource, struct fetch_result *ret, struct err *e)
+int cfn_describe(struct cfn_session *s, const char *stack, const char *resource, struct fetch_result *ret,
+		 struct err *e)
 {
 	struct backoff backoff = {.base_ms = 500, .cap_ms = PAUSE_MAX_MS};
 	struct source *source = NULL;
@@ -217,7 +225,7 @@ int cfn_describe(struct cfn_session *s, const char *stack, const char *resource,
 		document_deinit(&ret->doc);
 		r = describe_once(s, source, resource, ret);
 	} while (r == 0 && is_the_worlds_fault(ret->class) &&
-	         cfn_pause(s->direct.env, &backoff, ret->retry_after_s, s->deadline_ms));
+		 cfn_pause(s->direct.env, &backoff, ret->retry_after_s, s->deadline_ms));
 	source_cfn.close(source);
 	return r < 0 ? err_sys(e, -r, "the request cannot be made") : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `cfn-create-aws-symlinks`: links to every cfn-* program, below /opt/aws/bin, where templates expect them. Heat's boot
- * hook runs it without conditions. Below --root the links are made there, but say what will be true inside.
+ * `cfn-create-aws-symlinks`: links to every cfn-* program, below /opt/aws/bin, where templates expect them.
+ * Heat's boot hook runs it without conditions. Below --root the links are made there, but say what will be
+ * true inside.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,8 +22,10 @@ struct links_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'t', "target", OPTION_TEXT, offsetof(struct links_arguments, target), "DIR", "where the links go (/opt/aws/bin)"},
-	{'s', "source", OPTION_TEXT, offsetof(struct links_arguments, source), "DIR", "where the programs are (/usr/bin)"},
+	{'t', "target", OPTION_TEXT, offsetof(struct links_arguments, target), "DIR",
+	 "where the links go (/opt/aws/bin)"},
+	{'s', "source", OPTION_TEXT, offsetof(struct links_arguments, source), "DIR",
+	 "where the programs are (/usr/bin)"},
 	{'f', "force", OPTION_FLAG, offsetof(struct links_arguments, force), NULL, "replace what is there"},
 	{'v', "verbose", OPTION_FLAG, offsetof(struct links_arguments, verbose), NULL, NULL},
 };
@@ -30,7 +33,8 @@ static const struct option_row rows[] = {
 static const struct option_set options = {
 	.command = "cfn-create-aws-symlinks",
 	.synopsis = "[-t DIR] [-s DIR] [-f]",
-	.about = "Links every cfn-* program of the source folder into the target folder, which is made if absent. What is there\n"
+	.about = "Links every cfn-* program of the source folder into the target folder, which is made if "
+		 "absent. What is there\n"
 		 "already stays, except a link that leads nowhere; -f replaces it.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
@@ -65,7 +69,8 @@ static int replace_link(const char *to, const char *path)
 {
 	char temporary[ENV_PATH_MAX];
 
-	if (snprintf(temporary, sizeof(temporary), "%s.%d.new", path, (int)getpid()) >= (int)sizeof(temporary))
+	if (snprintf(temporary, sizeof(temporary), "%s.%d.new", path, (int)getpid()) >=
+	    (int)sizeof(temporary))
 		return -ENAMETOOLONG;
 	if (symlink(to, temporary) < 0)
 		return -errno;
@@ -76,7 +81,8 @@ static int replace_link(const char *to, const char *path)
 	return r;
 }
 
-static int make_link(const struct env *env, const struct links_arguments *a, const char *folder, const char *name)
+static int make_link(const struct env *env, const struct links_arguments *a, const char *folder,
+		     const char *name)
 {
 	char path[ENV_PATH_MAX], to[ENV_PATH_MAX];
 	struct stat st;
@@ -102,7 +108,8 @@ static int is_cfn_tool(const struct dirent *entry)
 	return text_starts(entry->d_name, "cfn-");
 }
 
-static int make_links(const struct env *env, const struct links_arguments *a, const char *from, const char *folder)
+static int make_links(const struct env *env, const struct links_arguments *a, const char *from,
+		      const char *folder)
 {
 	struct dirent **names = NULL;
 	int n = scandir(from, &names, is_cfn_tool, alphasort), bad = 0;
@@ -142,7 +149,8 @@ int command_cfn_create_aws_symlinks(struct env *env, int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	if (same_folder(from, folder)) {
-		fprintf(stderr, "cfn-create-aws-symlinks: source and target are the same folder: %s\n", folder);
+		fprintf(stderr, "cfn-create-aws-symlinks: source and target are the same folder: %s\n",
+			folder);
 		return EXIT_CONFIG;
 	}
 	return make_links(env, &a, from, folder);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `cfn-signal`: tells a wait condition SUCCESS or FAILURE, with the flags of heat-cfntools and aws-cfn-bootstrap together. It answers 0
- * only when Heat accepted the signal. The running agent has no part in it: a script that waits for the exit code must
- * learn what happened, not that it was spooled.
+ * `cfn-signal`: tells a wait condition SUCCESS or FAILURE, with the flags of heat-cfntools and
+ * aws-cfn-bootstrap together. It answers 0 only when Heat accepted the signal. The running agent has no part
+ * in it: a script that waits for the exit code must learn what happened, not that it was spooled.
  */
 #include "command/cfn_signal.h"
 
@@ -21,23 +21,32 @@ struct signal_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'s', "success", OPTION_TEXT, offsetof(struct signal_arguments, success), "true|false", "what to tell (true)"},
-	{'e', "exit-code", OPTION_TEXT, offsetof(struct signal_arguments, exit_code), "N", "exit code of a program: 0 is success; decides over -s"},
+	{'s', "success", OPTION_TEXT, offsetof(struct signal_arguments, success), "true|false",
+	 "what to tell (true)"},
+	{'e', "exit-code", OPTION_TEXT, offsetof(struct signal_arguments, exit_code), "N",
+	 "exit code of a program: 0 is success; decides over -s"},
 	{0, "exit", OPTION_TEXT, offsetof(struct signal_arguments, exit_code), "N", NULL},
 	{'r', "reason", OPTION_TEXT, offsetof(struct signal_arguments, reason), "TEXT", "why"},
 	{'d', "data", OPTION_TEXT, offsetof(struct signal_arguments, data), "TEXT", "data to hand over"},
-	{'i', "id", OPTION_TEXT, offsetof(struct signal_arguments, id), "ID", "unique id of the signal (the server's UUID)"},
-	{'k', "insecure", OPTION_FLAG, offsetof(struct signal_arguments, access.insecure), NULL, "do not check the server's certificate"},
-	{0, "stack", OPTION_TEXT, offsetof(struct signal_arguments, stack), "STACK", "with --resource: name or ARN of the stack"},
-	{0, "resource", OPTION_TEXT, offsetof(struct signal_arguments, resource), "NAME", "the wait condition handle's name in it"},
+	{'i', "id", OPTION_TEXT, offsetof(struct signal_arguments, id), "ID",
+	 "unique id of the signal (the server's UUID)"},
+	{'k', "insecure", OPTION_FLAG, offsetof(struct signal_arguments, access.insecure), NULL,
+	 "do not check the server's certificate"},
+	{0, "stack", OPTION_TEXT, offsetof(struct signal_arguments, stack), "STACK",
+	 "with --resource: name or ARN of the stack"},
+	{0, "resource", OPTION_TEXT, offsetof(struct signal_arguments, resource), "NAME",
+	 "the wait condition handle's name in it"},
 	CFN_ACCESS_ROWS(struct signal_arguments),
 };
 
 static const struct option_set options = {
 	.command = CFN_SIGNAL_NAME,
-	.synopsis = "[OPTIONS] URL|BASE64|FILE|-\n       " CFN_SIGNAL_NAME " [OPTIONS] --stack STACK --resource NAME",
-	.about = "Signals a wait condition: by the handle's URL (as it is, in base64, in a file, or - for standard input, so that it never\n"
-		 "stands in an argument list), or by the handle's name with credentials given or found. Tries again while the\n"
+	.synopsis = "[OPTIONS] URL|BASE64|FILE|-\n       " CFN_SIGNAL_NAME
+		    " [OPTIONS] --stack STACK --resource NAME",
+	.about = "Signals a wait condition: by the handle's URL (as it is, in base64, in a file, or - for "
+		 "standard input, so that it never\n"
+		 "stands in an argument list), or by the handle's name with credentials given or found. "
+		 "Tries again while the\n"
 		 "server or the network is at fault, for 5 minutes (--timeout).\n"
 		 "Exit: 0 accepted, 1 configuration, 2 usage, 3 network, server or refused.",
 	.rows = rows,
@@ -62,7 +71,8 @@ static int choose_status(const struct signal_arguments *a, const char **status)
 
 	if (a->exit_code && *a->exit_code) {
 		if (!read_exit_code(a->exit_code, &good))
-			return command_usage(CFN_SIGNAL_NAME, "--exit-code takes a number, not '%s'", a->exit_code);
+			return command_usage(CFN_SIGNAL_NAME, "--exit-code takes a number, not '%s'",
+					     a->exit_code);
 	} else if (a->success && text_bool(a->success, strlen(a->success), &good) < 0) {
 		return command_usage(CFN_SIGNAL_NAME, "--success takes true or false, not '%s'", a->success);
 	}
@@ -104,13 +114,15 @@ static int check_arguments(const struct signal_arguments *a, bool has_url)
 	if (has_url && (a->stack || a->resource))
 		return command_usage(CFN_SIGNAL_NAME, "either a URL, or --stack and --resource");
 	if (!has_url && (!a->stack || !a->resource || !*a->stack || !*a->resource))
-		return command_usage(CFN_SIGNAL_NAME, "give the handle's URL, or both --stack and --resource");
+		return command_usage(CFN_SIGNAL_NAME,
+				     "give the handle's URL, or both --stack and --resource");
 	if (!a->access.access_key != !a->access.secret_key)
 		return command_usage(CFN_SIGNAL_NAME, "--access-key and --secret-key go together");
 	return 0;
 }
 
-static int send_message(struct env *env, const struct signal_arguments *a, struct cfn_signal_message *m, const char *url)
+static int send_message(struct env *env, const struct signal_arguments *a, struct cfn_signal_message *m,
+			const char *url)
 {
 	struct cfn_session session;
 	int r = cfn_session_open(env, CFN_SIGNAL_NAME, &a->access, TIMEOUT_MS, &session);
@@ -119,7 +131,7 @@ static int send_message(struct env *env, const struct signal_arguments *a, struc
 		if (!m->id)
 			m->id = default_id(&session.direct.identity);
 		r = url ? cfn_signal_to_url(&session, url, m, a->access.insecure)
-		        : cfn_signal_to_resource(&session, a->stack, a->resource, m);
+			: cfn_signal_to_resource(&session, a->stack, a->resource, m);
 	}
 	cfn_session_close(&session);
 	if (r == EXIT_GOOD)

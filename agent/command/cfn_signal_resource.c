@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A signal to a handle by its name: the stack's ARN is asked for, then the heat sink signs and sends as it does for the agent (PUT with
- * EC2 keys, native signal with a token). Nothing is stored: no handle kinds, no minted keys, no spool.
+ * A signal to a handle by its name: the stack's ARN is asked for, then the heat sink signs and sends as it
+ * does for the agent (PUT with EC2 keys, native signal with a token). Nothing is stored: no handle kinds, no
+ * minted keys, no spool.
  */
 #include "command/cfn_signal.h"
 
@@ -50,7 +51,8 @@ static void stack_from_state(struct resource_signal *r, const char *stack)
 	char dir[ENV_PATH_MAX], name[STORE_NAME_MAX];
 	struct document doc = {0};
 
-	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(NULL, name), NULL, &text, NULL) < 0 ||
+	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(NULL, name), NULL, &text,
+			    NULL) < 0 ||
 	    document_load(text.data, text.len, &doc, NULL) < 0)
 		return;
 	if (is_of_stack(&doc, stack))
@@ -92,7 +94,8 @@ static int find_stack(struct resource_signal *r, const char *stack, const char *
 	if (creds->cfn.kind == CREDENTIALS_EC2)
 		return ask_stack(r, stack, resource, e);
 	/* "name/uuid": Heat's own form, with the heat transport */
-	if (creds->heat.stack && text_starts(creds->heat.stack, stack) && creds->heat.stack[strlen(stack)] == '/')
+	if (creds->heat.stack && text_starts(creds->heat.stack, stack) &&
+	    creds->heat.stack[strlen(stack)] == '/')
 		r->doc.stack_id = strdup(creds->heat.stack);
 	return r->doc.stack_id ? 0 : err_set(e, -ENOENT, "the credentials found are of another stack");
 }
@@ -112,18 +115,24 @@ static void carried(enum carry how, int64_t retry_after_s, const char *why, void
 static int open_sink(struct resource_signal *r, struct err *e)
 {
 	struct cfn_session *s = r->session;
-	struct sink_setup setup = {.loop = s->loop, .http = s->http, .conf = &s->direct.conf, .creds = &s->direct.creds,
-	                           .document = own_document, .ctx = r};
+	struct sink_setup setup = {.loop = s->loop,
+				   .http = s->http,
+				   .conf = &s->direct.conf,
+				   .creds = &s->direct.creds,
+				   .document = own_document,
+				   .ctx = r};
 
 	if (s->given) /* the caller named the keys to use */
 		credentials_deinit(&s->direct.creds.heat);
-	if (s->direct.creds.heat.kind != CREDENTIALS_NONE && keystone_new(s->loop, s->http, &s->direct.creds.heat, &r->keystone) < 0)
+	if (s->direct.creds.heat.kind != CREDENTIALS_NONE &&
+	    keystone_new(s->loop, s->http, &s->direct.creds.heat, &r->keystone) < 0)
 		return err_set(e, -ENOMEM, "no memory");
 	setup.keystone = r->keystone;
 	return sink_heat.open(&setup, &r->sink, e);
 }
 
-static int make_signal(const struct cfn_signal_message *m, const char *resource, int64_t now_ms, struct signal *s)
+static int make_signal(const struct cfn_signal_message *m, const char *resource, int64_t now_ms,
+		       struct signal *s)
 {
 	*s = (struct signal){.kind = SIGNAL_CUSTOM, .key = "cfn-signal", .made_real_ms = now_ms};
 	s->target = strdup(resource);
@@ -166,7 +175,8 @@ static int fail(const char *resource, const char *why, int code)
 	return code;
 }
 
-int cfn_signal_to_resource(struct cfn_session *session, const char *stack, const char *resource, const struct cfn_signal_message *message)
+int cfn_signal_to_resource(struct cfn_session *session, const char *stack, const char *resource,
+			   const struct cfn_signal_message *message)
 {
 	struct resource_signal r = {.session = session, .retry_after_s = -1};
 	const struct credentials_set *creds = &session->direct.creds;
@@ -175,10 +185,13 @@ int cfn_signal_to_resource(struct cfn_session *session, const char *stack, const
 	int code = EXIT_GOOD;
 
 	if (creds->cfn.kind == CREDENTIALS_NONE && creds->heat.kind == CREDENTIALS_NONE)
-		return fail(resource, "no credentials: give --credential-file, or see `heat-pulse check`", EXIT_CONFIG);
+		return fail(resource, "no credentials: give --credential-file, or see `heat-pulse check`",
+			    EXIT_CONFIG);
 	if (find_stack(&r, stack, resource, &e) < 0)
-		code = fail(resource, e.text, e.code == -ENOENT || e.code == -EINVAL ? EXIT_CONFIG : EXIT_NETWORK);
-	else if (open_sink(&r, &e) < 0 || make_signal(message, resource, session->direct.env->real_ms(), &signal) < 0)
+		code = fail(resource, e.text,
+			    e.code == -ENOENT || e.code == -EINVAL ? EXIT_CONFIG : EXIT_NETWORK);
+	else if (open_sink(&r, &e) < 0 ||
+		 make_signal(message, resource, session->direct.env->real_ms(), &signal) < 0)
 		code = fail(resource, e.text[0] ? e.text : "no memory", EXIT_CONFIG);
 	else if (!send_until_told(&r, &signal))
 		code = fail(resource, r.why, r.how == CARRY_NO_ROUTE ? EXIT_CONFIG : EXIT_NETWORK);

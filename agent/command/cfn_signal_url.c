@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A signal to a presigned URL: one PUT with an empty Content-Type and the four string keys, tried again while that can help. The
- * URL is a secret: it is taken out of the argument list and only its scheme, host and path are ever printed.
+ * A signal to a presigned URL: one PUT with an empty Content-Type and the four string keys, tried again while
+ * that can help. The URL is a secret: it is taken out of the argument list and only its scheme, host and path
+ * are ever printed.
  */
 #include "command/cfn_signal.h"
 
@@ -16,8 +17,8 @@
 #include "core/text.h"
 #include "metadata/document.h"
 
-#define URL_MAX        8192
-#define TRY_MS         30000
+#define URL_MAX	       8192
+#define TRY_MS	       30000
 #define ANSWER_MAX     (1u << 20)
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   30000
@@ -64,7 +65,8 @@ static char *url_of_file(const struct env *env, const char *name, struct err *e)
 	if (!url)
 		url = url_of_base64(buf_str(&text), text.len);
 	if (!url)
-		err_set(e, -EINVAL, "%s holds no http or https URL", strcmp(name, "-") == 0 ? "standard input" : name);
+		err_set(e, -EINVAL, "%s holds no http or https URL",
+			strcmp(name, "-") == 0 ? "standard input" : name);
 	return url;
 }
 
@@ -108,7 +110,8 @@ static bool says(const struct buf *body, const char *words)
 	return body->len > 0 && memmem(body->data, body->len, words, strlen(words)) != NULL;
 }
 
-/* A status below 300 is not yet a yes: with ContentType=JSON in its URL Heat wraps a refusal into 200 and a bare JSON string. */
+/* A status below 300 is not yet a yes: with ContentType=JSON in its URL Heat wraps a refusal into 200 and a
+ * bare JSON string. */
 static enum outcome judge_status(const struct http_answer *a)
 {
 	if (a->status >= 200 && a->status < 300)
@@ -134,7 +137,8 @@ static void explain(const struct http_answer *a, char *why, size_t n)
 		return;
 	}
 	document_cfn_error(buf_str(&a->body), a->body.len, &code, &message);
-	snprintf(why, n, "status %ld%s%s%s%s", a->status, code.len ? " " : "", buf_str(&code), message.len ? ": " : "", buf_str(&message));
+	snprintf(why, n, "status %ld%s%s%s%s", a->status, code.len ? " " : "", buf_str(&code),
+		 message.len ? ": " : "", buf_str(&message));
 }
 
 static void answered(const struct http_answer *a, void *ctx)
@@ -149,7 +153,8 @@ static void answered(const struct http_answer *a, void *ctx)
 
 static char *build_body(const struct cfn_signal_message *m)
 {
-	_cleanup_json_ json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "Status", m->status, "Reason", m->reason, "UniqueId", m->id, "Data", m->data);
+	_cleanup_json_ json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "Status", m->status, "Reason", m->reason,
+					     "UniqueId", m->id, "Data", m->data);
 
 	return o ? json_dumps(o, JSON_COMPACT) : NULL;
 }
@@ -167,7 +172,8 @@ static int report(const struct sending *s, const char *url, bool out_of_time)
 	_cleanup_buf_ struct buf shown = BUF_INIT(1024);
 
 	http_url_redact(url, &shown);
-	fprintf(stderr, CFN_SIGNAL_NAME ": %s: %s%s\n", buf_str(&shown), s->why, out_of_time ? "; gave up at the deadline" : "");
+	fprintf(stderr, CFN_SIGNAL_NAME ": %s: %s%s\n", buf_str(&shown), s->why,
+		out_of_time ? "; gave up at the deadline" : "");
 	return EXIT_NETWORK;
 }
 
@@ -178,13 +184,20 @@ static int64_t time_left(const struct cfn_session *s)
 	return left > TRY_MS ? TRY_MS : left < 1 ? 1 : left;
 }
 
-int cfn_signal_to_url(struct cfn_session *session, const char *url, const struct cfn_signal_message *message, bool insecure)
+int cfn_signal_to_url(struct cfn_session *session, const char *url, const struct cfn_signal_message *message,
+		      bool insecure)
 {
-	static const char *const headers[] = {"Content-Type;", NULL}; /* Heat drops any other type that curl would send */
+	static const char *const headers[] = {"Content-Type;",
+					      NULL}; /* Heat drops any other type that curl would send */
 	struct backoff backoff = {.base_ms = PAUSE_FIRST_MS, .cap_ms = PAUSE_MAX_MS};
 	struct sending s = {.loop = session->loop, .retry_after_s = -1};
 	_cleanup_free_ char *body = build_body(message);
-	struct http_request request = {.method = "PUT", .url = url, .headers = headers, .body = body, .body_max = ANSWER_MAX, .insecure = insecure};
+	struct http_request request = {.method = "PUT",
+				       .url = url,
+				       .headers = headers,
+				       .body = body,
+				       .body_max = ANSWER_MAX,
+				       .insecure = insecure};
 
 	if (!body) {
 		fprintf(stderr, CFN_SIGNAL_NAME ": no memory\n");

@@ -10,5 +10,6 @@
 int input_read(const struct env *env, const char *name, struct buf *out, struct err *e) _must_check_;
 /** input_path() - @name as the kernel sees it: an absolute path gets the prefix, a relative one stays. */
 const char *input_path(const struct env *env, const char *name, char out[static ENV_PATH_MAX]);
-/** input_scrub() - overwrite an argument, so that a secret does not stay in the process list. The value is copied before. */
+/** input_scrub() - overwrite an argument, so that a secret does not stay in the process list. The value is
+ * copied before. */
 void input_scrub(char *argument);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `heat-pulse verify`: judges signed signals as whoever reads a stack's outputs finds them: the data object itself, the
- * metadata of a wait condition handle ({id: {status, reason, data}}), or the {id: data} map of a wait condition, each also
- * as JSON text inside a JSON string. It asks nobody and keeps nothing.
+ * `heat-pulse verify`: judges signed signals as whoever reads a stack's outputs finds them: the data object
+ * itself, the metadata of a wait condition handle ({id: {status, reason, data}}), or the {id: data} map of a
+ * wait condition, each also as JSON text inside a JSON string. It asks nobody and keeps nothing.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 #define KEY_FILE_MAX (1u << 20)
 #define UNWRAP_MAX   3 /* how often text inside a string is opened */
 /* A seq at or above this is wall-clock milliseconds (of 2001 and later), and holes between such say nothing. */
-#define SEQ_CLOCK    1000000000000
+#define SEQ_CLOCK 1000000000000
 
 struct verify_arguments {
 	const char *key, *key_file, *id, *stack;
@@ -27,20 +27,26 @@ struct verify_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'k', "key", OPTION_TEXT, offsetof(struct verify_arguments, key), "KEY", "the pinned public key, \"ed25519:...\""},
+	{'k', "key", OPTION_TEXT, offsetof(struct verify_arguments, key), "KEY",
+	 "the pinned public key, \"ed25519:...\""},
 	{0, "key-file", OPTION_TEXT, offsetof(struct verify_arguments, key_file), "FILE",
 	 "pinned keys, a line each: KEY, or ID KEY for one guest of several"},
-	{0, "last-seq", OPTION_INT, offsetof(struct verify_arguments, last_seq), "N", "the last seq seen: at or below it is a replay"},
-	{'i', "id", OPTION_TEXT, offsetof(struct verify_arguments, id), "ID", "the id it was filed under; of several, judge this one only"},
-	{0, "stack", OPTION_TEXT, offsetof(struct verify_arguments, stack), "STACK", "the stack it must be of"},
+	{0, "last-seq", OPTION_INT, offsetof(struct verify_arguments, last_seq), "N",
+	 "the last seq seen: at or below it is a replay"},
+	{'i', "id", OPTION_TEXT, offsetof(struct verify_arguments, id), "ID",
+	 "the id it was filed under; of several, judge this one only"},
+	{0, "stack", OPTION_TEXT, offsetof(struct verify_arguments, stack), "STACK",
+	 "the stack it must be of"},
 	{0, "json", OPTION_FLAG, offsetof(struct verify_arguments, json), NULL, "one JSON object per line"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse verify",
 	.synopsis = "--key KEY | --key-file FILE [OPTIONS] [FILE|-]",
-	.about = "Judges a signed signal: the data object, a handle's metadata, or the map {id: data}, from FILE or standard input.\n"
-		 "Exit: 0 good, 10 forged, 11 replayed, 12 gap, 13 key unknown, 14 malformed; of several the worst.",
+	.about = "Judges a signed signal: the data object, a handle's metadata, or the map {id: data}, from "
+		 "FILE or standard input.\n"
+		 "Exit: 0 good, 10 forged, 11 replayed, 12 gap, 13 key unknown, 14 malformed; of several the "
+		 "worst.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 	.max_arguments = 1,
@@ -49,9 +55,14 @@ static const struct option_set options = {
 static const struct {
 	enum verify_answer answer;
 	const char *word;
-} answers[] = { /* worst first */
-	{VERIFY_FORGED, "forged"}, {VERIFY_MALFORMED, "malformed"}, {VERIFY_KEY_UNKNOWN, "key-unknown"},
-	{VERIFY_REPLAYED, "replayed"}, {VERIFY_GAP, "gap"}, {VERIFY_GOOD, "good"},
+} answers[] = {
+	/* worst first */
+	{VERIFY_FORGED, "forged"},
+	{VERIFY_MALFORMED, "malformed"},
+	{VERIFY_KEY_UNKNOWN, "key-unknown"},
+	{VERIFY_REPLAYED, "replayed"},
+	{VERIFY_GAP, "gap"},
+	{VERIFY_GOOD, "good"},
 };
 
 struct verifier {
@@ -113,7 +124,8 @@ static int check_key_file(const struct verifier *v, struct err *e)
 	while (next_line(&text, &line, &n)) {
 		number++;
 		if (parse_key_line(line, n, &id, key) < 0)
-			return err_set(e, -EINVAL, "%s:%d: no key of the form ed25519:...", v->a->key_file, number);
+			return err_set(e, -EINVAL, "%s:%d: no key of the form ed25519:...", v->a->key_file,
+				       number);
 	}
 	return 0;
 }
@@ -145,15 +157,17 @@ static const unsigned char *find_key(const struct verifier *v, const char *id, u
 
 /* ---- judging ---- */
 
-static void print_answer(const struct verifier *v, const char *id, const json_t *object, const char *word, const struct err *why)
+static void print_answer(const struct verifier *v, const char *id, const json_t *object, const char *word,
+			 const struct err *why)
 {
 	_cleanup_buf_ struct buf shown = BUF_INIT(1024);
 	const char *name = id ? id : json_str(object, "id");
 	int64_t seq = -1;
 
 	if (v->a->json) {
-		_cleanup_json_ json_t *line = json_pack("{s:i,s:s,s:i,s:s?,s:O?,s:s}", "v", 1, "answer", word, "code", why->code,
-		                                        "id", name, "seq", json_object_get(object, "seq"), "why", why->text);
+		_cleanup_json_ json_t *line =
+			json_pack("{s:i,s:s,s:i,s:s?,s:O?,s:s}", "v", 1, "answer", word, "code", why->code,
+				  "id", name, "seq", json_object_get(object, "seq"), "why", why->text);
 
 		json_dumpf(line, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 		putchar('\n');
@@ -193,7 +207,8 @@ static json_t *unwrap(const json_t *value)
 	for (int i = 0; i < UNWRAP_MAX && json_is_string(at); i++) {
 		json_t *inner = NULL;
 
-		if (json_parse(json_string_value(at), json_string_length(at), &json_limits_default, &inner, NULL) < 0)
+		if (json_parse(json_string_value(at), json_string_length(at), &json_limits_default, &inner,
+			       NULL) < 0)
 			break;
 		json_decref(at);
 		at = inner;
@@ -224,7 +239,8 @@ static void judge_map(struct verifier *v, const json_t *map)
 	const char *id;
 	json_t *entry;
 
-	json_object_foreach((json_t *)(uintptr_t)map, id, entry) {
+	json_object_foreach((json_t *)(uintptr_t)map, id, entry)
+	{
 		if (!v->a->id || strcmp(v->a->id, id) == 0)
 			judge_entry(v, id, entry);
 	}
@@ -234,7 +250,8 @@ static void judge_map(struct verifier *v, const json_t *map)
 
 static bool is_signal(const json_t *o)
 {
-	return (json_object_get(o, "status") || json_object_get(o, "Status")) && (json_object_get(o, "data") || json_object_get(o, "Data"));
+	return (json_object_get(o, "status") || json_object_get(o, "Status")) &&
+	       (json_object_get(o, "data") || json_object_get(o, "Data"));
 }
 
 static int judge_text(struct verifier *v, const struct buf *text)

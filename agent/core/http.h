@@ -53,7 +53,13 @@ struct http_call;
 /** http_new() - @setup's strings are copied; @loop borrowed. */
 int http_new(struct loop *loop, const struct http_setup *setup, struct http **ret, struct err *e) _must_check_;
 struct http *http_free(struct http *http); /* open calls get HTTP_CANCELLED */
-/** http_start() - everything in @req is copied. @fn is called exactly once, never from inside http_start(). */
+/**
+ * http_start() - everything in @req is copied. @fn is called exactly once, never from inside http_start()
+ * @ret: for http_cancel(), good until @fn is called; may be NULL
+ *
+ * Host is http_url_host_header()'s unless a header names another; no Content-Type is sent unless one is given.
+ * Return: 0 (a URL that leads nowhere is answered too), -EINVAL for a method or header that could add lines, -ENOMEM.
+ */
 int http_start(struct http *http, const struct http_request *req, http_done_fn *fn, void *ctx, struct http_call **ret) _must_check_;
 void http_cancel(struct http_call *call); /* its fn is not called any more */
 /** http_fetch() - for commands: runs a private loop. Return: 0, or -errno when it could not start; @answer filled; http_answer_deinit() it. */
@@ -68,6 +74,7 @@ void http_url_deinit(struct http_url *u);
 void http_url_host_header(const struct http_url *u, struct buf *out);
 /** http_url_redact() - scheme, host and path without query and userinfo: fit for a log. */
 void http_url_redact(const char *url, struct buf *out);
+/** http_no_proxy_matches() - comma list of "*", addresses, networks (10.0.0.0/8) and names, which stand for all below them too. */
 bool http_no_proxy_matches(const char *no_proxy, const char *host);
 /** http_host_is_near() - loopback, link-local or metadata service (169.254.0.0/16, fe80::/10, 127/8, ::1, localhost). */
 bool http_host_is_near(const char *host);

@@ -3,6 +3,7 @@
  * What the files of the HTTP client share; nobody else includes it, except their tests and fuzz targets.
  *	http.c         the multi handle on the loop, the life of a call
  *	http_call.c    one request made into an easy handle
+ *	http_fetch.c   one request waited for
  *	http_answer.c  header lines and failures made into an answer
  *	http_name.c    resolver threads counted, last good addresses kept
  *	http_policy.c  proxies, near hosts, the bundle of authorities

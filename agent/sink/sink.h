@@ -27,14 +27,13 @@ struct sink_ops {
 	int (*open)(const struct sink_setup *setup, struct sink **ret, struct err *e);
 	/** one at a time (-EBUSY); @s is borrowed until @done, which is called exactly once, never from inside */
 	int (*send)(struct sink *sink, const struct signal *s, carry_done_fn *done, void *ctx);
-	void (*note)(struct sink *sink, const struct signal *s); /* or NULL: sees every signal that any sink sends */
 	json_t *(*status)(const struct sink *sink);              /* new reference */
 	struct sink *(*close)(struct sink *sink);                /* accepts NULL; what is under way is not answered any more */
 }; /* the loop must not turn between close() and store_free(): the store answers into the sink */
-extern const struct sink_ops *const sinks[]; /* NULL-terminated; the first that takes a signal sends it */
+extern const struct sink_ops *const sinks[]; /* NULL-terminated; every row that takes a signal gets it, in this order */
 #define SINKS_MAX 8
 
-/* All rows of sinks[] opened, and each signal handed to the first that takes it. */
+/* All rows of sinks[] opened, and each signal handed to every row that takes it; delivered when the last has it. */
 struct sink_set;
 int sink_set_open(const struct sink_setup *setup, struct sink_set **ret, struct err *e) _must_check_;
 /** sink_set_send() - fit for outbox_setup.carry. Nobody takes it: CARRY_NO_ROUTE. One at a time. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prints signals on stdout, one JSON object per line: all of them with `print = yes` in [signal] (the quickstart), besides the sink that sends
- * them; those whose target is "-"; and, where no credentials for Heat exist at all, in place of sending. A retry is not printed again.
- * It never waits for the reader: a line that a full pipe would hold up is left out and counted.
+ * Prints signals on stdout, one JSON object per line: all of them with `print = yes` in [signal] (the quickstart), besides the sinks that
+ * send them (it alone where no credentials exist), and those whose target is "-". A retry is not printed again, so it may
+ * be asked again and again by whoever waits for another sink. It never waits for the reader: a line that a full pipe would hold up is left
+ * out and counted.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,7 +19,6 @@
 
 struct sink {
 	struct reply reply;
-	bool print_all;
 	char seen[SEEN_MAX][65]; /* digests of what was printed last */
 	unsigned next;
 	uint64_t left_out;
@@ -26,10 +26,7 @@ struct sink {
 
 static bool stdout_takes(const struct sink_setup *setup, const struct signal *s)
 {
-	bool url = text_starts(s->target, "http://") || text_starts(s->target, "https://");
-	bool no_heat = setup->creds->cfn.kind == CREDENTIALS_NONE && setup->creds->heat.kind == CREDENTIALS_NONE;
-
-	return strcmp(s->target, "-") == 0 || (setup->conf->signal_print && no_heat && !url);
+	return setup->conf->signal_print || strcmp(s->target, "-") == 0;
 }
 
 static int stdout_open(const struct sink_setup *setup, struct sink **ret, struct err *e)
@@ -41,7 +38,6 @@ static int stdout_open(const struct sink_setup *setup, struct sink **ret, struct
 		free(k);
 		return err_set(e, r, "cannot open the stdout sink");
 	}
-	k->print_all = setup->conf->signal_print;
 	*ret = k;
 	return 0;
 }
@@ -113,14 +109,12 @@ static int stdout_send(struct sink *k, const struct signal *s, carry_done_fn *do
 	if (r < 0)
 		return r;
 	r = print_once(k, s);
-	reply_end(&k->reply, r == 0 ? CARRY_DELIVERED : CARRY_RETRY, -1, "%s", r == 0 ? "printed" : "cannot write to stdout");
+	/* a copy for the eye must not hold up the signal itself */
+	if (r < 0 && strcmp(s->target, "-") == 0)
+		reply_end(&k->reply, CARRY_RETRY, -1, "cannot write to stdout: %s", strerror(-r));
+	else
+		reply_end(&k->reply, CARRY_DELIVERED, -1, "printed");
 	return 0;
-}
-
-static void stdout_note(struct sink *k, const struct signal *s)
-{
-	if (k->print_all)
-		(void)print_once(k, s);
 }
 
 static json_t *stdout_status(const struct sink *k)
@@ -145,7 +139,6 @@ const struct sink_ops sink_stdout = {
 	.takes = stdout_takes,
 	.open = stdout_open,
 	.send = stdout_send,
-	.note = stdout_note,
 	.status = stdout_status,
 	.close = stdout_close,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The credential file, the endpoint URL and the os-collect-config block in both forms, from any bytes: no crash, no leak,
- * and what is accepted keeps its promise (both keys there, URL ends in /v1/).
+ * The credential file, the endpoint URL and the os-collect-config block in both forms, from any bytes: no
+ * crash, no leak, and what is accepted keeps its promise (both keys there, URL ends in /v1/).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,8 @@ static void check_file(const char *p, size_t n)
 {
 	_cleanup_free_ char *access = NULL, *secret = NULL;
 
-	if (credentials_parse_file(p, n, &access, &secret, NULL) == 0 ? (!*access || !*secret) : (access || secret))
+	if (credentials_parse_file(p, n, &access, &secret, NULL) == 0 ? (!*access || !*secret)
+								      : (access || secret))
 		abort();
 }
 
@@ -31,7 +32,8 @@ static void check_url(const char *p, size_t n)
 
 static void check_set(struct credentials_set *set)
 {
-	if (set->cfn.kind == CREDENTIALS_EC2 && (!set->cfn.access_key || !set->cfn.secret_key || !set->cfn.metadata_url))
+	if (set->cfn.kind == CREDENTIALS_EC2 &&
+	    (!set->cfn.access_key || !set->cfn.secret_key || !set->cfn.metadata_url))
 		abort();
 	if (set->heat.kind == CREDENTIALS_PASSWORD && !set->heat.password)
 		abort();

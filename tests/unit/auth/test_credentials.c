@@ -15,7 +15,11 @@
 
 /* A guest: which file holds what, and its mode. */
 struct guest {
-	struct { const char *text; mode_t mode; int error; } files[PRIVPATH_COUNT];
+	struct {
+		const char *text;
+		mode_t mode;
+		int error;
+	} files[PRIVPATH_COUNT];
 	struct conf conf;
 	struct credentials_set set;
 	struct problems problems;
@@ -32,7 +36,8 @@ static int open_guest_file(int id, void *ctx)
 		return -ENOENT;
 	fd = memfd_create("guest-file", MFD_CLOEXEC);
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, g->files[id].text, strlen(g->files[id].text)), (ssize_t)strlen(g->files[id].text));
+	assert_int_equal(write(fd, g->files[id].text, strlen(g->files[id].text)),
+			 (ssize_t)strlen(g->files[id].text));
 	assert_int_equal(fchmod(fd, g->files[id].mode ? g->files[id].mode : 0600), 0);
 	return fd;
 }
@@ -58,18 +63,20 @@ static void done(struct guest *g)
 	problems_deinit(&g->problems);
 }
 
-#define BLOCK(url, secret)                                                                                             \
-	"{\"os-collect-config\": {\"collectors\": [\"ec2\", \"cfn\", \"local\"], \"heat\": null, \"cfn\": {"           \
-	"\"metadata_url\": \"" url "\", \"access_key_id\": \"AK1\", \"secret_access_key\": \"" secret "\", "           \
-	"\"stack_name\": \"web\", \"path\": \"srv.Metadata\"}}, \"deployments\": [{\"inputs\": [{\"name\": "             \
+#define BLOCK(url, secret)                                                                                   \
+	"{\"os-collect-config\": {\"collectors\": [\"ec2\", \"cfn\", \"local\"], \"heat\": null, \"cfn\": {" \
+	"\"metadata_url\": \"" url "\", \"access_key_id\": \"AK1\", \"secret_access_key\": \"" secret "\", " \
+	"\"stack_name\": \"web\", \"path\": \"srv.Metadata\"}}, \"deployments\": [{\"inputs\": [{\"name\": " \
 	"\"deploy_server_id\", \"value\": \"server-1\"}]}]}"
 
-#define HUP_CONF "[main]\nstack = hupstack\ncredential-file = /etc/cfn/cfn-credentials\nregion=heat\ninterval=5\n"
+#define HUP_CONF                                                                                             \
+	"[main]\nstack = hupstack\ncredential-file = /etc/cfn/cfn-credentials\nregion=heat\ninterval=5\n"
 
 /* The block that Heat leaves is taken over whole, the secret untouched. */
 static void block_of_cfn_init_data(void **state)
 {
-	struct guest g = {.files[PRIVPATH_CFN_INIT_DATA].text = BLOCK("https://192.0.2.10:8000/v1/", "p%Q^%(x)s&#;'")};
+	struct guest g = {.files[PRIVPATH_CFN_INIT_DATA].text =
+				  BLOCK("https://192.0.2.10:8000/v1/", "p%Q^%(x)s&#;'")};
 
 	(void)state;
 	find(&g);
@@ -81,7 +88,8 @@ static void block_of_cfn_init_data(void **state)
 	assert_string_equal(g.set.collectors, "ec2,cfn,local");
 	assert_string_equal(g.set.physical_id, "server-1");
 	assert_int_equal(g.set.heat.kind, CREDENTIALS_NONE);
-	assert_non_null(problem(&g, "credentials", "1. cfn credentials in /var/lib/heat-cfntools/cfn-init-data: used"));
+	assert_non_null(problem(&g, "credentials",
+				"1. cfn credentials in /var/lib/heat-cfntools/cfn-init-data: used"));
 	assert_null(problem(&g, "plain-http", ""));
 	done(&g);
 }
@@ -119,10 +127,13 @@ static void plain_http_from_us_is_refused(void **state)
 static void null_members_are_absent(void **state)
 {
 	struct guest g = {.files[PRIVPATH_CFN_INIT_DATA].text =
-		"{\"os-collect-config\": {\"cfn\": {\"metadata_url\": null, \"access_key_id\": null, \"secret_access_key\": null,"
-		"\"stack_name\": null, \"path\": null}, \"heat\": {\"auth_url\": \"https://k:5000/v3\", \"user_id\": \"u\","
-		"\"password\": \"p#%\", \"project_id\": \"pr\", \"stack_id\": \"web/7b1c\", \"resource_name\": \"srv\","
-		"\"region_name\": null}}}"};
+				  "{\"os-collect-config\": {\"cfn\": {\"metadata_url\": null, "
+				  "\"access_key_id\": null, \"secret_access_key\": null,"
+				  "\"stack_name\": null, \"path\": null}, \"heat\": {\"auth_url\": "
+				  "\"https://k:5000/v3\", \"user_id\": \"u\","
+				  "\"password\": \"p#%\", \"project_id\": \"pr\", \"stack_id\": "
+				  "\"web/7b1c\", \"resource_name\": \"srv\","
+				  "\"region_name\": null}}}"};
 
 	(void)state;
 	find(&g);
@@ -139,7 +150,8 @@ static void null_members_are_absent(void **state)
 static void an_incomplete_block_is_named(void **state)
 {
 	struct guest g = {.files[PRIVPATH_CFN_INIT_DATA].text =
-		"{\"os-collect-config\": {\"cfn\": {\"metadata_url\": \"https://h/v1/\", \"access_key_id\": \"a\"}}}"};
+				  "{\"os-collect-config\": {\"cfn\": {\"metadata_url\": \"https://h/v1/\", "
+				  "\"access_key_id\": \"a\"}}}"};
 
 	(void)state;
 	find(&g);
@@ -152,9 +164,12 @@ static void an_incomplete_block_is_named(void **state)
 /* os-collect-config.conf: no interpolation, one pair of quotes off, collectors of [DEFAULT]. */
 static void os_collect_config_conf(void **state)
 {
-	struct guest g = {.files[PRIVPATH_OCC_CONF] = {.text =
-		"[DEFAULT]\ncommand = os-refresh-config\ncollectors = cfn\n\n[cfn]\nmetadata_url = http://[2001:db8::1]:8000\n"
-		"access_key_id = AK2\nsecret_access_key = '%x%(y)s;#z'\nstack_name = web\npath = my.srv.Metadata\n", .mode = 0644}};
+	struct guest g = {.files[PRIVPATH_OCC_CONF] = {
+				  .text = "[DEFAULT]\ncommand = os-refresh-config\ncollectors = "
+					  "cfn\n\n[cfn]\nmetadata_url = http://[2001:db8::1]:8000\n"
+					  "access_key_id = AK2\nsecret_access_key = '%x%(y)s;#z'\nstack_name "
+					  "= web\npath = my.srv.Metadata\n",
+				  .mode = 0644}};
 
 	(void)state;
 	find(&g);
@@ -170,10 +185,15 @@ static void os_collect_config_conf(void **state)
 /* cfn-hup.conf with its three companions: port and scheme of cfn-metadata-server count. */
 static void classic_cfn_hup(void **state)
 {
-	struct guest g = {.files = {[PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
-	                            [PRIVPATH_CFN_CREDENTIALS] = {.text = "AWSAccessKeyId = AK3\nAWSSecretKey = ^F%W #;'\"\\ \n", .mode = 0644},
-	                            [PRIVPATH_CFN_METADATA_SERVER].text = "https://cfn.example:18000/v1/\n",
-	                            [PRIVPATH_CFN_BOTO_CFG].text = "[Boto]\nis_secure = 1\nhttps_validate_certificates = 0\ncfn_region_name = heat\ncfn_region_endpoint = other.example\n"}};
+	struct guest g = {
+		.files = {[PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
+			  [PRIVPATH_CFN_CREDENTIALS] =
+				  {.text = "AWSAccessKeyId = AK3\nAWSSecretKey = ^F%W #;'\"\\ \n",
+				   .mode = 0644},
+			  [PRIVPATH_CFN_METADATA_SERVER].text = "https://cfn.example:18000/v1/\n",
+			  [PRIVPATH_CFN_BOTO_CFG].text =
+				  "[Boto]\nis_secure = 1\nhttps_validate_certificates = 0\ncfn_region_name = "
+				  "heat\ncfn_region_endpoint = other.example\n"}};
 
 	(void)state;
 	find(&g);
@@ -191,9 +211,11 @@ static void classic_cfn_hup(void **state)
 /* Without cfn-metadata-server the boto file names the host, at Heat's port; with neither, nobody is asked. */
 static void boto_is_the_fallback_and_amazon_never(void **state)
 {
-	struct guest g = {.files = {[PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
-	                            [PRIVPATH_CFN_CREDENTIALS].text = "AWSAccessKeyId=AK3\nAWSSecretKey=SK3\n",
-	                            [PRIVPATH_CFN_BOTO_CFG].text = "[Boto]\nis_secure = 0\ncfn_region_endpoint = 192.0.2.7\n"}};
+	struct guest g = {
+		.files = {[PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
+			  [PRIVPATH_CFN_CREDENTIALS].text = "AWSAccessKeyId=AK3\nAWSSecretKey=SK3\n",
+			  [PRIVPATH_CFN_BOTO_CFG].text =
+				  "[Boto]\nis_secure = 0\ncfn_region_endpoint = 192.0.2.7\n"}};
 
 	(void)state;
 	find(&g);
@@ -206,38 +228,43 @@ static void boto_is_the_fallback_and_amazon_never(void **state)
 	done(&g);
 }
 
-/* Order: configuration, cfn-init-data, os-collect-config.conf, cfn-hup.conf; later finds are named, not used. */
+/* Order: configuration, cfn-init-data, os-collect-config.conf, cfn-hup.conf; later finds are named, not used.
+ */
 static void the_first_find_wins(void **state)
 {
 	char url[] = "https://conf.example/v1", ak[] = "AK0", sk[] = "S%K", stack[] = "confstack";
-	struct guest g = {.conf = {.cfn_url = url, .cfn_access_key = ak, .cfn_secret_key = sk, .cfn_stack = stack},
-	                  .files = {[PRIVPATH_CFN_INIT_DATA].text = BLOCK("https://192.0.2.10:8000/v1/", "s"),
-	                            [PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
-	                            [PRIVPATH_CFN_CREDENTIALS].text = "AWSAccessKeyId=AK3\nAWSSecretKey=SK3\n",
-	                            [PRIVPATH_CFN_METADATA_SERVER].text = "https://h:8000/v1/"}};
+	struct guest g = {
+		.conf = {.cfn_url = url, .cfn_access_key = ak, .cfn_secret_key = sk, .cfn_stack = stack},
+		.files = {[PRIVPATH_CFN_INIT_DATA].text = BLOCK("https://192.0.2.10:8000/v1/", "s"),
+			  [PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
+			  [PRIVPATH_CFN_CREDENTIALS].text = "AWSAccessKeyId=AK3\nAWSSecretKey=SK3\n",
+			  [PRIVPATH_CFN_METADATA_SERVER].text = "https://h:8000/v1/"}};
 
 	(void)state;
 	find(&g);
 	assert_string_equal(g.set.cfn.access_key, "AK0");
 	assert_string_equal(g.set.cfn.stack, "confstack");
 	assert_non_null(problem(&g, "credentials", "1. cfn credentials in configuration [cfn]: used"));
-	assert_non_null(problem(&g, "credentials", "2. cfn credentials in /var/lib/heat-cfntools/cfn-init-data: not used"));
+	assert_non_null(problem(&g, "credentials",
+				"2. cfn credentials in /var/lib/heat-cfntools/cfn-init-data: not used"));
 	assert_non_null(problem(&g, "credentials", "3. cfn credentials in"));
 	g.conf = (struct conf){.cfn_stack = stack};
 	find(&g);
 	assert_string_equal(g.set.cfn.access_key, "AK1");
-	assert_string_equal(g.set.cfn.stack, "confstack"); /* our own configuration may still name the stack */
+	assert_string_equal(g.set.cfn.stack,
+			    "confstack"); /* our own configuration may still name the stack */
 	done(&g);
 }
 
 /* An unparsable or unreadable file is named and the search goes on. */
 static void bad_files_stop_nothing(void **state)
 {
-	struct guest g = {.files = {[PRIVPATH_CFN_INIT_DATA].text = "{\"os-collect-config\": ",
-	                            [PRIVPATH_OCC_CONF].error = EACCES,
-	                            [PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
-	                            [PRIVPATH_CFN_CREDENTIALS].text = "AWSAccessKeyId=AK3\nAWSSecretKey=SK3\n",
-	                            [PRIVPATH_CFN_METADATA_SERVER].text = "h.example:18000"}};
+	struct guest g = {
+		.files = {[PRIVPATH_CFN_INIT_DATA].text = "{\"os-collect-config\": ",
+			  [PRIVPATH_OCC_CONF].error = EACCES,
+			  [PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
+			  [PRIVPATH_CFN_CREDENTIALS].text = "AWSAccessKeyId=AK3\nAWSSecretKey=SK3\n",
+			  [PRIVPATH_CFN_METADATA_SERVER].text = "h.example:18000"}};
 
 	(void)state;
 	find(&g);
@@ -265,8 +292,8 @@ static void world_readable_copy(void **state)
 static void secrets_stay_out_of_problems(void **state)
 {
 	struct guest g = {.files = {[PRIVPATH_CFN_INIT_DATA].text = BLOCK("ftp://x", "TOPSECRET"),
-	                            [PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
-	                            [PRIVPATH_CFN_CREDENTIALS].text = "AWSSecretKey=TOPSECRET\n"}};
+				    [PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
+				    [PRIVPATH_CFN_CREDENTIALS].text = "AWSSecretKey=TOPSECRET\n"}};
 
 	(void)state;
 	find(&g);
@@ -280,8 +307,11 @@ static void secrets_stay_out_of_problems(void **state)
 static void application_credential(void **state)
 {
 	char url[] = "https://k:5000", id[] = "ac", secret[] = "s%s", stack[] = "web/1", resource[] = "srv";
-	struct guest g = {.conf = {.heat_auth_url = url, .heat_app_credential_id = id, .heat_app_credential_secret = secret,
-	                           .heat_stack_id = stack, .heat_resource = resource}};
+	struct guest g = {.conf = {.heat_auth_url = url,
+				   .heat_app_credential_id = id,
+				   .heat_app_credential_secret = secret,
+				   .heat_stack_id = stack,
+				   .heat_resource = resource}};
 
 	(void)state;
 	find(&g);
@@ -307,7 +337,8 @@ static void assert_file(const char *text, const char *access, const char *secret
 	}
 }
 
-/* cfn-hup's credential file: names at column 0, value verbatim with its trailing blanks, CR dropped, last wins. */
+/* cfn-hup's credential file: names at column 0, value verbatim with its trailing blanks, CR dropped, last
+ * wins. */
 static void credential_file_dialect(void **state)
 {
 	(void)state;
@@ -324,12 +355,23 @@ static void credential_file_dialect(void **state)
 /* What Heat and people write as the endpoint comes out as one form; nonsense is refused. */
 static void urls(void **state)
 {
-	static const struct { const char *in, *out; } rows[] = {
-		{"http://h:8000/v1/", "http://h:8000/v1/"}, {"http://h:8000/v1", "http://h:8000/v1/"},
-		{"http://h:8000", "http://h:8000/v1/"}, {"http://h:8000/v1/v1/", "http://h:8000/v1/"},
-		{" h:18000\n", "https://h:18000/v1/"}, {"https://h/heat-api-cfn/v1/", "https://h/heat-api-cfn/v1/"},
-		{"[2001:db8::1]:8000", "https://[2001:db8::1]:8000/v1/"}, {"", NULL}, {"\n", NULL}, {"ftp://h/", NULL},
-		{"http://u:p@h/v1/", NULL}, {"http://h/v1/?a=b", NULL}, {"http:///v1/", NULL}, {"http://h:99999/", NULL},
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{"http://h:8000/v1/", "http://h:8000/v1/"},
+		{"http://h:8000/v1", "http://h:8000/v1/"},
+		{"http://h:8000", "http://h:8000/v1/"},
+		{"http://h:8000/v1/v1/", "http://h:8000/v1/"},
+		{" h:18000\n", "https://h:18000/v1/"},
+		{"https://h/heat-api-cfn/v1/", "https://h/heat-api-cfn/v1/"},
+		{"[2001:db8::1]:8000", "https://[2001:db8::1]:8000/v1/"},
+		{"", NULL},
+		{"\n", NULL},
+		{"ftp://h/", NULL},
+		{"http://u:p@h/v1/", NULL},
+		{"http://h/v1/?a=b", NULL},
+		{"http:///v1/", NULL},
+		{"http://h:99999/", NULL},
 	};
 
 	(void)state;

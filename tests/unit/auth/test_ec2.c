@@ -16,10 +16,17 @@
 #define ARN    "arn:openstack:heat::5e1f0a:stacks/web/7b1c/resources/health"
 #define STAMP  1767323045 /* 2026-01-02T03:04:05Z */
 
-static struct ec2_request request(const char *verb, const char *path, const struct ec2_param *params, size_t n)
+static struct ec2_request request(const char *verb, const char *path, const struct ec2_param *params,
+				  size_t n)
 {
-	return (struct ec2_request){.verb = verb, .host = HOST, .path = path, .params = params, .n_params = n,
-	                            .access_key = ACCESS, .secret_key = SECRET, .time_s = STAMP};
+	return (struct ec2_request){.verb = verb,
+				    .host = HOST,
+				    .path = path,
+				    .params = params,
+				    .n_params = n,
+				    .access_key = ACCESS,
+				    .secret_key = SECRET,
+				    .time_s = STAMP};
 }
 
 static void assert_v2(const struct ec2_request *r, const char *encoded_signature)
@@ -36,19 +43,19 @@ static void assert_v2(const struct ec2_request *r, const char *encoded_signature
 /* A poll with a resource name that needs encoding verifies: the published vector. */
 static void v2_get_with_odd_resource_name(void **state)
 {
-	const struct ec2_param params[] = {{"Action", "DescribeStackResource"}, {"StackName", "web"},
-	                                   {"LogicalResourceId", "srv 1~*"}};
+	const struct ec2_param params[] = {
+		{"Action", "DescribeStackResource"}, {"StackName", "web"}, {"LogicalResourceId", "srv 1~*"}};
 	struct ec2_request r = request("GET", "/v1/", params, 3);
 	_cleanup_buf_ struct buf query = BUF_INIT(8192);
 
 	(void)state;
 	assert_v2(&r, "A3FezaoUA%2F%2FKP0DBnm6Hb2nAmqdGMRaaZKhoeVPFuhU%3D");
 	assert_int_equal(ec2_sign_v2(&r, &query), 0);
-	assert_string_equal(buf_str(&query),
-	                    "AWSAccessKeyId=" ACCESS "&Action=DescribeStackResource&LogicalResourceId=srv%201~%2A"
-	                    "&SignatureMethod=HmacSHA256&SignatureVersion=2&StackName=web"
-	                    "&Timestamp=2026-01-02T03%3A04%3A05Z"
-	                    "&Signature=A3FezaoUA%2F%2FKP0DBnm6Hb2nAmqdGMRaaZKhoeVPFuhU%3D");
+	assert_string_equal(buf_str(&query), "AWSAccessKeyId=" ACCESS
+					     "&Action=DescribeStackResource&LogicalResourceId=srv%201~%2A"
+					     "&SignatureMethod=HmacSHA256&SignatureVersion=2&StackName=web"
+					     "&Timestamp=2026-01-02T03%3A04%3A05Z"
+					     "&Signature=A3FezaoUA%2F%2FKP0DBnm6Hb2nAmqdGMRaaZKhoeVPFuhU%3D");
 }
 
 /* A signal signs raw colons and slashes of the ARN: the published vector. */
@@ -96,12 +103,15 @@ static void v2_reports_a_full_buffer(void **state)
 
 static void assert_v4(const struct ec2_request *r, const char *query_wanted, const char *signature)
 {
-	_cleanup_buf_ struct buf query = BUF_INIT(8192), authorization = BUF_INIT(1024), wanted = BUF_INIT(1024);
+	_cleanup_buf_ struct buf query = BUF_INIT(8192), authorization = BUF_INIT(1024),
+				 wanted = BUF_INIT(1024);
 	char date[20];
 
 	assert_int_equal(ec2_sign_v4(r, "heat", "cloudformation", &query, &authorization, date), 0);
-	buf_printf(&wanted, "AWS4-HMAC-SHA256 Credential=" ACCESS "/20260102/heat/cloudformation/aws4_request,"
-	                    "SignedHeaders=host;x-amz-date,Signature=%s", signature);
+	buf_printf(&wanted,
+		   "AWS4-HMAC-SHA256 Credential=" ACCESS "/20260102/heat/cloudformation/aws4_request,"
+		   "SignedHeaders=host;x-amz-date,Signature=%s",
+		   signature);
 	assert_string_equal(date, "20260102T030405Z");
 	assert_string_equal(buf_str(&query), query_wanted);
 	assert_string_equal(buf_str(&authorization), buf_str(&wanted));
@@ -110,13 +120,13 @@ static void assert_v4(const struct ec2_request *r, const char *query_wanted, con
 /* V4 of a poll: the published vector. */
 static void v4_get(void **state)
 {
-	const struct ec2_param params[] = {{"StackName", "web"}, {"LogicalResourceId", "srv"},
-	                                   {"Action", "DescribeStackResource"}};
+	const struct ec2_param params[] = {
+		{"StackName", "web"}, {"LogicalResourceId", "srv"}, {"Action", "DescribeStackResource"}};
 	struct ec2_request r = request("GET", "/v1/", params, 3);
 
 	(void)state;
 	assert_v4(&r, "Action=DescribeStackResource&LogicalResourceId=srv&StackName=web",
-	          "ac421c7a7eb1a1401222b57f685f17a214c2925183dcf0fa0facb5978ed12bcc");
+		  "ac421c7a7eb1a1401222b57f685f17a214c2925183dcf0fa0facb5978ed12bcc");
 }
 
 /* V4 of a signal covers its body: the published vector, and another body gives another signature. */
@@ -136,15 +146,21 @@ static void v4_put_covers_the_body(void **state)
 }
 
 static const struct ec2_param tool_params[] = {
-	{"Action", "DescribeStackResource"}, {"ContentType", "JSON"}, {"LogicalResourceId", "R1"}, {"StackName", "st"},
+	{"Action", "DescribeStackResource"}, {"ContentType", "JSON"},
+	{"LogicalResourceId", "R1"},	     {"StackName", "st"},
 	{"Version", "2010-05-15"},
 };
 
 static void assert_tool_vector(const char *date, const char *region, const char *service,
-                               const struct ec2_header *headers, size_t n, const char *signature)
+			       const struct ec2_header *headers, size_t n, const char *signature)
 {
-	struct ec2_request r = {.verb = "GET", .host = "127.0.0.1:8000", .path = "/v1/", .params = tool_params,
-	                        .n_params = 5, .access_key = "AK", .secret_key = "SK"};
+	struct ec2_request r = {.verb = "GET",
+				.host = "127.0.0.1:8000",
+				.path = "/v1/",
+				.params = tool_params,
+				.n_params = 5,
+				.access_key = "AK",
+				.secret_key = "SK"};
 	_cleanup_buf_ struct buf authorization = BUF_INIT(1024);
 
 	assert_int_equal(ec2_v4_authorization(&r, region, service, date, headers, n, &authorization), 0);
@@ -158,19 +174,20 @@ static void v4_as_heat_cfntools_signs(void **state)
 
 	(void)state;
 	assert_tool_vector("20261122T072322Z", "0", "127", headers, 2,
-	                   "Signature=c24d0c697b907231248b59c5271362a6431ce1bf6cc74fb49ead80894dc91d56");
+			   "Signature=c24d0c697b907231248b59c5271362a6431ce1bf6cc74fb49ead80894dc91d56");
 }
 
 /* The signature that aws-cfn-bootstrap sends: three signed headers. */
 static void v4_as_aws_cfn_bootstrap_signs(void **state)
 {
-	const struct ec2_header headers[] = {{"accept", " application/json "}, {"host", "127.0.0.1:8000"},
-	                                     {"x-amz-date", "20261122T073338Z"}};
+	const struct ec2_header headers[] = {{"accept", " application/json "},
+					     {"host", "127.0.0.1:8000"},
+					     {"x-amz-date", "20261122T073338Z"}};
 
 	(void)state;
 	assert_tool_vector("20261122T073338Z", "heat", "cloudformation", headers, 3,
-	                   "SignedHeaders=accept;host;x-amz-date,"
-	                   "Signature=213fc39e0cdaad64e3b075edb44dc4828a7216655c9c81d431e8e64e963ca7f4");
+			   "SignedHeaders=accept;host;x-amz-date,"
+			   "Signature=213fc39e0cdaad64e3b075edb44dc4828a7216655c9c81d431e8e64e963ca7f4");
 }
 
 /* V4 has no form without a time. */

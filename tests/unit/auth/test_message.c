@@ -15,17 +15,18 @@
 #define STACK  "web/7b1c"
 
 /* RFC 8032 section 7.1, TEST 1. */
-static const unsigned char secret_1[32] = {
-	0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
-	0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
-static const unsigned char public_1[32] = {
-	0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a,
-	0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
+static const unsigned char secret_1[32] = {0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a,
+					   0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32,
+					   0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
+static const unsigned char public_1[32] = {0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe,
+					   0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6,
+					   0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
 
 static json_t *example(int64_t seq)
 {
-	json_t *o = json_pack("{s:i s:s s:s s:s s:I s:f s:[{s:s}]}", "v", 1, "kind", "health", "id", SERVER, "stack",
-	                      STACK, "seq", (json_int_t)seq, "risk", 0.93, "findings", "class", "oom_kill");
+	json_t *o = json_pack("{s:i s:s s:s s:s s:I s:f s:[{s:s}]}", "v", 1, "kind", "health", "id", SERVER,
+			      "stack", STACK, "seq", (json_int_t)seq, "risk", 0.93, "findings", "class",
+			      "oom_kill");
 	struct signing_key key;
 
 	assert_non_null(o);
@@ -62,10 +63,12 @@ static void key_forms(void **state)
 /* Only "ed25519:" and 32 bytes are a key. */
 static void broken_keys_are_refused(void **state)
 {
-	static const char *const bad[] = {"", "ed25519:", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
-	                                  "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHUQ==",
-	                                  "rsa:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
-	                                  "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo"};
+	static const char *const bad[] = {"",
+					  "ed25519:",
+					  "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+					  "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHUQ==",
+					  "rsa:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+					  "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo"};
 	unsigned char public[32];
 
 	(void)state;
@@ -99,7 +102,8 @@ static void every_change_is_a_forgery(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		_cleanup_json_ json_t *o = example(42);
 
-		json_object_set_new(o, members[i], strcmp(members[i], "seq") == 0 ? json_integer(43) : json_string("x"));
+		json_object_set_new(o, members[i],
+				    strcmp(members[i], "seq") == 0 ? json_integer(43) : json_string("x"));
 		assert_int_equal(message_verify(o, &r, NULL), VERIFY_FORGED);
 	}
 	_cleanup_json_ json_t *more = example(42);
@@ -187,9 +191,13 @@ static void no_key_is_never_good(void **state)
 /* What cannot be judged is malformed, with the reason. */
 static void malformed(void **state)
 {
-	static const struct { const char *member; const char *value; } bad[] = {
-		{"v", "2"}, {"v", "\"1\""}, {"seq", "-1"}, {"seq", "\"42\""}, {"seq", "1.5"}, {"kind", "null"}, {"id", "5"},
-		{"key", "\"ed25519:AA==\""}, {"sig", "\"AA==\""}, {"sig", "\"!\""}, {"sig", "null"},
+	static const struct {
+		const char *member;
+		const char *value;
+	} bad[] = {
+		{"v", "2"},	     {"v", "\"1\""},   {"seq", "-1"},	{"seq", "\"42\""},
+		{"seq", "1.5"},	     {"kind", "null"}, {"id", "5"},	{"key", "\"ed25519:AA==\""},
+		{"sig", "\"AA==\""}, {"sig", "\"!\""}, {"sig", "null"},
 	};
 	_cleanup_json_ json_t *array = json_array();
 	struct verify_rules r = rules();

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -251,17 +252,16 @@ static _unused_ void remove_dir(const char *dir)
 
 static _unused_ unsigned spooled(const char *dir)
 {
-	char pattern[160];
-	_cleanup_(macro_freep) char *unused = NULL;
+	char path[160];
+	const struct dirent *entry;
 	unsigned n = 0;
-	FILE *f;
-	char line[256];
+	DIR *d;
 
-	snprintf(pattern, sizeof(pattern), "find %s%s/spool -type f 2>/dev/null", dir, STORE_DIR);
-	f = popen(pattern, "r"); /* a test may */
-	while (f && fgets(line, sizeof(line), f))
-		n++;
-	if (f)
-		pclose(f);
+	snprintf(path, sizeof(path), "%s" STORE_DIR "/spool", dir);
+	d = opendir(path);
+	while (d && (entry = readdir(d)))
+		n += entry->d_name[0] != '.';
+	if (d)
+		closedir(d);
 	return n;
 }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ways to a server: certificates, proxies, IPv6. */
+#include "http_fixture.h"
+
+/* ---- TLS ---- */
+
+static void tls_case(enum httpd_tls tls, bool trust, bool insecure, enum http_failure want)
+{
+	struct httpd *h = httpd_start(&(struct httpd_setup){.tls = tls});
+	struct http_setup setup = {.ca_file = trust ? httpd_ca_file(h) : NULL};
+	struct http_answer a;
+
+	fetch_with(&setup, (struct http_request){.url = httpd_url(h, "/ok"), .insecure = insecure, .timeout_ms = 5000}, &a);
+	if (a.failure != want)
+		fail_msg("tls %d: %s (%s)", (int)tls, http_failure_names[a.failure], a.why);
+	if (want == HTTP_OK)
+		assert_string_equal(buf_str(&a.body), "{\"ok\":true}");
+	http_answer_deinit(&a);
+	httpd_stop(h);
+}
+
+/* Only a certificate that is trusted, current and made out to the host is good; switching that off is said per request. */
+static void test_certificates(void **state)
+{
+	(void)state;
+	tls_case(HTTPD_TLS, true, false, HTTP_OK);
+	tls_case(HTTPD_TLS, false, false, HTTP_CERT);
+	tls_case(HTTPD_TLS, false, true, HTTP_OK);
+	tls_case(HTTPD_TLS_WRONG_NAME, true, false, HTTP_CERT);
+	tls_case(HTTPD_TLS_EXPIRED, true, false, HTTP_CERT);
+}
+
+/* A server that does not speak TLS, and a bundle that cannot be read, are another class than a bad certificate. */
+static void test_no_tls(void **state)
+{
+	struct httpd *h = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS});
+	struct http_answer a;
+	char url[100];
+
+	(void)state;
+	snprintf(url, sizeof(url), "https://127.0.0.1:%d/ok", httpd_port(server));
+	fetch_with(&(struct http_setup){0}, (struct http_request){.url = url, .timeout_ms = 7000}, &a);
+	assert_int_equal(a.failure, HTTP_TLS);
+	http_answer_deinit(&a);
+	fetch_with(&(struct http_setup){.ca_file = "/nonexistent.pem"}, (struct http_request){.url = httpd_url(h, "/ok")}, &a);
+	assert_int_equal(a.failure, HTTP_TLS);
+	http_answer_deinit(&a);
+	httpd_stop(h);
+}
+
+/* ---- ways ---- */
+
+/* The environment names no proxy for us; configuration does, but not for what is near. */
+static void test_proxies(void **state)
+{
+	struct http_setup setup = {.http_proxy = httpd_url(server, "")};
+	struct http_answer a;
+	char text[64];
+
+	(void)state;
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	setenv("all_proxy", "http://127.0.0.1:1", 1);
+	fetch("/ok", (struct http_request){0}, &a);
+	assert_int_equal(a.failure, HTTP_OK);
+	http_answer_deinit(&a);
+	setenv("no_proxy", "*", 1); /* must not matter either */
+	fetch_with(&setup, (struct http_request){.url = "http://heat.invalid:8004/ok?a=b"}, &a);
+	assert_int_equal(a.failure, HTTP_OK);
+	assert_string_equal(last_seen()->target, "http://heat.invalid:8004/ok?a=b");
+	assert_string_equal(httpd_header(last_seen(), "Host", text, sizeof(text)), "heat.invalid:8004");
+	http_answer_deinit(&a);
+	setup.http_proxy = "http://127.0.0.1:1";
+	fetch_with(&setup, (struct http_request){.url = httpd_url(server, "/ok")}, &a);
+	assert_int_equal(a.failure, HTTP_OK);
+	http_answer_deinit(&a);
+	setup.https_proxy = httpd_url(server, "");
+	fetch_with(&setup, (struct http_request){.url = "https://heat.invalid/?secret"}, &a);
+	assert_int_equal(a.failure, HTTP_CONNECT); /* this proxy makes no tunnels */
+	assert_string_equal(last_seen()->method, "CONNECT");
+	assert_string_equal(last_seen()->target, "heat.invalid:443");
+	http_answer_deinit(&a);
+	setup.no_proxy = "10.0.0.0/8";
+	fetch_with(&setup, (struct http_request){.url = "http://heat.invalid/"}, &a);
+	assert_int_equal(a.failure, HTTP_CONNECT);
+	http_answer_deinit(&a);
+	unsetenv("http_proxy");
+	unsetenv("all_proxy");
+	unsetenv("no_proxy");
+}
+
+/* IPv6 literals: brackets in Host, and a zone that only the kernel sees. */
+static void test_ipv6(void **state)
+{
+	struct httpd *h = httpd_start(&(struct httpd_setup){.address = "::1"});
+	struct http_answer a;
+	char text[64], want[64], url[100];
+
+	(void)state;
+	if (!h)
+		skip(); /* no IPv6 loopback here */
+	fetch_with(&(struct http_setup){0}, (struct http_request){.url = httpd_url(h, "/ok")}, &a);
+	assert_int_equal(a.failure, HTTP_OK);
+	snprintf(want, sizeof(want), "[::1]:%d", httpd_port(h));
+	assert_string_equal(httpd_header(httpd_seen(h, 0), "Host", text, sizeof(text)), want);
+	http_answer_deinit(&a);
+	snprintf(url, sizeof(url), "http://[::1%%25lo]:%d/ok", httpd_port(h));
+	fetch_with(&(struct http_setup){0}, (struct http_request){.url = url}, &a);
+	assert_int_equal(a.failure, HTTP_OK);
+	assert_string_equal(httpd_header(httpd_seen(h, 1), "Host", text, sizeof(text)), want);
+	http_answer_deinit(&a);
+	httpd_stop(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_no_tls),
+		cmocka_unit_test(test_proxies),
+		cmocka_unit_test(test_ipv6),
+	};
+
+	return cmocka_run_group_tests(tests, start_server, stop_server);
+}
