@@ -35,10 +35,22 @@ void ini_draft_deinit(struct ini_draft *d)
 	*d = (struct ini_draft){0};
 }
 
+uint32_t ini_hash(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return h;
+}
+
 struct ini_option *ini_draft_find(const struct ini_draft *d, size_t section, const char *key)
 {
+	uint32_t hash = ini_hash(key);
+
 	for (size_t i = 0; i < d->n; i++) {
-		if (d->options[i].section == section && text_equal(d->options[i].key, key))
+		if (d->options[i].hash == hash && d->options[i].section == section &&
+		    text_equal(d->options[i].key, key))
 			return &d->options[i];
 	}
 	return NULL;

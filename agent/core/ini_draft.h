@@ -14,6 +14,7 @@
 struct ini_option {
 	size_t section; /* index in sections, or INI_DEFAULT */
 	char *key;
+	uint32_t hash; /* of key; nearly every comparison ends here */
 	struct buf value; /* as written, lines joined */
 	int line;
 };
@@ -42,5 +43,7 @@ int ini_read(struct ini_draft *d, const char *p, size_t n) _must_check_;
 int ini_expand(struct ini_draft *d) _must_check_;
 /** ini_draft_find() - the option of @section by lower-case @key, or NULL. */
 struct ini_option *ini_draft_find(const struct ini_draft *d, size_t section, const char *key);
+/** ini_hash() - FNV-1a of a key. */
+uint32_t ini_hash(const char *s);
 /** ini_lower() - ASCII only, in place. */
 void ini_lower(char *s);

@@ -142,9 +142,11 @@ static int ini_add_option(struct ini_reader *r, char **key)
 		return ini_no_memory(r);
 	d->options = options;
 	d->options[d->n] = (struct ini_option){.section = r->section,
-					       .key = take_ptr(*key),
+					       .key = *key,
+					       .hash = ini_hash(*key),
 					       .value = BUF_INIT(INI_TEXT_MAX),
 					       .line = r->line};
+	*key = NULL; /* handed over */
 	r->option = d->n++;
 	return 0;
 }

@@ -66,8 +66,7 @@ static void test_bad_paths(void **state)
 		"Resources.R1.PhysicalResourceId.",
 		"Resources.R1.Metadata.\xff",
 		"R1.Metadata",
-		"Resources.R.Metadata.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0."
-		"1.2.3",
+		"Resources.R.Metadata.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3",
 	};
 
 	(void)state;
