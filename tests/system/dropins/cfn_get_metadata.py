@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """cfn-get-metadata against a strict endpoint and against what is on the machine."""
 
+import hashlib
 import json
 import sys
 
@@ -152,6 +153,20 @@ def test_cache(box):
     box.write(CACHE + "last_metadata_srv", "{broken")
     get(box, "-k", "from").expect(0, out='"shared"\n', err="last_metadata_srv")
     get(box, "-k", "from", resource="../../../etc/x").expect(0, out='"shared"\n')
+
+
+def test_last_good_document(box):
+    """new: the agent's last good document of that resource comes before what an older tool left"""
+    box.write(CACHE + "last_metadata", {"from": "shared"})
+    box.state_document({"from": "agent"})
+    before = box.tree()
+    get(box, "-k", "from").expect(0, out='"agent"\n')
+    get(box, "-k", "from", resource="other").expect(0, out='"shared"\n')
+    box.state_document({"from": "other"}, resource="other", name="r-" + hashlib.sha256(b"other").hexdigest()[:16])
+    get(box, "-k", "from", resource="other").expect(0, out='"other"\n')
+    box.write("/var/lib/heat-pulse/state/documents/own", "heat-pulse-state 9 x y\n{}")
+    get(box, "-k", "from").expect(0, out='"shared"\n')
+    assert set(box.tree()) >= set(before)
 
 
 def test_found_keys_that_fail(box):

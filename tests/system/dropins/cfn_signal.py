@@ -207,6 +207,9 @@ def test_resource_by_arn(box):
     arn = box.fake.arn("web", box.fake.state["stacks"]["web"])
     box.run("cfn-signal", "--stack", arn, "--resource", "h_aws", "-i", "id").expect(0)
     box.run("cfn-signal", "--stack", "web", "--resource", "h_aws").expect(3, err="not allowed")
+    box.state_document({})
+    box.run("cfn-signal", "--stack", "web", "--resource", "h_aws", "-i", "id-2").expect(0)
+    assert "id-2" in box.fake.handle("h_aws")
 
 
 def test_resource_refusals(box):

@@ -5,6 +5,7 @@ HP_BIN names the built heat-pulse. A test is a function that raises AssertionErr
 the first line of its docstring ("kept: ..." or "fixed: ..." where an old tool's behaviour is meant).
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -96,6 +97,13 @@ class Box:
                "path": "srv.Metadata"}
         cfn.update(more)
         self.write("/var/lib/heat-cfntools/cfn-init-data", {"from": "boot", "os-collect-config": {"collectors": ["cfn"], "cfn": cfn}})
+
+    def state_document(self, metadata, resource="srv", stack="web", name="own"):
+        """The agent's last good document, in the store's form: one header line with a digest, then the document."""
+        arn = self.fake.arn(stack, self.fake.state["stacks"][stack])
+        text = json.dumps({"v": 1, "source": "cfn", "stack": stack, "stack_id": arn, "resource": resource, "metadata": metadata})
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.write(f"/var/lib/heat-pulse/state/documents/{name}", f"heat-pulse-state 1 server-1 {digest}\n{text}")
 
     def start(self, *argv, **more):
         env = dict(os.environ, HEAT_PULSE_ROOT=self.root, **more)
