@@ -73,19 +73,11 @@ static void on_prober_gone(struct link *link, void *ctx)
 	agent_ask_role(a, ROLE_PROBER);
 }
 
-/* A new store process must know whose state it serves before anything is written. */
-static int bind_store(struct agent *a)
-{
-	return store_bind_wait(a->store_link, a->identity.server_uuid, STORE_WAIT_MS);
-}
-
 static void take_role(struct agent *a, enum role role, int fd)
 {
 	if (role == ROLE_STORE) {
 		if (link_new(a->loop, fd, on_stray, on_store_gone, a, &a->store_link))
 			return;
-		if (bind_store(a))
-			log_warn("the store does not answer; state is kept in memory only until it does");
 		store_set_link(a->store, a->store_link);
 	} else {
 		if (link_new(a->loop, fd, on_stray, on_prober_gone, a, &a->prober_link))
@@ -234,11 +226,13 @@ int agent_connect(struct agent *a, struct err *e)
 
 	identity_read(a->setup->env, agent_open_fd, a, &a->identity);
 	r = store_new(a->loop, &a->store);
+	if (!r)
+		r = store_bind(a->store, a->identity.server_uuid);
 	if (r)
 		return err_sys(e, -r, "cannot make the client of the store");
 	r = role_link_wait(a, ROLE_STORE, on_store_gone, &a->store_link);
-	if (!r)
-		r = bind_store(a);
+	if (!r) /* now, so that the last good document can be read before the loop runs */
+		r = store_bind_wait(a->store_link, a->identity.server_uuid, STORE_WAIT_MS);
 	if (r)
 		log_warn("the store does not answer (%s); state is kept in memory only until it does", strerror(-r));
 	store_set_link(a->store, a->store_link);
