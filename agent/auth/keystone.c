@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One session: who waits, the one request under way, the token. A token's life is measured by the server's clock and
- * counted by CLOCK_BOOTTIME, so a guest with a wrong clock renews in time. If renewing fails while the old token still
- * lives, the old one is handed out. When to ask again after a failure is the caller's to decide.
+ * One session: who waits, the one request under way, the token. A token's life is measured by the
+ * server's clock and counted by CLOCK_BOOTTIME, so a guest with a wrong clock renews in time. If
+ * renewing fails while the old token still lives, the old one is handed out. When to ask again
+ * after a failure is the caller's to decide.
  */
 #include "auth/keystone_private.h"
 
@@ -27,10 +28,10 @@ struct keystone {
 	struct http_call *call;
 	struct loop_timer *deliver;
 	struct waiter *waiting, *served; /* served: taken off for the round of answers under way */
-	struct keystone_token token;     /* text "" = none */
-	int64_t renew_at, ends_at;       /* boot ms */
+	struct keystone_token token;	 /* text "" = none */
+	int64_t renew_at, ends_at;	 /* boot ms */
 	int64_t retry_after_s;
-	int status;                      /* of the last request */
+	int status; /* of the last request */
 	char why[400];
 	unsigned depth;
 	bool dying;
@@ -65,7 +66,8 @@ static void hand_out(struct keystone *k, int status, const char *why, const char
 	k->depth++;
 	while ((w = k->served)) {
 		k->served = w->next;
-		w->fn(k->dying ? -ECANCELED : status, k->dying ? "the session ends" : why, k->dying ? NULL : token, w->ctx);
+		w->fn(k->dying ? -ECANCELED : status, k->dying ? "the session ends" : why,
+		      k->dying ? NULL : token, w->ctx);
 		free(w);
 	}
 	k->depth--;
@@ -97,7 +99,7 @@ static void refuse(struct keystone *k, int status, const char *why)
 	k->status = status;
 	snprintf(k->why, sizeof(k->why), "%s", why);
 	if (status == -EACCES)
-		keystone_token_deinit(&k->token); /* whoever is refused a new one shall not use up the old */
+		keystone_token_deinit(&k->token); /* refused a new one: the old is not used up */
 }
 
 static void accept_token(struct keystone *k, const struct http_answer *a)
@@ -145,10 +147,15 @@ static void answered(const struct http_answer *a, void *ctx)
 
 static int ask(struct keystone *k)
 {
-	static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
+	static const char *const headers[] = {"Content-Type: application/json",
+					      "Accept: application/json", NULL};
 	struct buf body = BUF_INIT(65536);
-	struct http_request req = {.method = "POST", .url = buf_str(&k->url), .headers = headers, .timeout_ms = TIMEOUT_MS,
-				   .body_max = BODY_MAX, .insecure = k->cred.insecure};
+	struct http_request req = {.method = "POST",
+				   .url = buf_str(&k->url),
+				   .headers = headers,
+				   .timeout_ms = TIMEOUT_MS,
+				   .body_max = BODY_MAX,
+				   .insecure = k->cred.insecure};
 	int r = keystone_request(&k->cred, &body);
 
 	if (r == 0) {
@@ -182,7 +189,8 @@ static void deliver_now(struct loop *loop _unused_, void *ctx)
 
 /* ---- the session ---- */
 
-int keystone_new(struct loop *loop, struct http *http, const struct credentials *cred, struct keystone **ret)
+int keystone_new(struct loop *loop, struct http *http, const struct credentials *cred,
+		 struct keystone **ret)
 {
 	struct keystone *k = calloc(1, sizeof(*k));
 	int r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests for tokens and what Keystone says to them; no network here. What Keystone writes into an error is not
- * repeated: for a malformed request it quotes the values, the password among them.
+ * Requests for tokens and what Keystone says to them; no network here. What Keystone writes into an
+ * error is not repeated: for a malformed request it quotes the values, the password among them.
  */
 #include "auth/keystone_private.h"
 
@@ -53,18 +53,21 @@ static json_t *password_identity(const struct credentials *c)
 	if (!c->password || (!c->user_id && !c->username))
 		return NULL;
 	if (c->user_id)
-		return json_pack("{s:[s], s:{s:{s:s, s:s}}}", "methods", "password", "password", "user", "id", c->user_id,
-				 "password", c->password);
-	return json_pack("{s:[s], s:{s:{s:s, s:{s:s}, s:s}}}", "methods", "password", "password", "user", "name", c->username,
-			 "domain", "id", c->user_domain_id ? c->user_domain_id : "default", "password", c->password);
+		return json_pack("{s:[s], s:{s:{s:s, s:s}}}", "methods", "password", "password",
+				 "user", "id", c->user_id, "password", c->password);
+	return json_pack("{s:[s], s:{s:{s:s, s:{s:s}, s:s}}}", "methods", "password", "password",
+			 "user", "name", c->username, "domain", "id",
+			 c->user_domain_id ? c->user_domain_id : "default", "password",
+			 c->password);
 }
 
 static json_t *application_identity(const struct credentials *c)
 {
 	if (!c->app_credential_id || !c->app_credential_secret)
 		return NULL;
-	return json_pack("{s:[s], s:{s:s, s:s}}", "methods", "application_credential", "application_credential", "id",
-			 c->app_credential_id, "secret", c->app_credential_secret);
+	return json_pack("{s:[s], s:{s:s, s:s}}", "methods", "application_credential",
+			 "application_credential", "id", c->app_credential_id, "secret",
+			 c->app_credential_secret);
 }
 
 int keystone_request(const struct credentials *cred, struct buf *out)
@@ -78,10 +81,11 @@ int keystone_request(const struct credentials *cred, struct buf *out)
 		identity = application ? application_identity(cred) : password_identity(cred);
 	if (!identity)
 		return -EINVAL;
-	/* An application credential has its own project, and Keystone refuses another scope beside it. */
+	/* An application credential has its own project, and Keystone refuses another scope beside
+	 * it. */
 	if (cred->project_id && !application)
-		root = json_pack("{s:{s:o, s:{s:{s:s}}}}", "auth", "identity", identity, "scope", "project", "id",
-				 cred->project_id);
+		root = json_pack("{s:{s:o, s:{s:{s:s}}}}", "auth", "identity", identity, "scope",
+				 "project", "id", cred->project_id);
 	else
 		root = json_pack("{s:{s:o}}", "auth", "identity", identity);
 	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
@@ -157,7 +161,8 @@ static int add_service(struct keystone_token *t, const json_t *service, const ch
 		const json_t *endpoint = json_array_get(list, i);
 		const char *url = json_str(endpoint, "url");
 
-		if (url && endpoint_is_ours(endpoint, region) && t->n_endpoints < KEYSTONE_ENDPOINTS_MAX)
+		if (url && endpoint_is_ours(endpoint, region) &&
+		    t->n_endpoints < KEYSTONE_ENDPOINTS_MAX)
 			r = add_endpoint(t, type, url);
 	}
 	return r;
@@ -184,19 +189,22 @@ static int take_id(const json_t *token, const char *what, char **ret)
 	return id && !*ret ? -ENOMEM : 0;
 }
 
-static int take_token(struct keystone_token *t, const json_t *token, const char *region, int64_t date_s)
+static int take_token(struct keystone_token *t, const json_t *token, const char *region,
+		      int64_t date_s)
 {
-	int64_t issued = parse_time(token, "issued_at", date_s), expires = parse_time(token, "expires_at", -1);
+	int64_t issued = parse_time(token, "issued_at", date_s),
+		expires = parse_time(token, "expires_at", -1);
 
 	if (expires > issued)
 		t->life_s = expires - issued < LIFE_MAX ? expires - issued : LIFE_MAX;
-	if (take_id(token, "project", &t->project_id) < 0 || take_id(token, "user", &t->user_id) < 0)
+	if (take_id(token, "project", &t->project_id) < 0 ||
+	    take_id(token, "user", &t->user_id) < 0)
 		return -ENOMEM;
 	return take_catalog(t, json_object_get(token, "catalog"), region);
 }
 
-int keystone_token_parse(const char *p, size_t n, const char *region, int64_t date_s, struct keystone_token *ret,
-			 struct err *e)
+int keystone_token_parse(const char *p, size_t n, const char *region, int64_t date_s,
+			 struct keystone_token *ret, struct err *e)
 {
 	_cleanup_json_ json_t *root = NULL;
 	const json_t *token;
@@ -222,10 +230,10 @@ int keystone_token_parse(const char *p, size_t n, const char *region, int64_t da
 /* ---- why there is no token ---- */
 
 static const int failure_errnos[] = {
-	[HTTP_OK] = EPROTO,	       [HTTP_RESOLVE] = EHOSTUNREACH, [HTTP_CONNECT] = EHOSTUNREACH,
-	[HTTP_TLS] = EPROTO,	       [HTTP_CERT] = EKEYREJECTED,    [HTTP_TIMEOUT] = ETIMEDOUT,
-	[HTTP_TOO_BIG] = EFBIG,	       [HTTP_RESET] = ECONNRESET,     [HTTP_BAD_URL] = EINVAL,
-	[HTTP_BAD_ANSWER] = EPROTO,    [HTTP_CANCELLED] = ECANCELED,
+	[HTTP_OK] = EPROTO,	    [HTTP_RESOLVE] = EHOSTUNREACH, [HTTP_CONNECT] = EHOSTUNREACH,
+	[HTTP_TLS] = EPROTO,	    [HTTP_CERT] = EKEYREJECTED,	   [HTTP_TIMEOUT] = ETIMEDOUT,
+	[HTTP_TOO_BIG] = EFBIG,	    [HTTP_RESET] = ECONNRESET,	   [HTTP_BAD_URL] = EINVAL,
+	[HTTP_BAD_ANSWER] = EPROTO, [HTTP_CANCELLED] = ECANCELED,
 };
 
 static const struct {
@@ -234,7 +242,8 @@ static const struct {
 	const char *before, *after; /* around who */
 } statuses[] = {
 	{401, 401, EACCES, "Keystone refused the ", ": wrong, disabled or deleted"},
-	{403, 403, EACCES, "Keystone forbids the ", " a token: disabled, locked or without a role in its project"},
+	{403, 403, EACCES, "Keystone forbids the ",
+	 " a token: disabled, locked or without a role in its project"},
 	{404, 404, ENOENT, "nothing at auth_url speaks Keystone v3 for the ", ""},
 	{400, 400, EINVAL, "Keystone does not accept the form of the ", ""},
 	{429, 429, EBUSY, "Keystone asks to come later with the ", ""},
@@ -246,13 +255,16 @@ static const struct {
 static void describe(const struct credentials *c, struct buf *out)
 {
 	bool application = c->kind == CREDENTIALS_APPLICATION;
-	const char *who = application ? c->app_credential_id : c->user_id ? c->user_id : c->username;
+	const char *who = application  ? c->app_credential_id
+			  : c->user_id ? c->user_id
+				       : c->username;
 
 	buf_puts(out, application ? "application credential " : "password of user ");
 	text_escape(out, who ? who : "?", who ? strnlen(who, 80) : 1);
 }
 
-int keystone_judge(const struct http_answer *a, const struct credentials *cred, char *why, size_t size)
+int keystone_judge(const struct http_answer *a, const struct credentials *cred, char *why,
+		   size_t size)
 {
 	_cleanup_buf_ struct buf who = BUF_INIT(400);
 
@@ -264,7 +276,8 @@ int keystone_judge(const struct http_answer *a, const struct credentials *cred, 
 	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
 		if (a->status < statuses[i].from || a->status > statuses[i].to)
 			continue;
-		snprintf(why, size, "%s%s%s (HTTP %ld)", statuses[i].before, buf_str(&who), statuses[i].after, a->status);
+		snprintf(why, size, "%s%s%s (HTTP %ld)", statuses[i].before, buf_str(&who),
+			 statuses[i].after, a->status);
 		return -statuses[i].error;
 	}
 	snprintf(why, size, "Keystone: %s", a->why);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libcurl's multi handle on the loop. libcurl says which sockets and which timer it wants served; everything a
- * caller sees happens after libcurl has returned, so a callback may start, cancel or free whatever it likes.
- * The deadline of a call is a timer of ours, not libcurl's: it also covers the wait for a resolver.
+ * libcurl's multi handle on the loop. libcurl says which sockets and which timer it wants served;
+ * everything a caller sees happens after libcurl has returned, so a callback may start, cancel or
+ * free whatever it likes. The deadline of a call is a timer of ours, not libcurl's: it also covers
+ * the wait for a resolver.
  */
 #include "core/http_private.h"
 
@@ -52,7 +53,8 @@ static void fill_times(struct http_call *call)
 
 	a->got_real_ms = loop_env(call->http->loop)->real_ms();
 	now_s = a->date_s >= 0 ? a->date_s : a->got_real_ms / 1000;
-	if (http_retry_after(call->head.retry_after, strlen(call->head.retry_after), now_s, &a->retry_after_s) < 0)
+	if (http_retry_after(call->head.retry_after, strlen(call->head.retry_after), now_s,
+			     &a->retry_after_s) < 0)
 		a->retry_after_s = -1;
 }
 
@@ -177,7 +179,8 @@ void http_call_opened(struct http_call *call)
 		loop_timer_arm(call->http->queue, 0);
 }
 
-/* Start again at the address that was good before. Return: false when there is none or it has been tried. */
+/* Start again at the address that was good before. Return: false when there is none or it has been
+ * tried. */
 static bool retry_at_last(struct http_call *call)
 {
 	const char *last = http_names_last(&call->http->names, call->name);
@@ -236,7 +239,8 @@ static void transfer_ends(struct http_call *call, CURLcode code)
 	failure = judge(call, code);
 	if (failure == HTTP_RESOLVE && retry_at_last(call))
 		return;
-	if (failure == HTTP_OK && curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK)
+	if (failure == HTTP_OK &&
+	    curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK)
 		http_names_keep(&call->http->names, call->name, address);
 	if (failure != HTTP_OK && !call->error[0])
 		snprintf(call->error, sizeof(call->error), "%s", curl_easy_strerror(code));
@@ -253,7 +257,8 @@ static void drain(struct http *http)
 		CURLcode code = msg->data.result;
 		char *call = NULL;
 
-		if (msg->msg == CURLMSG_DONE && curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call) == CURLE_OK)
+		if (msg->msg == CURLMSG_DONE &&
+		    curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call) == CURLE_OK)
 			transfer_ends((struct http_call *)(void *)call, code);
 	}
 	http->depth--;
@@ -328,12 +333,14 @@ static struct http_socket *socket_new(struct http *http, curl_socket_t fd, uint3
 	return s;
 }
 
-/* A socket that cannot be watched is left to the call's deadline: an error here would end every other call too. */
+/* A socket that cannot be watched is left to the call's deadline: an error here would end every
+ * other call too. */
 static int socket_wanted(CURL *easy _unused_, curl_socket_t fd, int what, void *ctx, void *mine)
 {
 	struct http *http = ctx;
 	struct http_socket *s = mine;
-	uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+	uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+			  (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
 
 	if (what == CURL_POLL_REMOVE) {
 		if (s)
@@ -358,7 +365,8 @@ static int copy_string(const char **out, const char *s)
 
 static int copy_setup(struct http *http, const struct http_setup *s)
 {
-	if (copy_string(&http->setup.ca_file, s->ca_file) < 0 || copy_string(&http->setup.http_proxy, s->http_proxy) < 0 ||
+	if (copy_string(&http->setup.ca_file, s->ca_file) < 0 ||
+	    copy_string(&http->setup.http_proxy, s->http_proxy) < 0 ||
 	    copy_string(&http->setup.https_proxy, s->https_proxy) < 0 ||
 	    copy_string(&http->setup.no_proxy, s->no_proxy) < 0 ||
 	    copy_string(&http->setup.user_agent, s->user_agent) < 0)
@@ -368,7 +376,8 @@ static int copy_setup(struct http *http, const struct http_setup *s)
 
 static void free_setup(struct http_setup *s)
 {
-	const char **all[] = {&s->ca_file, &s->http_proxy, &s->https_proxy, &s->no_proxy, &s->user_agent};
+	const char **all[] = {&s->ca_file, &s->http_proxy, &s->https_proxy, &s->no_proxy,
+			      &s->user_agent};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		free((void *)(uintptr_t)*all[i]);
@@ -461,7 +470,8 @@ static void deadline_ends(struct loop *loop _unused_, void *ctx)
 	if (call->early != HTTP_OK) {
 		finish(call, call->early, call->error);
 	} else {
-		snprintf(detail, sizeof(detail), "gave up after %lld ms", (long long)call->timeout_ms);
+		snprintf(detail, sizeof(detail), "gave up after %lld ms",
+			 (long long)call->timeout_ms);
 		finish(call, how_far(call), detail);
 	}
 	unless_dying(http);
@@ -481,7 +491,8 @@ static int launch(struct http_call *call)
 	return call->early == HTTP_OK ? admit(call) : 0;
 }
 
-int http_start(struct http *http, const struct http_request *req, http_done_fn *fn, void *ctx, struct http_call **ret)
+int http_start(struct http *http, const struct http_request *req, http_done_fn *fn, void *ctx,
+	       struct http_call **ret)
 {
 	struct http_call *call;
 	int r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From header lines and libcurl's codes to a struct http_answer. A value that does not fit is left out rather than
- * cut: half an ETag or half a token would be wrong, not short. Nothing here keeps a URL's query.
+ * From header lines and libcurl's codes to a struct http_answer. A value that does not fit is left
+ * out rather than cut: half an ETag or half a token would be wrong, not short. Nothing here keeps a
+ * URL's query.
  */
 #include "core/http_private.h"
 
@@ -119,8 +120,8 @@ static void start_over(struct http_answer *a, struct http_head *head)
 	a->date_s = a->retry_after_s = -1;
 }
 
-static void take_field(struct http_answer *a, struct http_head *head, const char *name, size_t name_n, const char *p,
-		       size_t n)
+static void take_field(struct http_answer *a, struct http_head *head, const char *name,
+		       size_t name_n, const char *p, size_t n)
 {
 	const struct {
 		const char *name;
@@ -134,9 +135,11 @@ static void take_field(struct http_answer *a, struct http_head *head, const char
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		if (strlen(fields[i].name) == name_n && strncasecmp(fields[i].name, name, name_n) == 0)
+		if (strlen(fields[i].name) == name_n &&
+		    strncasecmp(fields[i].name, name, name_n) == 0)
 			keep(fields[i].out, fields[i].size, p, n);
-	if (name_n == 4 && strncasecmp("Date", name, 4) == 0 && clock_parse_http_date(p, n, &a->date_s) < 0)
+	if (name_n == 4 && strncasecmp("Date", name, 4) == 0 &&
+	    clock_parse_http_date(p, n, &a->date_s) < 0)
 		a->date_s = -1;
 }
 
@@ -192,8 +195,8 @@ void http_answer_explain(struct http_answer *a, const struct http_url *u, const 
 		snprintf(a->why, sizeof(a->why), "HTTP %ld from %s%.*s", a->status, buf_str(&host),
 			 (int)strcspn(u->path, "?"), u->path);
 	} else {
-		snprintf(a->why, sizeof(a->why), "%s%s%s", clauses[a->failure].before, buf_str(&host),
-			 clauses[a->failure].after);
+		snprintf(a->why, sizeof(a->why), "%s%s%s", clauses[a->failure].before,
+			 buf_str(&host), clauses[a->failure].after);
 		add_detail(a->why, sizeof(a->why), detail);
 	}
 	printable(a->why);

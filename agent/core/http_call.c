@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request made into a libcurl easy handle. Every option that libcurl would otherwise take from the environment
- * or from its build is set. The query goes to libcurl only as the request target, so none of its messages can
- * hold it, and the path goes out byte for byte as it was signed.
+ * One request made into a libcurl easy handle. Every option that libcurl would otherwise take from
+ * the environment or from its build is set. The query goes to libcurl only as the request target,
+ * so none of its messages can hold it, and the path goes out byte for byte as it was signed.
  */
 #include "core/http_private.h"
 
@@ -66,7 +66,8 @@ static bool header_is_good(const char *line)
 {
 	size_t name = strcspn(line, ":;");
 
-	if (!is_token(line, name) || line[name] == '\0' || (line[name] == ';' && line[name + 1] != '\0'))
+	if (!is_token(line, name) || line[name] == '\0' ||
+	    (line[name] == ';' && line[name + 1] != '\0'))
 		return false;
 	for (const char *p = line + name; *p; p++)
 		if ((*p >= '\0' && *p < ' ' && *p != '\t') || *p == 0x7f)
@@ -103,8 +104,8 @@ static int add_host(struct http_call *call)
 	return buf_error(&line) ? buf_error(&line) : add_header(call, buf_str(&line));
 }
 
-/* "Name:" keeps libcurl from sending its own: it would wait for a 100 answer, and call a body a form (which Heat then
- * counts into the signature). */
+/* "Name:" keeps libcurl from sending its own: it would wait for a 100 answer, and call a body a
+ * form (which Heat then counts into the signature). */
 static int add_headers(struct http_call *call, const struct http_request *req)
 {
 	int r = 0;
@@ -153,7 +154,8 @@ static CURLcode set_callbacks(struct http_call *call)
 
 static CURLcode set_limits(struct http_call *call)
 {
-	long connect = call->timeout_ms < HTTP_CONNECT_TIMEOUT ? (long)call->timeout_ms : HTTP_CONNECT_TIMEOUT;
+	long connect = call->timeout_ms < HTTP_CONNECT_TIMEOUT ? (long)call->timeout_ms
+							       : HTTP_CONNECT_TIMEOUT;
 	CURLcode r = CURLE_OK;
 
 	SET(call, CURLOPT_NOSIGNAL, 1L);
@@ -164,7 +166,8 @@ static CURLcode set_limits(struct http_call *call)
 	SET(call, CURLOPT_FOLLOWLOCATION, 0L);
 	SET(call, CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(call, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	/* At one request a minute an idle connection only costs the server, and a lost one costs us a retry. */
+	/* At one request a minute an idle connection only costs the server, and a lost one costs us
+	 * a retry. */
 	SET(call, CURLOPT_FORBID_REUSE, 1L);
 	return r;
 }
@@ -191,7 +194,7 @@ static CURLcode set_way(struct http_call *call)
 	CURLcode r = CURLE_OK;
 
 	SET(call, CURLOPT_PROXY, call->proxy); /* "" = none: else libcurl asks the environment */
-	SET(call, CURLOPT_NOPROXY, "");        /* the same */
+	SET(call, CURLOPT_NOPROXY, "");	       /* the same */
 	SET(call, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	if (call->http->setup.user_agent)
 		SET(call, CURLOPT_USERAGENT, call->http->setup.user_agent);
@@ -200,7 +203,8 @@ static CURLcode set_way(struct http_call *call)
 
 static CURLcode set_method(struct http_call *call, const struct http_request *req)
 {
-	bool body = req->body || strcmp(call->method, "PUT") == 0 || strcmp(call->method, "POST") == 0;
+	bool body =
+		req->body || strcmp(call->method, "PUT") == 0 || strcmp(call->method, "POST") == 0;
 	CURLcode r = CURLE_OK;
 
 	if (strcmp(call->method, "HEAD") == 0) {
@@ -217,12 +221,14 @@ static CURLcode set_method(struct http_call *call, const struct http_request *re
 	return r;
 }
 
-/* The zone is for the kernel only. A number is taken as it is, a name must be an interface that exists. */
+/* The zone is for the kernel only. A number is taken as it is, a name must be an interface that
+ * exists. */
 static int find_zone(const char *zone, long *ret)
 {
 	uint64_t number = if_nametoindex(zone);
 
-	if (number == 0 && (text_u64(zone, strlen(zone), &number) < 0 || number == 0 || number > INT32_MAX))
+	if (number == 0 &&
+	    (text_u64(zone, strlen(zone), &number) < 0 || number == 0 || number > INT32_MAX))
 		return -ENODEV;
 	*ret = (long)number;
 	return 0;
@@ -236,7 +242,8 @@ static CURLcode set_url(struct http_call *call)
 	long zone;
 
 	buf_printf(&base, "%s://", call->url.scheme);
-	buf_printf(&base, call->url.bracketed ? "[%s]:%d" : "%s:%d", call->url.host, call->url.port);
+	buf_printf(&base, call->url.bracketed ? "[%s]:%d" : "%s:%d", call->url.host,
+		   call->url.port);
 	if (absolute) { /* what a proxy is asked for; a tunnel through one gets the path */
 		buf_printf(&target, "%s://", call->url.scheme);
 		http_url_host_header(&call->url, &target);
@@ -335,10 +342,12 @@ int http_call_use_address(struct http_call *call, const char *address)
 	char line[400];
 
 	/* "+": libcurl may forget it when its cache entry has aged, and resolve again. */
-	snprintf(line, sizeof(line), six ? "+%s:%d:[%s]" : "+%s:%d:%s", call->name, call->name_port, address);
+	snprintf(line, sizeof(line), six ? "+%s:%d:[%s]" : "+%s:%d:%s", call->name, call->name_port,
+		 address);
 	curl_slist_free_all(call->resolve);
 	call->resolve = curl_slist_append(NULL, line);
-	if (!call->resolve || curl_easy_setopt(call->easy, CURLOPT_RESOLVE, call->resolve) != CURLE_OK)
+	if (!call->resolve ||
+	    curl_easy_setopt(call->easy, CURLOPT_RESOLVE, call->resolve) != CURLE_OK)
 		return -ENOMEM;
 	call->last_used = true;
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request that a command waits for, on a loop of its own: same deadlines, ways and answers as in the agent. */
+/* One request that a command waits for, on a loop of its own: same deadlines, ways and answers as
+ * in the agent. */
 #include "core/http_private.h"
 
 struct fetch {
@@ -21,8 +22,8 @@ static void fetched(const struct http_answer *answer, void *ctx)
 	loop_quit(f->loop, 0);
 }
 
-int http_fetch(const struct env *env, const struct http_setup *setup, const struct http_request *req,
-	       struct http_answer *answer, struct err *e)
+int http_fetch(const struct env *env, const struct http_setup *setup,
+	       const struct http_request *req, struct http_answer *answer, struct err *e)
 {
 	struct fetch f = {.out = answer};
 	struct http *http = NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names. libcurl resolves in a thread per name, and one that is abandoned lives on until the C library gives up (ten
- * seconds and more with a silent name server). So threads are counted where the kernel keeps the truth, and
- * the address that last answered is kept for each host, for when resolving does not.
+ * Names. libcurl resolves in a thread per name, and one that is abandoned lives on until the C
+ * library gives up (ten seconds and more with a silent name server). So threads are counted where
+ * the kernel keeps the truth, and the address that last answered is kept for each host, for when
+ * resolving does not.
  */
 #include "core/http_private.h"
 
@@ -11,8 +12,9 @@
 #include <sys/stat.h>
 #include "core/text.h"
 
-/* The program makes no threads of its own, so all but the first are resolvers, also those that a client before this
- * one left behind. Always the kernel's own folder, whatever --root says: it is about this process. */
+/* The program makes no threads of its own, so all but the first are resolvers, also those that a
+ * client before this one left behind. Always the kernel's own folder, whatever --root says: it is
+ * about this process. */
 long http_name_threads(void)
 {
 	struct stat st;

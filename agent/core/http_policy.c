@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where a request may go and by which way: which hosts are near (never through a proxy), which ones no_proxy names,
- * and where distributions keep their bundle of certificate authorities. Pure, except for looking whether a bundle is there.
+ * Where a request may go and by which way: which hosts are near (never through a proxy), which ones
+ * no_proxy names, and where distributions keep their bundle of certificate authorities. Pure,
+ * except for looking whether a bundle is there.
  */
 #include "core/http_private.h"
 
@@ -70,12 +71,8 @@ bool http_host_is_near(const char *host)
 		struct address net;
 		unsigned prefix;
 	} near[] = {
-		{{32, {127}}, 8},
-		{{32, {169, 254}}, 16},
-		{{32, {0}}, 32},
-		{{128, {[15] = 1}}, 128},
-		{{128, {0}}, 128},
-		{{128, {0xfe, 0x80}}, 10},
+		{{32, {127}}, 8},	  {{32, {169, 254}}, 16}, {{32, {0}}, 32},
+		{{128, {[15] = 1}}, 128}, {{128, {0}}, 128},	  {{128, {0xfe, 0x80}}, 10},
 	};
 	struct address a;
 
@@ -106,7 +103,8 @@ static bool entry_is_network(const char *entry, const struct address *host)
 	return prefix <= 128 && address_in(host, &net, (unsigned)prefix);
 }
 
-/* An entry is "*", an address, a network, or a name that stands for itself and all below it, leading dot or not. */
+/* An entry is "*", an address, a network, or a name that stands for itself and all below it,
+ * leading dot or not. */
 static bool entry_matches(const char *p, size_t n, const char *host, const struct address *address)
 {
 	char entry[256];
@@ -144,9 +142,11 @@ bool http_no_proxy_matches(const char *no_proxy, const char *host)
 
 const char *http_policy_proxy(const struct http_setup *setup, const struct http_url *u)
 {
-	const char *proxy = strcmp(u->scheme, "https") == 0 ? setup->https_proxy : setup->http_proxy;
+	const char *proxy =
+		strcmp(u->scheme, "https") == 0 ? setup->https_proxy : setup->http_proxy;
 
-	if (!proxy || !proxy[0] || http_host_is_near(u->host) || http_no_proxy_matches(setup->no_proxy, u->host))
+	if (!proxy || !proxy[0] || http_host_is_near(u->host) ||
+	    http_no_proxy_matches(setup->no_proxy, u->host))
 		return "";
 	return proxy;
 }

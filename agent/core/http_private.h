@@ -23,9 +23,11 @@
 #define HTTP_HEADERS_MAX        (256u << 10)
 
 /* ---- http_policy.c ---- */
-/** http_policy_proxy() - the proxy for @u; "" = none, never NULL (libcurl would then ask the environment). Borrowed from @setup. */
+/** http_policy_proxy() - the proxy for @u; "" = none, never NULL (libcurl would then ask the
+ * environment). Borrowed from @setup. */
 const char *http_policy_proxy(const struct http_setup *setup, const struct http_url *u);
-/** http_policy_ca_file() - where to find authorities. Return: false when libcurl's own default is all that is left. */
+/** http_policy_ca_file() - where to find authorities. Return: false when libcurl's own default is
+ * all that is left. */
 bool http_policy_ca_file(const struct env *env, const char *ca_file, char out[static ENV_PATH_MAX]);
 
 /* ---- http_answer.c ---- */
@@ -34,9 +36,11 @@ struct http_head { /* what is collected while header lines come in */
 	bool body_began;
 	char retry_after[64];
 };
-/** http_answer_line() - one header line, with or without its CRLF; a status line starts over. -EFBIG over HTTP_HEADERS_MAX. */
+/** http_answer_line() - one header line, with or without its CRLF; a status line starts over.
+ * -EFBIG over HTTP_HEADERS_MAX. */
 int http_answer_line(struct http_answer *a, struct http_head *head, const char *p, size_t n) _must_check_;
-/** http_retry_after() - seconds or a date into seconds from @now_s, at most a day. -EINVAL else; @ret untouched. */
+/** http_retry_after() - seconds or a date into seconds from @now_s, at most a day. -EINVAL else;
+ * @ret untouched. */
 int http_retry_after(const char *p, size_t n, int64_t now_s, int64_t *ret) _must_check_;
 /** http_failure_of() - the class of a libcurl code. */
 enum http_failure http_failure_of(CURLcode code);
@@ -53,11 +57,13 @@ struct http_names {
 	struct http_name list[HTTP_NAMES_MAX];
 	uint64_t order;
 };
-/** http_name_threads() - resolver threads alive in this process, abandoned ones too; -1 when /proc does not say. */
+/** http_name_threads() - resolver threads alive in this process, abandoned ones too; -1 when /proc
+ * does not say. */
 long http_name_threads(void);
 const char *http_names_last(struct http_names *names, const char *host); /* NULL = none */
 void http_names_keep(struct http_names *names, const char *host, const char *address);
-/** http_name_needed() - what must be resolved for a request to @u by @proxy. @name "" when it is an address or loopback's name. */
+/** http_name_needed() - what must be resolved for a request to @u by @proxy. @name "" when it is an
+ * address or loopback's name. */
 void http_name_needed(const struct http_url *u, const char *proxy, char name[static 256], int *port);
 
 /* ---- the objects ---- */
@@ -116,8 +122,8 @@ struct http {
 };
 
 /* ---- http_call.c ---- */
-/** http_call_new() - copies @req. -EINVAL on a method or header that could smuggle, -ENOMEM. With a URL that leads nowhere the call has @early
- * set, and an error text. */
+/** http_call_new() - copies @req. -EINVAL on a method or header that could smuggle, -ENOMEM.
+ * With a URL that leads nowhere the call has @early set, and an error text. */
 int http_call_new(struct http *http, const struct http_request *req, struct http_call **ret) _must_check_;
 /** http_call_use_address() - resolve nothing: the call's name is at @address. */
 int http_call_use_address(struct http_call *call, const char *address) _must_check_;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * URLs, strictly: absolute http and https without userinfo, ASCII only, no blanks. What a signature covers and what
- * goes over the wire are both made from the one parsed form, so they cannot differ. No normalising: the path
- * stays byte for byte, a scheme and a host name only become lower case, a fragment is dropped.
+ * URLs, strictly: absolute http and https without userinfo, ASCII only, no blanks. What a signature
+ * covers and what goes over the wire are both made from the one parsed form, so they cannot differ.
+ * No normalising: the path stays byte for byte, a scheme and a host name only become lower case, a
+ * fragment is dropped.
  */
 #include "core/http.h"
 
@@ -88,7 +89,8 @@ static int parse_bracketed(struct span host, struct http_url *u)
 	int r;
 
 	if (percent) {
-		r = parse_zone((struct span){percent + 1, (size_t)(host.p + host.n - percent - 1)}, u);
+		r = parse_zone((struct span){percent + 1, (size_t)(host.p + host.n - percent - 1)},
+			       u);
 		if (r < 0)
 			return r;
 		host.n = (size_t)(percent - host.p);
@@ -187,7 +189,8 @@ void http_url_host_header(const struct http_url *u, struct buf *out)
 
 void http_url_redact(const char *url, struct buf *out)
 {
-	size_t scheme = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+	size_t scheme =
+		strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
 	size_t start = strncmp(url + scheme, "://", 3) == 0 ? scheme + 3 : 0;
 	size_t end = start + strcspn(url + start, "?#"), host = start;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's own names, read once at start. Only what looks like a UUID is taken for the server's, as EC2-style
- * instance ids ("i-0000002a") are no key to anything in Heat. Nothing is mounted and nothing is asked of the network.
+ * The guest's own names, read once at start. Only what looks like a UUID is taken for the server's,
+ * as EC2-style instance ids ("i-0000002a") are no key to anything in Heat. Nothing is mounted and
+ * nothing is asked of the network.
  */
 #include "core/identity.h"
 
@@ -36,7 +37,8 @@ static int read_path(const struct reader *r, const char *path, struct buf *out)
 
 static int read_privpath(const struct reader *r, enum privpath id, struct buf *out)
 {
-	_cleanup_close_ int fd = r->open_fd ? r->open_fd((int)id, r->ctx) : privpath_open(r->env, id, NULL);
+	_cleanup_close_ int fd =
+		r->open_fd ? r->open_fd((int)id, r->ctx) : privpath_open(r->env, id, NULL);
 
 	buf_reset(out);
 	return fd < 0 ? fd : fs_read_fd(fd, out);
@@ -123,11 +125,13 @@ static bool from_nova_meta(const struct reader *r, struct identity *id, struct b
 
 static bool dmi_says_openstack(const struct reader *r, struct buf *scratch)
 {
-	static const char *const rows[] = {"/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name",
+	static const char *const rows[] = {"/sys/class/dmi/id/sys_vendor",
+					   "/sys/class/dmi/id/product_name",
 					   "/sys/class/dmi/id/chassis_asset_tag"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (read_path(r, rows[i], scratch) == 0 && strcasestr(buf_str(scratch), "openstack"))
+		if (read_path(r, rows[i], scratch) == 0 &&
+		    strcasestr(buf_str(scratch), "openstack"))
 			return true;
 	return false;
 }
@@ -180,11 +184,13 @@ static bool from_random(const struct reader *r _unused_, struct identity *id, st
 	char text[37];
 
 	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		memset(bytes, 0x5a, sizeof(bytes)); /* before the pool is ready; "random" says it is no identity */
+		memset(bytes, 0x5a, sizeof(bytes)); /* before the pool is ready; "random" says it is
+						       no identity */
 	buf_reset(scratch);
 	text_hex(scratch, bytes, sizeof(bytes));
-	snprintf(text, sizeof(text), "%.8s-%.4s-4%.3s-a%.3s-%.12s", buf_str(scratch), buf_str(scratch) + 8,
-		 buf_str(scratch) + 13, buf_str(scratch) + 17, buf_str(scratch) + 20);
+	snprintf(text, sizeof(text), "%.8s-%.4s-4%.3s-a%.3s-%.12s", buf_str(scratch),
+		 buf_str(scratch) + 8, buf_str(scratch) + 13, buf_str(scratch) + 17,
+		 buf_str(scratch) + 20);
 	return take(id, text, 36, "random");
 }
 
@@ -208,8 +214,8 @@ static void read_boot_id(const struct reader *r, struct identity *id, struct buf
 static bool is_host_name(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!is_hex(p[i]) && !(p[i] >= 'g' && p[i] <= 'z') && !(p[i] >= 'G' && p[i] <= 'Z') &&
-		    p[i] != '-' && p[i] != '.' && p[i] != '_')
+		if (!is_hex(p[i]) && !(p[i] >= 'g' && p[i] <= 'z') &&
+		    !(p[i] >= 'G' && p[i] <= 'Z') && p[i] != '-' && p[i] != '.' && p[i] != '_')
 			return false;
 	return n > 0 && n < 256;
 }
@@ -271,10 +277,12 @@ static void read_host_name(const struct reader *r, struct identity *id, struct b
 		look_in_hosts(r, id, scratch);
 }
 
-void identity_read(const struct env *env, int (*open_fd)(int privpath, void *ctx), void *ctx, struct identity *ret)
+void identity_read(const struct env *env, int (*open_fd)(int privpath, void *ctx), void *ctx,
+		   struct identity *ret)
 {
 	static bool (*const places[])(const struct reader *, struct identity *, struct buf *) = {
-		from_config_drive, from_nova_meta, from_dmi, from_cloud_init, from_machine_id, from_random,
+		from_config_drive, from_nova_meta,  from_dmi,
+		from_cloud_init,   from_machine_id, from_random,
 	};
 	const struct reader reader = {env, open_fd, ctx};
 	_cleanup_buf_ struct buf scratch = BUF_INIT(FILE_MAX);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Header lines as libcurl hands them over, one per line of the input; then Retry-After from what they held. */
+/* Header lines as libcurl hands them over, one per line of the input; then Retry-After from what
+ * they held. */
 #include <assert.h>
 #include <string.h>
 #include "core/http_private.h"
@@ -20,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		p += n;
 	}
-	if (http_retry_after(head.retry_after, strlen(head.retry_after), a.date_s, &a.retry_after_s) == 0)
+	if (http_retry_after(head.retry_after, strlen(head.retry_after), a.date_s,
+			     &a.retry_after_s) == 0)
 		assert(a.retry_after_s >= 0 && a.retry_after_s <= 86400);
 	if (http_retry_after((const char *)data, size, 784111777, &a.retry_after_s) == 0)
 		assert(a.retry_after_s >= 0 && a.retry_after_s <= 86400);

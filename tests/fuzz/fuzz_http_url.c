@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* URLs: what is taken stays within its fields and survives being written and read again; what is logged has no query. */
+/* URLs: what is taken stays within its fields and survives being written and read again; what is
+ * logged has no query. */
 #include <assert.h>
 #include <string.h>
 #include "core/http_private.h"

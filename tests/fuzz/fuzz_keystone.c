@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keystone's answer to a request for a token: every endpoint kept is a URL without a slash at its end. */
+/* Keystone's answer to a request for a token: every endpoint kept is a URL without a slash at its
+ * end. */
 #include <assert.h>
 #include <string.h>
 #include "auth/keystone_private.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server of httpd.h. One process reads and decides, so that functions may count; whatever takes time (hang,
- * trickle, flood) is left to a child of it. Each process dies with its parent.
+ * The server of httpd.h. One process reads and decides, so that functions may count; whatever takes
+ * time (hang, trickle, flood) is left to a child of it. Each process dies with its parent.
  */
 #include "httpd.h"
 
@@ -54,8 +54,8 @@ static bool conn_write(struct conn *c, const void *data, size_t n)
 	const char *p = data;
 
 	while (n > 0) {
-		ssize_t done = c->ssl ? SSL_write(c->ssl, p, n > 16384 ? 16384 : (int)n) :
-					send(c->fd, p, n, MSG_NOSIGNAL);
+		ssize_t done = c->ssl ? SSL_write(c->ssl, p, n > 16384 ? 16384 : (int)n)
+				      : send(c->fd, p, n, MSG_NOSIGNAL);
 
 		if (done <= 0)
 			return false;
@@ -82,7 +82,8 @@ const char *httpd_header(const struct httpd_seen *seen, const char *name, char *
 	size_t len = strlen(name);
 
 	out[0] = '\0';
-	for (const char *p = strstr(seen->head, "\r\n"); p && p[2] != '\0'; p = strstr(p + 2, "\r\n")) {
+	for (const char *p = strstr(seen->head, "\r\n"); p && p[2] != '\0';
+	     p = strstr(p + 2, "\r\n")) {
 		const char *line = p + 2, *end = strstr(line, "\r\n");
 
 		if (!end || strncasecmp(line, name, len) != 0 || line[len] != ':')
@@ -118,8 +119,10 @@ static void read_body(struct conn *c, struct httpd_seen *seen)
 	want = strtoul(httpd_header(seen, "Content-Length", text, sizeof(text)), NULL, 10);
 	while (seen->body_len < want) {
 		bool keep = seen->body_len < room;
-		size_t left = want - seen->body_len, max = keep ? room - seen->body_len : sizeof(waste);
-		ssize_t n = conn_read(c, keep ? seen->body + seen->body_len : waste, left < max ? left : max);
+		size_t left = want - seen->body_len,
+		       max = keep ? room - seen->body_len : sizeof(waste);
+		ssize_t n = conn_read(c, keep ? seen->body + seen->body_len : waste,
+				      left < max ? left : max);
 
 		if (n <= 0)
 			break;
@@ -156,13 +159,17 @@ static bool read_request(struct conn *c, struct httpd_seen *seen)
 
 /* ---- what the paths mean ---- */
 
-static void path_answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void path_answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			void *ctx)
 {
 	static const struct {
 		const char *prefix;
 		struct httpd_reply reply;
 	} rows[] = {
-		{"/ok", {.status = 200, .headers = "Content-Type: application/json\r\n", .body = "{\"ok\":true}"}},
+		{"/ok",
+		 {.status = 200,
+		  .headers = "Content-Type: application/json\r\n",
+		  .body = "{\"ok\":true}"}},
 		{"/status/", {.status = -1, .body = "status"}},
 		{"/echo", {.status = 200}},
 		{"/hang", {.act = HTTPD_HANG}},
@@ -206,9 +213,10 @@ static bool put_head(struct conn *c, const struct httpd_reply *r, const char *fr
 {
 	char line[128];
 
-	snprintf(line, sizeof(line), "HTTP/1.1 %d X\r\nConnection: close\r\n%s\r\n", r->status ? r->status : 200,
-		 framing);
-	return conn_puts(c, line) && (!r->headers || conn_puts(c, r->headers)) && conn_puts(c, "\r\n");
+	snprintf(line, sizeof(line), "HTTP/1.1 %d X\r\nConnection: close\r\n%s\r\n",
+		 r->status ? r->status : 200, framing);
+	return conn_puts(c, line) && (!r->headers || conn_puts(c, r->headers)) &&
+	       conn_puts(c, "\r\n");
 }
 
 static void act_answer(struct conn *c, const struct httpd_reply *r)
@@ -263,7 +271,8 @@ static bool put_bytes(struct conn *c, uint64_t amount, char byte, bool chunks)
 		size_t n = amount < sizeof(block) ? (size_t)amount : sizeof(block);
 
 		snprintf(line, sizeof(line), "%zx\r\n", n);
-		if ((chunks && !conn_puts(c, line)) || !conn_write(c, block, n) || (chunks && !conn_puts(c, "\r\n")))
+		if ((chunks && !conn_puts(c, line)) || !conn_write(c, block, n) ||
+		    (chunks && !conn_puts(c, "\r\n")))
 			return false;
 		amount -= n;
 	}
@@ -313,7 +322,8 @@ static void act_deep(struct conn *c, const struct httpd_reply *r)
 {
 	char framing[64];
 
-	snprintf(framing, sizeof(framing), "Content-Length: %llu", 2 * (unsigned long long)r->amount);
+	snprintf(framing, sizeof(framing), "Content-Length: %llu",
+		 2 * (unsigned long long)r->amount);
 	if (put_head(c, r, framing) && put_bytes(c, r->amount, '[', false))
 		put_bytes(c, r->amount, ']', false);
 }
@@ -322,7 +332,9 @@ static void act_many_headers(struct conn *c, const struct httpd_reply *r)
 {
 	(void)r;
 	conn_puts(c, "HTTP/1.1 200 X\r\n");
-	while (conn_puts(c, "X-Filler: 0123456789012345678901234567890123456789012345678901234567890123456789\r\n"))
+	while (conn_puts(
+		c, "X-Filler: "
+		   "0123456789012345678901234567890123456789012345678901234567890123456789\r\n"))
 		;
 }
 
@@ -330,18 +342,12 @@ static const struct {
 	void (*fn)(struct conn *c, const struct httpd_reply *r);
 	bool takes_time;
 } acts[] = {
-	[HTTPD_ANSWER] = {act_answer, false},
-	[HTTPD_HANG] = {act_hang, true},
-	[HTTPD_TRICKLE] = {act_trickle, true},
-	[HTTPD_CHUNKED] = {act_chunked, false},
-	[HTTPD_FLOOD] = {act_flood, true},
-	[HTTPD_LENGTH] = {act_length, true},
-	[HTTPD_CUT] = {act_cut, false},
-	[HTTPD_RESET] = {act_reset, false},
-	[HTTPD_CLOSE] = {act_close, false},
-	[HTTPD_RAW] = {act_raw, false},
-	[HTTPD_DEEP] = {act_deep, true},
-	[HTTPD_MANY_HEADERS] = {act_many_headers, true},
+	[HTTPD_ANSWER] = {act_answer, false},  [HTTPD_HANG] = {act_hang, true},
+	[HTTPD_TRICKLE] = {act_trickle, true}, [HTTPD_CHUNKED] = {act_chunked, false},
+	[HTTPD_FLOOD] = {act_flood, true},     [HTTPD_LENGTH] = {act_length, true},
+	[HTTPD_CUT] = {act_cut, false},	       [HTTPD_RESET] = {act_reset, false},
+	[HTTPD_CLOSE] = {act_close, false},    [HTTPD_RAW] = {act_raw, false},
+	[HTTPD_DEEP] = {act_deep, true},       [HTTPD_MANY_HEADERS] = {act_many_headers, true},
 };
 
 static void answer(struct conn *c, const struct httpd_reply *r)
@@ -397,7 +403,8 @@ static X509 *make_certificate(EVP_PKEY *key, enum httpd_tls tls)
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
 	X509_gmtime_adj(X509_getm_notBefore(cert), -172800);
 	X509_gmtime_adj(X509_getm_notAfter(cert), expired ? -86400 : 86400);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"heat-pulse test", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+				   (const unsigned char *)"heat-pulse test", -1, -1, 0);
 	X509_set_issuer_name(cert, name);
 	X509_set_pubkey(cert, key);
 	add_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
@@ -440,7 +447,8 @@ static int listen_on(const char *address, int *ret_port)
 	socklen_t len = v6 ? sizeof(six) : sizeof(four);
 	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	inet_pton(v6 ? AF_INET6 : AF_INET, address, v6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr);
+	inet_pton(v6 ? AF_INET6 : AF_INET, address,
+		  v6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr);
 	if (fd < 0)
 		return -1;
 	if (bind(fd, sa, len) < 0 || listen(fd, 64) < 0 || getsockname(fd, sa, &len) < 0) {
@@ -488,7 +496,8 @@ struct httpd *httpd_start(const struct httpd_setup *setup)
 		free(h);
 		return NULL;
 	}
-	h->shared = mmap(NULL, sizeof(*h->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	h->shared = mmap(NULL, sizeof(*h->shared), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (setup->tls != HTTPD_PLAIN)
 		tls = make_tls(h);
 	h->pid = fork();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small HTTP server for tests: a forked process on loopback, port chosen by the kernel, one request per
- * connection, that behaves well or badly on demand. It does not share memory with the test except for what it saw.
+ * connection, that behaves well or badly on demand. It does not share memory with the test except
+ * for what it saw.
  *
  *	struct httpd *h = httpd_start(&(struct httpd_setup){0});
  *	... request httpd_url(h, "/ok") ...
@@ -27,7 +28,8 @@
  *	/deep/N         200, a JSON array nested N levels
  *	/manyheaders    header lines for ever
  *
- * With a function (it runs in the server's process, one request at a time, and may keep counters there) anything can be answered:
+ * With a function (it runs in the server's process, one request at a time, and may keep counters
+ * there) anything can be answered:
  *	static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
  *	{
  *		reply->status = nth == 0 ? 503 : 200;
@@ -58,7 +60,7 @@ enum httpd_act {
 
 enum httpd_tls {
 	HTTPD_PLAIN,
-	HTTPD_TLS,             /* self-signed for localhost, 127.0.0.1 and ::1; trusted through httpd_ca_file() */
+	HTTPD_TLS,             /* self-signed for localhost, 127.0.0.1, ::1; trusted by httpd_ca_file() */
 	HTTPD_TLS_WRONG_NAME,  /* in httpd_ca_file() too, but made out to other.example */
 	HTTPD_TLS_EXPIRED,
 };

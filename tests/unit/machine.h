@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the machine did to a test, so that a promise in milliseconds can be judged on a busy one: time that this
- * process was ready to run and had to wait for a CPU is not time that the code under test lost.
+ * What the machine did to a test, so that a promise in milliseconds can be judged on a busy one:
+ * time that this process was ready to run and had to wait for a CPU is not time that the code under test lost.
  */
 #pragma once
 

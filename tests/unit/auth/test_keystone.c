@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Keystone session against a fake that counts: what is asked, how often, and what is made of each answer. */
+/* The Keystone session against a fake that counts: what is asked, how often, and what is made of
+ * each answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,24 +16,28 @@
 #define SECRET "s3cr%t\"^&"
 
 static const char catalog[] =
-	"{\"token\":{\"issued_at\":\"2001-01-01T00:00:00.000000Z\",\"expires_at\":\"2001-01-01T00:00:%02dZ\","
+	"{\"token\":{\"issued_at\":\"2001-01-01T00:00:00.000000Z\",\"expires_at\":\"2001-01-01T00:"
+	"00:%02dZ\","
 	"\"user\":{\"id\":\"u1\"},\"project\":{\"id\":\"p-of-token\"},\"catalog\":["
 	"{\"type\":\"orchestration\",\"endpoints\":["
 	"{\"interface\":\"admin\",\"region_id\":\"One\",\"url\":\"http://admin/\"},"
 	"{\"interface\":\"public\",\"region_id\":\"Two\",\"url\":\"http://two:8004/v1/p\"},"
 	"{\"interface\":\"public\",\"region_id\":\"One\",\"url\":\"http://one:8004/v1/p/\"}]},"
-	"{\"type\":\"cloudformation\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"One\",\"url\":\"http://one:8000/v1\"}]},"
-	"{\"type\":\"odd\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"One\",\"url\":\"file:///etc\"}]},"
+	"{\"type\":\"cloudformation\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"One\","
+	"\"url\":\"http://one:8000/v1\"}]},"
+	"{\"type\":\"odd\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"One\",\"url\":"
+	"\"file:///etc\"}]},"
 	"{\"endpoints\":7},8,null]}}";
 
 struct script {
 	int life_s;
-	int status;       /* from request number @after on */
+	int status; /* from request number @after on */
 	unsigned after;
 	const char *headers;
 };
 
-static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+		   void *ctx)
 {
 	static char body[2048], headers[100];
 	const struct script *s = ctx;
@@ -145,7 +150,8 @@ static void get(struct world *w, keystone_fn *fn)
 	w->inside = false;
 }
 
-/* Many ask at once: one request, one token for all, later ones get it without a request; never from inside. */
+/* Many ask at once: one request, one token for all, later ones get it without a request; never from
+ * inside. */
 static void test_shared(void **state)
 {
 	struct script s = {.life_s = 59};
@@ -186,10 +192,12 @@ static void test_endpoints(void **state)
 	world_close(&w);
 }
 
-/* Renewed at 80 % of its life by the server's clock (which is years off here); while renewing fails the old one serves to its end. */
+/* Renewed at 80 % of its life by the server's clock (which is years off here); while renewing fails
+ * the old one serves to its end. */
 static void test_renewal(void **state)
 {
-	struct script s = {.life_s = 50, .status = 503, .after = 1, .headers = "Retry-After: 5\r\n"};
+	struct script s = {
+		.life_s = 50, .status = 503, .after = 1, .headers = "Retry-After: 5\r\n"};
 	struct world w;
 
 	(void)state;
@@ -242,7 +250,8 @@ static void test_refusals(void **state)
 {
 	static const struct {
 		int http, status;
-	} rows[] = {{401, -EACCES}, {403, -EACCES}, {404, -ENOENT}, {400, -EINVAL}, {429, -EBUSY}, {500, -EREMOTEIO}, {503, -EBUSY}, {302, -EPROTO}};
+	} rows[] = {{401, -EACCES}, {403, -EACCES},    {404, -ENOENT}, {400, -EINVAL},
+		    {429, -EBUSY},  {500, -EREMOTEIO}, {503, -EBUSY},  {302, -EPROTO}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -333,8 +342,13 @@ static void test_free_waiting(void **state)
 /* auth_url in all the forms that Heat, openrc files and people write. */
 static void test_auth_url(void **state)
 {
-	static const char *const same[] = {"http://k:5000", "http://k:5000/", "http://k:5000/v3", "http://k:5000/v3/",
-					   "http://k:5000/v2.0", "http://k:5000/v2.0//", "http://k:5000/v3/auth/tokens"};
+	static const char *const same[] = {"http://k:5000",
+					   "http://k:5000/",
+					   "http://k:5000/v3",
+					   "http://k:5000/v3/",
+					   "http://k:5000/v2.0",
+					   "http://k:5000/v2.0//",
+					   "http://k:5000/v3/auth/tokens"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
@@ -362,17 +376,30 @@ static void check_request(struct credentials *c, const char *want)
 /* The bodies that Keystone's API asks for; secrets with any punctuation arrive whole. */
 static void test_requests(void **state)
 {
-	char id[] = "u1", name[] = "bob", domain[] = "d1", secret[] = SECRET, project[] = "p1", app[] = "a1";
-	struct credentials c = {.kind = CREDENTIALS_PASSWORD, .user_id = id, .password = secret, .project_id = project};
+	char id[] = "u1", name[] = "bob", domain[] = "d1", secret[] = SECRET, project[] = "p1",
+	     app[] = "a1";
+	struct credentials c = {.kind = CREDENTIALS_PASSWORD,
+				.user_id = id,
+				.password = secret,
+				.project_id = project};
 
 	(void)state;
-	check_request(&c, "{\"auth\":{\"identity\":{\"methods\":[\"password\"],\"password\":{\"user\":{\"id\":\"u1\",\"password\":\"s3cr%t\\\"^&\"}}},"
+	check_request(&c, "{\"auth\":{\"identity\":{\"methods\":[\"password\"],\"password\":{"
+			  "\"user\":{\"id\":\"u1\",\"password\":\"s3cr%t\\\"^&\"}}},"
 			  "\"scope\":{\"project\":{\"id\":\"p1\"}}}}");
-	c = (struct credentials){.kind = CREDENTIALS_PASSWORD, .username = name, .user_domain_id = domain, .password = secret};
-	check_request(&c, "{\"auth\":{\"identity\":{\"methods\":[\"password\"],\"password\":{\"user\":{\"name\":\"bob\",\"domain\":{\"id\":\"d1\"},"
+	c = (struct credentials){.kind = CREDENTIALS_PASSWORD,
+				 .username = name,
+				 .user_domain_id = domain,
+				 .password = secret};
+	check_request(&c, "{\"auth\":{\"identity\":{\"methods\":[\"password\"],\"password\":{"
+			  "\"user\":{\"name\":\"bob\",\"domain\":{\"id\":\"d1\"},"
 			  "\"password\":\"s3cr%t\\\"^&\"}}}}}");
-	c = (struct credentials){.kind = CREDENTIALS_APPLICATION, .app_credential_id = app, .app_credential_secret = secret, .project_id = project};
-	check_request(&c, "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],\"application_credential\":{\"id\":\"a1\","
+	c = (struct credentials){.kind = CREDENTIALS_APPLICATION,
+				 .app_credential_id = app,
+				 .app_credential_secret = secret,
+				 .project_id = project};
+	check_request(&c, "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],"
+			  "\"application_credential\":{\"id\":\"a1\","
 			  "\"secret\":\"s3cr%t\\\"^&\"}}}}");
 	c.app_credential_secret = NULL;
 	assert_int_equal(keystone_request(&c, &(struct buf){0}), -EINVAL);
@@ -385,7 +412,8 @@ static void test_requests(void **state)
 /* Answers that are no token are errors, not tokens without endpoints. */
 static void test_answers(void **state)
 {
-	static const char *const bad[] = {"", "{", "[]", "\"x\"", "null", "{\"token\":7}", "{\"error\":{}}"};
+	static const char *const bad[] = {
+		"", "{", "[]", "\"x\"", "null", "{\"token\":7}", "{\"error\":{}}"};
 	struct keystone_token t;
 
 	(void)state;
@@ -403,10 +431,12 @@ static void test_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shared),	   cmocka_unit_test(test_endpoints),   cmocka_unit_test(test_renewal),
-		cmocka_unit_test(test_reject),	   cmocka_unit_test(test_refusals),    cmocka_unit_test(test_unreachable),
-		cmocka_unit_test(test_from_inside), cmocka_unit_test(test_free_waiting), cmocka_unit_test(test_auth_url),
-		cmocka_unit_test(test_requests),   cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_shared),	    cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_renewal),	    cmocka_unit_test(test_reject),
+		cmocka_unit_test(test_refusals),    cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_from_inside), cmocka_unit_test(test_free_waiting),
+		cmocka_unit_test(test_auth_url),    cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the HTTP client share: one server for the whole program, and a request that is waited for. */
+/* What the tests of the HTTP client share: one server for the whole program, and a request that is
+ * waited for. */
 #pragma once
 
 #include <setjmp.h>

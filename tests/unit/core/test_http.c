@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP client against a server that behaves in every way a server should not: each failure is one answer, in bounded
- * time and memory, with its class. And what goes over the wire is what was asked for.
+ * The HTTP client against a server that behaves in every way a server should not: each failure is
+ * one answer, in bounded time and memory, with its class. And what goes over the wire is what was
+ * asked for.
  */
 #include "http_fixture.h"
 
@@ -36,9 +37,15 @@ static void test_bad_servers(void **state)
 		const char *path;
 		enum http_failure failure;
 	} rows[] = {
-		{"/hang", HTTP_TIMEOUT},       {"/trickle", HTTP_TIMEOUT},    {"/flood/104857600", HTTP_TOO_BIG},
-		{"/length/104857600", HTTP_TOO_BIG}, {"/cut", HTTP_RESET},    {"/reset", HTTP_RESET},
-		{"/close", HTTP_RESET},	       {"/garbage", HTTP_BAD_ANSWER}, {"/manyheaders", HTTP_TOO_BIG},
+		{"/hang", HTTP_TIMEOUT},
+		{"/trickle", HTTP_TIMEOUT},
+		{"/flood/104857600", HTTP_TOO_BIG},
+		{"/length/104857600", HTTP_TOO_BIG},
+		{"/cut", HTTP_RESET},
+		{"/reset", HTTP_RESET},
+		{"/close", HTTP_RESET},
+		{"/garbage", HTTP_BAD_ANSWER},
+		{"/manyheaders", HTTP_TOO_BIG},
 	};
 
 	(void)state;
@@ -57,7 +64,8 @@ static void test_bad_servers(void **state)
 	}
 }
 
-/* 100 MiB are refused by their announced length, and cut off when not announced: memory stays what it was. */
+/* 100 MiB are refused by their announced length, and cut off when not announced: memory stays what
+ * it was. */
 static void test_memory_is_bounded(void **state)
 {
 	struct rusage before, after;
@@ -102,17 +110,22 @@ static void test_statuses(void **state)
 	http_answer_deinit(&a);
 }
 
-/* What is signed must be what is sent: target byte for byte, Host as http_url_host_header() says, no header of libcurl's own. */
+/* What is signed must be what is sent: target byte for byte, Host as http_url_host_header() says,
+ * no header of libcurl's own. */
 static void test_wire(void **state)
 {
-	static const char target[] = "/v1/waitcondition/arn%3aopenstack%3Aheat::x:stacks/s%2f1/../a//b?Sig=a%2Bb+c&x=%7e~";
+	static const char target[] = "/v1/waitcondition/arn%3aopenstack%3Aheat::x:stacks/s%2f1/../"
+				     "a//b?Sig=a%2Bb+c&x=%7e~";
 	static const char *const headers[] = {"X-One: 1", "X-Empty;", NULL};
 	const struct httpd_seen *seen;
 	struct http_answer a;
 	char text[300], want[64];
 
 	(void)state;
-	fetch(target, (struct http_request){.method = "PUT", .headers = headers, .body = "{}", .body_len = 2}, &a);
+	fetch(target,
+	      (struct http_request){
+		      .method = "PUT", .headers = headers, .body = "{}", .body_len = 2},
+	      &a);
 	seen = last_seen();
 	assert_string_equal(seen->method, "PUT");
 	assert_string_equal(seen->target, target);
@@ -135,8 +148,10 @@ static void test_methods(void **state)
 	static const struct {
 		const char *method, *body, *length;
 	} rows[] = {
-		{"GET", NULL, ""}, {"HEAD", NULL, ""}, {"DELETE", NULL, ""}, {"POST", NULL, "0"}, {"PUT", NULL, "0"},
-		{"POST", "abc", "3"}, {"PUT", "abc", "3"}, {"DELETE", "abc", "3"}, {"GET", "abc", "3"}, {"PATCH", "", "0"},
+		{"GET", NULL, ""},   {"HEAD", NULL, ""},     {"DELETE", NULL, ""},
+		{"POST", NULL, "0"}, {"PUT", NULL, "0"},     {"POST", "abc", "3"},
+		{"PUT", "abc", "3"}, {"DELETE", "abc", "3"}, {"GET", "abc", "3"},
+		{"PATCH", "", "0"},
 	};
 	static char big[100000];
 	struct http_answer large;
@@ -147,15 +162,23 @@ static void test_methods(void **state)
 		struct http_answer a;
 		char text[64];
 
-		fetch("/echo", (struct http_request){.method = rows[i].method, .body = rows[i].body, .body_len = n, .timeout_ms = 4000}, &a);
+		fetch("/echo",
+		      (struct http_request){.method = rows[i].method,
+					    .body = rows[i].body,
+					    .body_len = n,
+					    .timeout_ms = 4000},
+		      &a);
 		assert_int_equal(a.failure, HTTP_OK);
 		assert_string_equal(last_seen()->method, rows[i].method);
-		assert_string_equal(httpd_header(last_seen(), "Content-Length", text, sizeof(text)), rows[i].length);
+		assert_string_equal(httpd_header(last_seen(), "Content-Length", text, sizeof(text)),
+				    rows[i].length);
 		assert_string_equal(buf_str(&a.body), rows[i].body ? rows[i].body : "");
 		http_answer_deinit(&a);
 	}
 	memset(big, '\n', sizeof(big));
-	fetch("/echo", (struct http_request){.method = "POST", .body = big, .body_len = sizeof(big)}, &large);
+	fetch("/echo",
+	      (struct http_request){.method = "POST", .body = big, .body_len = sizeof(big)},
+	      &large);
 	assert_int_equal(large.body.len, sizeof(big));
 	http_answer_deinit(&large);
 }
@@ -163,19 +186,24 @@ static void test_methods(void **state)
 /* Text from metadata cannot add header lines or change the method's line. */
 static void test_smuggling(void **state)
 {
-	static const char *const bad[] = {"X: a\r\nY: b", "X: a\nY: b", "X", "X y: z", ": v", "X;v", "X: \x01"};
+	static const char *const bad[] = {"X: a\r\nY: b", "X: a\nY: b", "X",	  "X y: z",
+					  ": v",	  "X;v",	"X: \x01"};
 	struct err e = ERR_INIT;
 	struct http_answer a;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *const headers[] = {bad[i], NULL};
-		struct http_request req = {.method = "GET", .url = httpd_url(server, "/ok"), .headers = headers};
+		struct http_request req = {
+			.method = "GET", .url = httpd_url(server, "/ok"), .headers = headers};
 
 		assert_int_equal(http_fetch(&env, &(struct http_setup){0}, &req, &a, &e), -EINVAL);
 		http_answer_deinit(&a);
 	}
-	assert_int_equal(http_fetch(&env, &(struct http_setup){0}, &(struct http_request){.method = "GET /x", .url = "http://h/"}, &a, &e), -EINVAL);
+	assert_int_equal(http_fetch(&env, &(struct http_setup){0},
+				    &(struct http_request){.method = "GET /x", .url = "http://h/"},
+				    &a, &e),
+			 -EINVAL);
 }
 
 /* URLs that lead nowhere are answered like every other failure. */
@@ -197,14 +225,16 @@ static void test_nowhere(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct http_answer a;
 
-		fetch_with(&(struct http_setup){0}, (struct http_request){.url = rows[i].url, .timeout_ms = 3000}, &a);
+		fetch_with(&(struct http_setup){0},
+			   (struct http_request){.url = rows[i].url, .timeout_ms = 3000}, &a);
 		if (a.failure != rows[i].failure)
 			fail_msg("%s: %s (%s)", rows[i].url, http_failure_names[a.failure], a.why);
 		http_answer_deinit(&a);
 	}
 }
 
-/* A host that does not answer to connecting is told apart from one that does not answer the request. */
+/* A host that does not answer to connecting is told apart from one that does not answer the
+ * request. */
 static void test_no_connection(void **state)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -217,12 +247,14 @@ static void test_no_connection(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(listener, 0), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(fd); i++) { /* its queue is full: the kernel drops what comes next */
+	for (size_t i = 0; i < ARRAY_SIZE(fd);
+	     i++) { /* its queue is full: the kernel drops what comes next */
 		fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		connect(fd[i], (struct sockaddr *)&sa, sizeof(sa));
 	}
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(sa.sin_port));
-	fetch_with(&(struct http_setup){0}, (struct http_request){.url = url, .timeout_ms = 500}, &a);
+	fetch_with(&(struct http_setup){0}, (struct http_request){.url = url, .timeout_ms = 500},
+		   &a);
 	assert_int_equal(a.failure, HTTP_CONNECT);
 	http_answer_deinit(&a);
 	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
@@ -241,15 +273,18 @@ static void test_head_of_large(void **state)
 	http_answer_deinit(&a);
 }
 
-static void answer_retry(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_retry(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			 void *ctx)
 {
 	(void)seen, (void)nth, (void)ctx;
 	reply->status = 503;
-	reply->headers = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n"
+	reply->headers = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 "
+			 "08:50:37 GMT\r\n"
 			 "ETag: \"e1\"\r\nX-Subject-Token: tok\r\n";
 }
 
-/* A date in Retry-After counts from the server's own clock, so that a guest with a wrong one waits as long as meant. */
+/* A date in Retry-After counts from the server's own clock, so that a guest with a wrong one waits
+ * as long as meant. */
 static void test_answer_headers(void **state)
 {
 	struct httpd *h = httpd_start(&(struct httpd_setup){.fn = answer_retry});

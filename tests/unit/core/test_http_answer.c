@@ -37,7 +37,8 @@ static void test_fields(void **state)
 	assert_int_equal(a.date_s, 784111777);
 }
 
-/* Only the last answer of a connection counts (100 Continue before it), and nothing after the body began. */
+/* Only the last answer of a connection counts (100 Continue before it), and nothing after the body
+ * began. */
 static void test_start_over(void **state)
 {
 	struct http_answer a = {0};
@@ -95,8 +96,17 @@ static void test_retry_after(void **state)
 		const char *text;
 		int64_t out; /* -1 refused */
 	} rows[] = {
-		{"7", 7}, {" 120 ", 120}, {"0", 0}, {"99999999", 86400}, {"99999999999999999999999", 86400}, {"-1", -1},
-		{"", -1}, {"soon", -1}, {"1.5", -1}, {"Sun, 06 Nov 1994 08:49:37 GMT", 37}, {"Sun, 06 Nov 1994 08:48:00 GMT", 0},
+		{"7", 7},
+		{" 120 ", 120},
+		{"0", 0},
+		{"99999999", 86400},
+		{"99999999999999999999999", 86400},
+		{"-1", -1},
+		{"", -1},
+		{"soon", -1},
+		{"1.5", -1},
+		{"Sun, 06 Nov 1994 08:49:37 GMT", 37},
+		{"Sun, 06 Nov 1994 08:48:00 GMT", 0},
 		{"Mon, 06 Nov 2023 08:49:37 GMT", 86400},
 	};
 
@@ -135,8 +145,9 @@ static void test_explain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields),	cmocka_unit_test(test_start_over), cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_ceiling), cmocka_unit_test(test_retry_after), cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_fields),	    cmocka_unit_test(test_start_over),
+		cmocka_unit_test(test_too_long),    cmocka_unit_test(test_ceiling),
+		cmocka_unit_test(test_retry_after), cmocka_unit_test(test_explain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of calls: exactly one answer, any moment to cancel or free, nothing left behind, a loop that stays free. */
+/* The life of calls: exactly one answer, any moment to cancel or free, nothing left behind, a loop
+ * that stays free. */
 #include "http_fixture.h"
 
 #include <dirent.h>
@@ -37,7 +38,9 @@ static void world_open(struct world *w)
 {
 	*w = (struct world){0};
 	assert_int_equal(loop_new(&env, &w->loop), 0);
-	assert_int_equal(http_new(w->loop, &(struct http_setup){.user_agent = "heat-pulse/test"}, &w->http, NULL), 0);
+	assert_int_equal(http_new(w->loop, &(struct http_setup){.user_agent = "heat-pulse/test"},
+				  &w->http, NULL),
+			 0);
 	assert_int_equal(loop_timer_new(w->loop, 0, stop_now, NULL, &w->stop), 0);
 }
 
@@ -76,7 +79,9 @@ static void counted(const struct http_answer *a, void *ctx)
 
 static void start(struct world *w, unsigned i, const char *path, http_done_fn *fn)
 {
-	struct http_request req = {.method = "GET", .url = path[0] == '/' ? httpd_url(server, path) : path, .timeout_ms = 2000};
+	struct http_request req = {.method = "GET",
+				   .url = path[0] == '/' ? httpd_url(server, path) : path,
+				   .timeout_ms = 2000};
 
 	w->starting = true;
 	assert_int_equal(http_start(w->http, &req, fn, w, &w->call[i]), 0);
@@ -177,7 +182,9 @@ static void test_from_inside(void **state)
 /* Nothing stays open: hundreds of calls of every kind end with the descriptors there were. */
 static void test_no_descriptor_leaks(void **state)
 {
-	static const char *const paths[] = {"/ok", "/reset", "/cut", "/garbage", "bad", "http://127.0.0.1:1/", "/chunked", "/length/100000000"};
+	static const char *const paths[] = {
+		"/ok",	    "/reset",		"/cut", "/garbage", "bad", "http://127.0.0.1:1/",
+		"/chunked", "/length/100000000"};
 	unsigned before = count_fds();
 	struct world w;
 
@@ -214,10 +221,8 @@ static void test_loop_is_free(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once),
-		cmocka_unit_test(test_cancel_and_free),
-		cmocka_unit_test(test_from_inside),
-		cmocka_unit_test(test_no_descriptor_leaks),
+		cmocka_unit_test(test_once),	     cmocka_unit_test(test_cancel_and_free),
+		cmocka_unit_test(test_from_inside),  cmocka_unit_test(test_no_descriptor_leaks),
 		cmocka_unit_test(test_loop_is_free),
 	};
 

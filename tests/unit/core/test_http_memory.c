@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each allocation of a request failing in turn, libcurl's as well as ours: the call is refused or answered once, and
- * nothing is lost or left open. Linked with --wrap for the allocating functions.
+ * Each allocation of a request failing in turn, libcurl's as well as ours: the call is refused or
+ * answered once, and nothing is lost or left open. Linked with --wrap for the allocating functions.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,8 +63,14 @@ static void counted(const struct http_answer *a, void *ctx)
 
 static int start(struct http *http, struct loop *loop, const char *url)
 {
-	static const char *const headers[] = {"X-Auth-Token: t", "Content-Type: application/json", NULL};
-	struct http_request req = {.method = "PUT", .url = url, .headers = headers, .body = "{}", .body_len = 2, .timeout_ms = 300};
+	static const char *const headers[] = {"X-Auth-Token: t", "Content-Type: application/json",
+					      NULL};
+	struct http_request req = {.method = "PUT",
+				   .url = url,
+				   .headers = headers,
+				   .body = "{}",
+				   .body_len = 2,
+				   .timeout_ms = 300};
 
 	return http_start(http, &req, counted, loop, NULL);
 }
@@ -134,7 +140,8 @@ int main(void)
 		cmocka_unit_test(test_each_allocation),
 	};
 
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc, free, __wrap_realloc, __wrap_strdup, __wrap_calloc) != CURLE_OK)
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc, free, __wrap_realloc,
+				 __wrap_strdup, __wrap_calloc) != CURLE_OK)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,11 +15,28 @@
 /* Whatever way loopback or the metadata service is written, it is near; and nothing else is. */
 static void test_near(void **state)
 {
-	static const char *const near[] = {"127.0.0.1", "127.255.0.9", "127.1", "0x7f000001", "2130706433", "169.254.169.254",
-					   "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "fe80::a9fe:a9fe",
-					   "febf::1", "localhost", "LOCALHOST", "localhost.", "a.localhost", "0.0.0.0", "::"};
-	static const char *const far[] = {"128.0.0.1", "126.255.255.255", "169.253.0.1", "169.255.0.1", "10.0.0.1", "fec0::1",
-					  "::2", "::ffff:10.0.0.1", "localhost.example", "notlocalhost", "heat", "", "127.0.0.1.example"};
+	static const char *const near[] = {"127.0.0.1",
+					   "127.255.0.9",
+					   "127.1",
+					   "0x7f000001",
+					   "2130706433",
+					   "169.254.169.254",
+					   "::1",
+					   "::ffff:127.0.0.1",
+					   "::ffff:169.254.169.254",
+					   "fe80::a9fe:a9fe",
+					   "febf::1",
+					   "localhost",
+					   "LOCALHOST",
+					   "localhost.",
+					   "a.localhost",
+					   "0.0.0.0",
+					   "::"};
+	static const char *const far[] = {
+		"128.0.0.1",	     "126.255.255.255", "169.253.0.1", "169.255.0.1",
+		"10.0.0.1",	     "fec0::1",		"::2",	       "::ffff:10.0.0.1",
+		"localhost.example", "notlocalhost",	"heat",	       "",
+		"127.0.0.1.example"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(near); i++)
@@ -37,17 +54,38 @@ static void test_no_proxy(void **state)
 		const char *list, *host;
 		bool match;
 	} rows[] = {
-		{NULL, "h", false}, {"", "h", false}, {",, ,", "h", false}, {"*", "h", true}, {"*", "10.0.0.1", true},
-		{"example.com", "example.com", true}, {"example.com", "a.example.com", true},
-		{".example.com", "a.example.com", true}, {".example.com", "example.com", true},
-		{"example.com", "badexample.com", false}, {"example.com", "example.com.evil", false},
-		{"EXAMPLE.com", "example.COM", true}, {"example.com", "example.com.", true}, {"example.com.", "example.com", true},
-		{" a , b ", "b", true}, {"a,b", "c", false}, {".", "h", false},
-		{"10.0.0.0/8", "10.1.2.3", true}, {"10.0.0.0/8", "11.1.2.3", false}, {"10.0.0.0/9", "10.128.0.1", false},
-		{"10.1.2.3", "10.1.2.3", true}, {"10.1.2.3", "10.1.2.4", false}, {"10.0.0.0/33", "10.0.0.0", false},
-		{"10.0.0.0/x", "10.0.0.0", false}, {"10.0.0.0/", "10.0.0.0", false}, {"0.0.0.0/0", "8.8.8.8", true},
-		{"fd00::/8", "fd12::1", true}, {"fd00::/8", "fe12::1", false}, {"[::5]", "::5", true}, {"::/0", "10.0.0.1", false},
-		{"10", "x.10", true}, {"2.3", "10.1.2.3", false},
+		{NULL, "h", false},
+		{"", "h", false},
+		{",, ,", "h", false},
+		{"*", "h", true},
+		{"*", "10.0.0.1", true},
+		{"example.com", "example.com", true},
+		{"example.com", "a.example.com", true},
+		{".example.com", "a.example.com", true},
+		{".example.com", "example.com", true},
+		{"example.com", "badexample.com", false},
+		{"example.com", "example.com.evil", false},
+		{"EXAMPLE.com", "example.COM", true},
+		{"example.com", "example.com.", true},
+		{"example.com.", "example.com", true},
+		{" a , b ", "b", true},
+		{"a,b", "c", false},
+		{".", "h", false},
+		{"10.0.0.0/8", "10.1.2.3", true},
+		{"10.0.0.0/8", "11.1.2.3", false},
+		{"10.0.0.0/9", "10.128.0.1", false},
+		{"10.1.2.3", "10.1.2.3", true},
+		{"10.1.2.3", "10.1.2.4", false},
+		{"10.0.0.0/33", "10.0.0.0", false},
+		{"10.0.0.0/x", "10.0.0.0", false},
+		{"10.0.0.0/", "10.0.0.0", false},
+		{"0.0.0.0/0", "8.8.8.8", true},
+		{"fd00::/8", "fd12::1", true},
+		{"fd00::/8", "fe12::1", false},
+		{"[::5]", "::5", true},
+		{"::/0", "10.0.0.1", false},
+		{"10", "x.10", true},
+		{"2.3", "10.1.2.3", false},
 	};
 
 	(void)state;
@@ -67,10 +105,12 @@ static const char *proxy_for(const struct http_setup *setup, const char *url)
 	return proxy;
 }
 
-/* A proxy is used for its scheme only, and never for what is near: the metadata service would answer for the proxy's own host. */
+/* A proxy is used for its scheme only, and never for what is near: the metadata service would
+ * answer for the proxy's own host. */
 static void test_proxy(void **state)
 {
-	struct http_setup s = {.http_proxy = "http://p:1", .https_proxy = "http://p:2", .no_proxy = "in.example"};
+	struct http_setup s = {
+		.http_proxy = "http://p:1", .https_proxy = "http://p:2", .no_proxy = "in.example"};
 	struct http_setup none = {0}, empty = {.http_proxy = ""};
 
 	(void)state;
@@ -84,18 +124,24 @@ static void test_proxy(void **state)
 	assert_string_equal(proxy_for(&empty, "http://h/"), "");
 }
 
-/* What a resolver thread would be needed for: not addresses, not localhost, and with a proxy the proxy's name. */
+/* What a resolver thread would be needed for: not addresses, not localhost, and with a proxy the
+ * proxy's name. */
 static void test_name_needed(void **state)
 {
 	static const struct {
 		const char *url, *proxy, *name;
 		int port;
 	} rows[] = {
-		{"http://heat.example:8000/", "", "heat.example", 8000}, {"https://heat/", "", "heat", 443},
-		{"http://10.0.0.1/", "", "", 0},			 {"http://[fd00::1]/", "", "", 0},
-		{"http://localhost:1/", "", "", 0},			 {"http://h/", "http://proxy:3128", "proxy", 3128},
-		{"http://h/", "u:p@proxy:8/", "proxy", 8},		 {"http://h/", "proxy", "proxy", 1080},
-		{"http://h/", "https://u@proxy", "proxy", 443},		 {"http://h/", "http://10.0.0.9:3128", "", 0},
+		{"http://heat.example:8000/", "", "heat.example", 8000},
+		{"https://heat/", "", "heat", 443},
+		{"http://10.0.0.1/", "", "", 0},
+		{"http://[fd00::1]/", "", "", 0},
+		{"http://localhost:1/", "", "", 0},
+		{"http://h/", "http://proxy:3128", "proxy", 3128},
+		{"http://h/", "u:p@proxy:8/", "proxy", 8},
+		{"http://h/", "proxy", "proxy", 1080},
+		{"http://h/", "https://u@proxy", "proxy", 443},
+		{"http://h/", "http://10.0.0.9:3128", "", 0},
 		{"http://h/", "http://[fd00::9]:3128", "", 0},
 	};
 
@@ -153,9 +199,13 @@ static void put(const char *root, const char *dir, const char *file)
 static void test_ca_places(void **state)
 {
 	static const char *const places[][2] = {
-		{"/etc/pki/tls", "cert.pem"}, {"/etc/ssl", "cert.pem"}, {"/var/lib/ca-certificates", "ca-bundle.pem"},
-		{"/etc/ssl", "ca-bundle.pem"}, {"/etc/pki/tls/certs", "ca-bundle.crt"},
-		{"/etc/pki/ca-trust/extracted/pem", "tls-ca-bundle.pem"}, {"/etc/ssl/certs", "ca-certificates.crt"},
+		{"/etc/pki/tls", "cert.pem"},
+		{"/etc/ssl", "cert.pem"},
+		{"/var/lib/ca-certificates", "ca-bundle.pem"},
+		{"/etc/ssl", "ca-bundle.pem"},
+		{"/etc/pki/tls/certs", "ca-bundle.crt"},
+		{"/etc/pki/ca-trust/extracted/pem", "tls-ca-bundle.pem"},
+		{"/etc/ssl/certs", "ca-certificates.crt"},
 	};
 	char root[] = "/tmp/http-policy-XXXXXX", out[ENV_PATH_MAX], want[400];
 	struct env env;
@@ -179,8 +229,9 @@ static void test_ca_places(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_near),	   cmocka_unit_test(test_no_proxy), cmocka_unit_test(test_proxy),
-		cmocka_unit_test(test_name_needed), cmocka_unit_test(test_last_good), cmocka_unit_test(test_ca_places),
+		cmocka_unit_test(test_near),	  cmocka_unit_test(test_no_proxy),
+		cmocka_unit_test(test_proxy),	  cmocka_unit_test(test_name_needed),
+		cmocka_unit_test(test_last_good), cmocka_unit_test(test_ca_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Name servers that never answer. The test makes itself a mount and network namespace in which resolv.conf points to
- * a socket that nobody reads and /etc/hosts is its own; where that is not allowed, it is skipped.
+ * Name servers that never answer. The test makes itself a mount and network namespace in which
+ * resolv.conf points to a socket that nobody reads and /etc/hosts is its own; where that is not
+ * allowed, it is skipped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +78,8 @@ static bool loopback_up(void)
 /* Bound and never read: each question disappears, as with a name server behind a dropping firewall. */
 static bool silent_name_server(void)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(53), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in sa = {
+		.sin_family = AF_INET, .sin_port = htons(53), .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
@@ -97,11 +99,14 @@ static int build_world(void **state)
 	(void)state;
 	if (!mkdtemp(dir) || env_init(&env, "") < 0)
 		return -1;
-	ready = enter_namespaces() && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 && loopback_up() &&
-		silent_name_server() && cover("resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n") &&
-		cover("nsswitch.conf", "hosts: files dns\n") && cover("hosts", "127.0.0.1 heat.example\n");
+	ready = enter_namespaces() && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
+		loopback_up() && silent_name_server() &&
+		cover("resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n") &&
+		cover("nsswitch.conf", "hosts: files dns\n") &&
+		cover("hosts", "127.0.0.1 heat.example\n");
 	if (!ready)
-		print_message("# skipped: no mount and network namespaces, or no such files in /etc\n");
+		print_message(
+			"# skipped: no mount and network namespaces, or no such files in /etc\n");
 	return 0;
 }
 
@@ -175,7 +180,7 @@ static void world_close(struct world *w)
 	http_free(w->http);
 	took = clock_boot_ms() - before;
 	noise = machine_run_delay_ms() - w->run_delay;
-	assert_true(took < 50 + noise);     /* a thread may still wait: nobody waits for it */
+	assert_true(took < 50 + noise);	    /* a thread may still wait: nobody waits for it */
 	assert_true(w->worst < 60 + noise); /* a beat of 10 ms and at most 50 ms late */
 	assert_true(loop_get_stats(w->loop)->late_max_ms <= 50 + noise);
 	loop_timer_free(w->pulse);
@@ -188,10 +193,15 @@ static void start(struct world *w, const char *host, int port, int64_t timeout_m
 	char url[100];
 
 	snprintf(url, sizeof(url), "http://%s:%d/ok", host, port);
-	assert_int_equal(http_start(w->http, &(struct http_request){.method = "GET", .url = url, .timeout_ms = timeout_ms}, counted, w, NULL), 0);
+	assert_int_equal(http_start(w->http,
+				    &(struct http_request){
+					    .method = "GET", .url = url, .timeout_ms = timeout_ms},
+				    counted, w, NULL),
+			 0);
 }
 
-/* One silent name: its call fails by its deadline, and neither that nor freeing everything holds the loop up. */
+/* One silent name: its call fails by its deadline, and neither that nor freeing everything holds
+ * the loop up. */
 static void test_silent(void **state)
 {
 	struct world w;
@@ -233,8 +243,9 @@ static void test_four_at_most(void **state)
 	world_close(&w);
 }
 
-/* A host that was reached before is reached again without a name server: at once when no resolver is free, when
- * resolving fails, and after 5 s when it does neither. Loopback's name needs no resolver at all. */
+/* A host that was reached before is reached again without a name server: at once when no resolver
+ * is free, when resolving fails, and after 5 s when it does neither. Loopback's name needs no
+ * resolver at all. */
 static void test_last_good(void **state)
 {
 	struct httpd *h[4];

@@ -10,7 +10,8 @@
 #include <string.h>
 #include "core/http.h"
 
-/* What is signed and what is sent come from these fields: each part is where it belongs, byte for byte. */
+/* What is signed and what is sent come from these fields: each part is where it belongs, byte for
+ * byte. */
 static void test_parts(void **state)
 {
 	static const struct {
@@ -18,17 +19,22 @@ static void test_parts(void **state)
 		int port;
 	} rows[] = {
 		{"http://heat.example", "http", "heat.example", "", "/", "heat.example", 80},
-		{"HTTPS://Heat.Example:443/V1/", "https", "heat.example", "", "/V1/", "heat.example", 443},
-		{"http://h:8000/v1/?a=b%2F&c=#frag", "http", "h", "", "/v1/?a=b%2F&c=", "h:8000", 8000},
+		{"HTTPS://Heat.Example:443/V1/", "https", "heat.example", "", "/V1/",
+		 "heat.example", 443},
+		{"http://h:8000/v1/?a=b%2F&c=#frag", "http", "h", "", "/v1/?a=b%2F&c=", "h:8000",
+		 8000},
 		{"http://h?x=1", "http", "h", "", "/?x=1", "h", 80},
 		{"http://h:443/", "http", "h", "", "/", "h:443", 443},
 		{"https://h:80/", "https", "h", "", "/", "h:80", 80},
 		{"http://[::1]:8004/v1", "http", "::1", "", "/v1", "[::1]:8004", 8004},
-		{"http://[FE80::A9FE:A9FE%25eth0]/openstack", "http", "fe80::a9fe:a9fe", "eth0", "/openstack",
+		{"http://[FE80::A9FE:A9FE%25eth0]/openstack", "http", "fe80::a9fe:a9fe", "eth0",
+		 "/openstack", "[fe80::a9fe:a9fe]", 80},
+		{"http://[fe80::a9fe:a9fe%ens3]:80/", "http", "fe80::a9fe:a9fe", "ens3", "/",
 		 "[fe80::a9fe:a9fe]", 80},
-		{"http://[fe80::a9fe:a9fe%ens3]:80/", "http", "fe80::a9fe:a9fe", "ens3", "/", "[fe80::a9fe:a9fe]", 80},
-		{"http://169.254.169.254/a/../b//c", "http", "169.254.169.254", "", "/a/../b//c", "169.254.169.254", 80},
-		{"http://h/arn%3aopenstack%3Aheat::x:stacks/s", "http", "h", "", "/arn%3aopenstack%3Aheat::x:stacks/s", "h", 80},
+		{"http://169.254.169.254/a/../b//c", "http", "169.254.169.254", "", "/a/../b//c",
+		 "169.254.169.254", 80},
+		{"http://h/arn%3aopenstack%3Aheat::x:stacks/s", "http", "h", "",
+		 "/arn%3aopenstack%3Aheat::x:stacks/s", "h", 80},
 	};
 
 	(void)state;
@@ -52,12 +58,44 @@ static void test_parts(void **state)
 static void test_refused(void **state)
 {
 	static const char *const rows[] = {
-		"", "h", "//h/", "/v1", "ftp://h/", "file:///etc/passwd", "http:/h/", "http://", "http:///x", "http://:80/",
-		"http://u@h/", "http://u:p@h/", "http://h:0/", "http://h:65536/", "http://h:80x/", "http://h:/",
-		"http://h:-1/", "http://h /", "http://h/a b", "http://h/a\r\nX: y", "http://h\\@x/", "http://h/\x7f",
-		"http://h/\xc3\xa9", "http://h\xc3\xa9/", "http://[::1/", "http://[::1]x/", "http://[::1]:/", "http://[]/",
-		"http://[g::1]/", "http://[fe80::1%]/", "http://[fe80::1%25]:1/x y", "http://[fe80::1%a/b]/", "http://::1/",
-		"http://.h/", "http://h%00/", "http://[1.2.3.4]/", " http://h/", "http://[fe80::1%aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]/",
+		"",
+		"h",
+		"//h/",
+		"/v1",
+		"ftp://h/",
+		"file:///etc/passwd",
+		"http:/h/",
+		"http://",
+		"http:///x",
+		"http://:80/",
+		"http://u@h/",
+		"http://u:p@h/",
+		"http://h:0/",
+		"http://h:65536/",
+		"http://h:80x/",
+		"http://h:/",
+		"http://h:-1/",
+		"http://h /",
+		"http://h/a b",
+		"http://h/a\r\nX: y",
+		"http://h\\@x/",
+		"http://h/\x7f",
+		"http://h/\xc3\xa9",
+		"http://h\xc3\xa9/",
+		"http://[::1/",
+		"http://[::1]x/",
+		"http://[::1]:/",
+		"http://[]/",
+		"http://[g::1]/",
+		"http://[fe80::1%]/",
+		"http://[fe80::1%25]:1/x y",
+		"http://[fe80::1%a/b]/",
+		"http://::1/",
+		"http://.h/",
+		"http://h%00/",
+		"http://[1.2.3.4]/",
+		" http://h/",
+		"http://[fe80::1%aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]/",
 	};
 
 	(void)state;
@@ -101,7 +139,8 @@ static void test_redact(void **state)
 	static const struct {
 		const char *url, *out;
 	} rows[] = {
-		{"https://h:8000/v1/waitcondition/arn%3Ax?Signature=abc", "https://h:8000/v1/waitcondition/arn%3Ax"},
+		{"https://h:8000/v1/waitcondition/arn%3Ax?Signature=abc",
+		 "https://h:8000/v1/waitcondition/arn%3Ax"},
 		{"http://user:secret@h/p?q", "http://h/p"},
 		{"http://user:se/cret@h/x", "http://h/x"},
 		{"user:secret@h", "h"},

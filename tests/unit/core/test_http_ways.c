@@ -10,7 +10,10 @@ static void tls_case(enum httpd_tls tls, bool trust, bool insecure, enum http_fa
 	struct http_setup setup = {.ca_file = trust ? httpd_ca_file(h) : NULL};
 	struct http_answer a;
 
-	fetch_with(&setup, (struct http_request){.url = httpd_url(h, "/ok"), .insecure = insecure, .timeout_ms = 5000}, &a);
+	fetch_with(&setup,
+		   (struct http_request){
+			   .url = httpd_url(h, "/ok"), .insecure = insecure, .timeout_ms = 5000},
+		   &a);
 	if (a.failure != want)
 		fail_msg("tls %d: %s (%s)", (int)tls, http_failure_names[a.failure], a.why);
 	if (want == HTTP_OK)
@@ -19,7 +22,8 @@ static void tls_case(enum httpd_tls tls, bool trust, bool insecure, enum http_fa
 	httpd_stop(h);
 }
 
-/* Only a certificate that is trusted, current and made out to the host is good; switching that off is said per request. */
+/* Only a certificate that is trusted, current and made out to the host is good; switching that off
+ * is said per request. */
 static void test_certificates(void **state)
 {
 	(void)state;
@@ -30,7 +34,8 @@ static void test_certificates(void **state)
 	tls_case(HTTPD_TLS_EXPIRED, true, false, HTTP_CERT);
 }
 
-/* A server that does not speak TLS, and a bundle that cannot be read, are another class than a bad certificate. */
+/* A server that does not speak TLS, and a bundle that cannot be read, are another class than a bad
+ * certificate. */
 static void test_no_tls(void **state)
 {
 	struct httpd *h = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS});
@@ -39,10 +44,12 @@ static void test_no_tls(void **state)
 
 	(void)state;
 	snprintf(url, sizeof(url), "https://127.0.0.1:%d/ok", httpd_port(server));
-	fetch_with(&(struct http_setup){0}, (struct http_request){.url = url, .timeout_ms = 7000}, &a);
+	fetch_with(&(struct http_setup){0}, (struct http_request){.url = url, .timeout_ms = 7000},
+		   &a);
 	assert_int_equal(a.failure, HTTP_TLS);
 	http_answer_deinit(&a);
-	fetch_with(&(struct http_setup){.ca_file = "/nonexistent.pem"}, (struct http_request){.url = httpd_url(h, "/ok")}, &a);
+	fetch_with(&(struct http_setup){.ca_file = "/nonexistent.pem"},
+		   (struct http_request){.url = httpd_url(h, "/ok")}, &a);
 	assert_int_equal(a.failure, HTTP_TLS);
 	http_answer_deinit(&a);
 	httpd_stop(h);
@@ -67,7 +74,8 @@ static void test_proxies(void **state)
 	fetch_with(&setup, (struct http_request){.url = "http://heat.invalid:8004/ok?a=b"}, &a);
 	assert_int_equal(a.failure, HTTP_OK);
 	assert_string_equal(last_seen()->target, "http://heat.invalid:8004/ok?a=b");
-	assert_string_equal(httpd_header(last_seen(), "Host", text, sizeof(text)), "heat.invalid:8004");
+	assert_string_equal(httpd_header(last_seen(), "Host", text, sizeof(text)),
+			    "heat.invalid:8004");
 	http_answer_deinit(&a);
 	setup.http_proxy = "http://127.0.0.1:1";
 	fetch_with(&setup, (struct http_request){.url = httpd_url(server, "/ok")}, &a);

@@ -45,7 +45,8 @@ static void put_rest(const struct tree *t)
 {
 	put(t, "/proc/sys/kernel/random/boot_id", "11111111-2222-4333-8444-555555555555\n");
 	put(t, "/proc/sys/kernel/hostname", "vm7\n");
-	put(t, "/etc/hosts", "127.0.0.1 localhost\n# vm7.commented\n127.0.1.1\tvm77.no vm7.heat.example vm7\n");
+	put(t, "/etc/hosts",
+	    "127.0.0.1 localhost\n# vm7.commented\n127.0.1.1\tvm77.no vm7.heat.example vm7\n");
 }
 
 static void check(const struct tree *t, const char *uuid, const char *from)
@@ -59,7 +60,8 @@ static void check(const struct tree *t, const char *uuid, const char *from)
 	assert_int_equal(strlen(id.server_uuid), 36);
 }
 
-/* The order of the places is the order of trust in them; each is used when those before say nothing. */
+/* The order of the places is the order of trust in them; each is used when those before say
+ * nothing. */
 static void test_order(void **state)
 {
 	struct tree t;
@@ -72,13 +74,15 @@ static void test_order(void **state)
 	check(&t, NULL, "random");
 	put(&t, "/etc/machine-id", "0a1b2c3d111142228333444455556666\n");
 	check(&t, UUID_A, "machine-id");
-	put(&t, "/run/cloud-init/instance-data.json", "{\"v1\":{\"cloud_name\":\"openstack\",\"instance_id\":\"" UUID_B "\"}}");
+	put(&t, "/run/cloud-init/instance-data.json",
+	    "{\"v1\":{\"cloud_name\":\"openstack\",\"instance_id\":\"" UUID_B "\"}}");
 	check(&t, UUID_B, "cloud-init");
 	put(&t, "/var/lib/cloud/data/instance-id", UUID_A "\n");
 	check(&t, UUID_A, "cloud-init");
 	put(&t, "/sys/class/dmi/id/product_name", "OpenStack Nova\n");
 	check(&t, UUID_B, "dmi");
-	put(&t, "/var/lib/heat-cfntools/nova_meta.json", "{\"uuid\":\"0A1B2C3D-1111-4222-8333-444455556666\"}");
+	put(&t, "/var/lib/heat-cfntools/nova_meta.json",
+	    "{\"uuid\":\"0A1B2C3D-1111-4222-8333-444455556666\"}");
 	check(&t, UUID_A, "nova-meta");
 	put(&t, "/mnt/config/openstack/latest/meta_data.json", "{\"uuid\":\"" UUID_B "\"}");
 	check(&t, UUID_B, "config-drive");
@@ -99,7 +103,8 @@ static void test_nonsense(void **state)
 	put(&t, "/var/lib/heat-cfntools/nova_meta.json", "{\"uuid\":7");
 	put(&t, "/mnt/config/openstack/latest/meta_data.json", "[]");
 	put(&t, "/etc/machine-id", "uninitialized\n");
-	put(&t, "/run/cloud-init/instance-data.json", "{\"v1\":{\"cloud_name\":\"aws\",\"instance_id\":\"" UUID_B "\"}}");
+	put(&t, "/run/cloud-init/instance-data.json",
+	    "{\"v1\":{\"cloud_name\":\"aws\",\"instance_id\":\"" UUID_B "\"}}");
 	check(&t, NULL, "random");
 	fs_remove_tree(t.root);
 }
