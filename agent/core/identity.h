@@ -15,5 +15,9 @@ struct identity {
 	char boot_id[40];
 	char hostname[256];     /* FQDN where known */
 };
-/** identity_read() - @open_fd: opens a privileged row (enum privpath) or returns -errno; lets the agent ask the runner. Never fails: last resort is a random UUID marked "random". */
+/**
+ * identity_read() - never fails: the last resort is a random UUID marked "random"
+ * @open_fd: opens a privileged row (enum privpath) or returns -errno, so that the agent can ask the
+ * runner; NULL opens them directly
+ */
 void identity_read(const struct env *env, int (*open_fd)(int privpath, void *ctx), void *ctx, struct identity *ret);
