@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The moving part of links: socket, queue of what the socket would not take, open calls. Callbacks may
- * free the link; its memory is then kept until the outermost of them returns (busy). What the
+ * The moving part of links: socket, queue of what the socket would not take, open calls. Callbacks
+ * may free the link; its memory is then kept until the outermost of them returns (busy). What the
  * messages mean is the callee's business.
  */
 #include "core/link.h"
@@ -12,8 +12,8 @@
 #include <string.h>
 #include "core/link_packet.h"
 
-#define BATCH          32  /* packets per wake-up: other users of the loop want their turn */
-#define CALL_SLACK_MS  100
+#define BATCH         32 /* packets per wake-up: other users of the loop want their turn */
+#define CALL_SLACK_MS 100
 
 struct out { /* a packet that waits for the socket */
 	struct out *next;
@@ -216,15 +216,16 @@ static int transmit(struct link *link, uint32_t type, uint32_t id, int32_t statu
 	return r == -EAGAIN ? queue_packet(link, &p) : r;
 }
 
-int link_send(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds, size_t n_fds)
+int link_send(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds,
+	      size_t n_fds)
 {
 	if (type == LINK_TYPE_ANSWER)
 		return -EINVAL;
 	return transmit(link, type, 0, 0, w, fds, n_fds);
 }
 
-int link_reply(struct link *link, uint32_t id, int32_t status, const struct msg_writer *w, const int *fds,
-	       size_t n_fds)
+int link_reply(struct link *link, uint32_t id, int32_t status, const struct msg_writer *w,
+	       const int *fds, size_t n_fds)
 {
 	if (id == 0)
 		return 0; /* no answer wanted */
@@ -253,8 +254,8 @@ static void arm_deadline(struct link *link)
 		loop_timer_arm(link->deadline, first - loop_env(link->loop)->boot_ms());
 }
 
-int link_call(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds, size_t n_fds,
-	      int64_t timeout_ms, link_answer_fn *fn, void *ctx)
+int link_call(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds,
+	      size_t n_fds, int64_t timeout_ms, link_answer_fn *fn, void *ctx)
 {
 	struct call *c, **tail = &link->calls;
 	int r;
@@ -417,7 +418,8 @@ int link_new(struct loop *loop, int fd, link_msg_fn *on_msg, link_closed_fn *on_
 		close(fd);
 		return -ENOMEM;
 	}
-	*link = (struct link){.loop = loop, .fd = fd, .on_msg = on_msg, .on_closed = on_closed, .ctx = ctx};
+	*link = (struct link){
+		.loop = loop, .fd = fd, .on_msg = on_msg, .on_closed = on_closed, .ctx = ctx};
 	r = loop_timer_new(loop, CALL_SLACK_MS, on_deadline, link, &link->deadline);
 	if (r == 0)
 		r = loop_timer_new(loop, 0, on_kick, link, &link->kick);
@@ -453,7 +455,8 @@ static int keep_for_later(struct link *link, const uint8_t *data, const struct l
 /* Waits until the socket can do something. Return: 0, -ETIMEDOUT or -errno. */
 static int wait_socket(struct link *link, int64_t due)
 {
-	struct pollfd p = {.fd = link->fd, .events = (short)(link->out ? POLLIN | POLLOUT : POLLIN)};
+	struct pollfd p = {.fd = link->fd,
+			   .events = (short)(link->out ? POLLIN | POLLOUT : POLLIN)};
 	int64_t left = due - loop_env(link->loop)->boot_ms();
 	int r;
 
@@ -484,8 +487,8 @@ static int wait_answer(struct link *link, uint32_t id, int64_t due, struct link_
 	}
 }
 
-int link_call_wait(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds, size_t n_fds,
-		   int64_t timeout_ms, struct link_msg *ret)
+int link_call_wait(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds,
+		   size_t n_fds, int64_t timeout_ms, struct link_msg *ret)
 {
 	uint32_t id = new_id(link);
 	int64_t due = loop_env(link->loop)->boot_ms() + timeout_ms;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes of messages between roles: header and payload fields. Pure: no sockets, no allocation but
- * the strings handed out. Everything is little endian, whatever the machine.
+ * The bytes of messages between roles: header and payload fields. Pure: no sockets, no allocation
+ * but the strings handed out. Everything is little endian, whatever the machine.
  */
 #include "core/link.h"
 
@@ -138,8 +138,12 @@ void link_encode_header(uint8_t out[static LINK_HEADER], uint32_t type, uint32_t
 			size_t len, size_t n_fds)
 {
 	const uint32_t words[LINK_HEADER / 4] = {
-		htole32(MAGIC), htole32(type), htole32(id), htole32((uint32_t)status),
-		htole32((uint32_t)len), htole32((uint32_t)n_fds),
+		htole32(MAGIC),
+		htole32(type),
+		htole32(id),
+		htole32((uint32_t)status),
+		htole32((uint32_t)len),
+		htole32((uint32_t)n_fds),
 	};
 
 	memcpy(out, words, sizeof(words));

@@ -22,6 +22,7 @@ int link_packet_send(int fd, const struct link_packet *p) _must_check_;
  * Return: 1 = @msg filled, its descriptors the caller's; 0 = nothing there now; -ECONNRESET = the
  * peer is gone or broke a rule (descriptors that came with it are closed).
  */
-int link_packet_receive(int fd, uint8_t data[static LINK_PACKET_MAX], struct link_msg *msg) _must_check_;
+int link_packet_receive(int fd, uint8_t data[static LINK_PACKET_MAX],
+			struct link_msg *msg) _must_check_;
 /** link_close_fds() - closes those that were not taken. */
 void link_close_fds(int *fds, size_t n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One epoll for all. Removed objects stay in memory, marked dead, until the end of the iteration, so
- * that a callback may remove what epoll_wait has already reported. Timers live in a plain list: there
- * are tens of them, and a scan costs less than the wake-up that asks for it.
+ * One epoll for all. Removed objects stay in memory, marked dead, until the end of the iteration,
+ * so that a callback may remove what epoll_wait has already reported. Timers live in a plain list:
+ * there are tens of them, and a scan costs less than the wake-up that asks for it.
  */
 #include "core/loop.h"
 
@@ -14,11 +14,11 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-#define EVENTS_MAX   32
-#define SIGNALS_MAX  65
-#define LATE_MS      50
-#define ARMED_NOT    INT64_MAX
-#define ARMED_STALE  (-1)
+#define EVENTS_MAX  32
+#define SIGNALS_MAX 65
+#define LATE_MS     50
+#define ARMED_NOT   INT64_MAX
+#define ARMED_STALE (-1)
 
 struct item { /* first member of every object of the loop */
 	struct item *prev, *next;
@@ -37,7 +37,8 @@ struct loop_timer {
 	struct item item;
 	struct loop *loop;
 	int64_t due, slack; /* due: -1 = disarmed */
-	uint64_t order;     /* when it was armed: breaks ties and keeps re-armed ones for the next round */
+	uint64_t order; /* when it was armed: breaks ties and keeps re-armed ones for the next round
+			 */
 	loop_timer_fn *fn;
 	void *ctx;
 };

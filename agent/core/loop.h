@@ -22,8 +22,8 @@ typedef void loop_signal_fn(struct loop *loop, int signo, void *ctx);
 typedef void loop_child_fn(struct loop *loop, pid_t pid, int wstatus, void *ctx);
 
 struct loop_stats {
-	uint64_t wakeups;      /* returns of epoll_wait */
-	uint64_t late_ticks;   /* timers served over 50 ms late */
+	uint64_t wakeups;    /* returns of epoll_wait */
+	uint64_t late_ticks; /* timers served over 50 ms late */
 	int64_t late_max_ms;
 };
 
@@ -37,12 +37,14 @@ const struct loop_stats *loop_get_stats(const struct loop *loop);
 const struct env *loop_env(const struct loop *loop);
 
 /** loop_io_add() - watch @fd (borrowed; EPOLLIN, EPOLLOUT, EPOLLPRI). Remove before closing it. */
-int loop_io_add(struct loop *loop, int fd, uint32_t events, loop_io_fn *fn, void *ctx, struct loop_io **ret) _must_check_;
+int loop_io_add(struct loop *loop, int fd, uint32_t events, loop_io_fn *fn, void *ctx,
+		struct loop_io **ret) _must_check_;
 int loop_io_mod(struct loop_io *io, uint32_t events) _must_check_;
 struct loop_io *loop_io_remove(struct loop_io *io); /* accepts NULL; returns NULL */
 
 /** loop_timer_new() - made disarmed. @slack_ms: may fire that much later to share a wake-up. */
-int loop_timer_new(struct loop *loop, int64_t slack_ms, loop_timer_fn *fn, void *ctx, struct loop_timer **ret) _must_check_;
+int loop_timer_new(struct loop *loop, int64_t slack_ms, loop_timer_fn *fn, void *ctx,
+		   struct loop_timer **ret) _must_check_;
 void loop_timer_arm(struct loop_timer *t, int64_t delay_ms); /* one shot; re-arm in the handler */
 void loop_timer_disarm(struct loop_timer *t);
 bool loop_timer_armed(const struct loop_timer *t);
@@ -53,9 +55,11 @@ struct loop_timer *loop_timer_free(struct loop_timer *t);
 int loop_signal_add(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx) _must_check_;
 /**
  * loop_child_add() - calls once when @pid ends (pidfd), reaped if it is our child
- * @ret: stays valid, also after the call, until loop_child_remove(); NULL: the loop frees it after the call.
+ * @ret: stays valid, also after the call, until loop_child_remove(); NULL: the loop frees it after
+ * the call.
  */
-int loop_child_add(struct loop *loop, pid_t pid, loop_child_fn *fn, void *ctx, struct loop_child **ret) _must_check_;
+int loop_child_add(struct loop *loop, pid_t pid, loop_child_fn *fn, void *ctx,
+		   struct loop_child **ret) _must_check_;
 struct loop_child *loop_child_remove(struct loop_child *c);
 /** loop_defer() - run once at the end of this iteration. */
 int loop_defer(struct loop *loop, loop_timer_fn *fn, void *ctx) _must_check_;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the runner opens for the agent. The agent names a row, never a path; paths that are not constant
- * come from root-owned configuration. Nothing is read here.
+ * What the runner opens for the agent. The agent names a row, never a path; paths that are not
+ * constant come from root-owned configuration. Nothing is read here.
  */
 #include "core/privpath.h"
 
@@ -13,7 +13,7 @@
 struct row {
 	const char *path; /* "" = only if configuration names one */
 	int flags;
-	bool device;      /* a character device is expected; everything else must be a regular file */
+	bool device; /* a character device is expected; everything else must be a regular file */
 };
 
 static const struct row rows[PRIVPATH_COUNT] = {
@@ -35,7 +35,8 @@ static const struct row rows[PRIVPATH_COUNT] = {
 	[PRIVPATH_PSI_CPU] = {"/proc/pressure/cpu", O_RDWR},
 };
 
-static const char *configured(enum privpath id, const struct privpath_names *names, const char **suffix)
+static const char *configured(enum privpath id, const struct privpath_names *names,
+			      const char **suffix)
 {
 	*suffix = "";
 	if (!names)
@@ -53,7 +54,8 @@ static const char *configured(enum privpath id, const struct privpath_names *nam
 	}
 }
 
-const char *privpath_path(enum privpath id, const struct privpath_names *names, char out[static ENV_PATH_MAX])
+const char *privpath_path(enum privpath id, const struct privpath_names *names,
+			  char out[static ENV_PATH_MAX])
 {
 	const char *suffix, *path = configured(id, names, &suffix);
 	int n;

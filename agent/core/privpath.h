@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The const table of what only root may open and the runner opens for the agent: it passes the
- * descriptor and reads nothing. One row each: id, path, flags. Optional files may be absent (-ENOENT).
+ * descriptor and reads nothing. One row each: id, path, flags. Optional files may be absent
+ * (-ENOENT).
  */
 #pragma once
 
@@ -12,27 +13,34 @@ enum privpath {
 	PRIVPATH_CFN_METADATA_SERVER, /* /var/lib/heat-cfntools/cfn-metadata-server */
 	PRIVPATH_CFN_BOTO_CFG,        /* /var/lib/heat-cfntools/cfn-boto-cfg */
 	PRIVPATH_NOVA_META,           /* /var/lib/heat-cfntools/nova_meta.json */
-	PRIVPATH_CLOUD_INIT_DATA,     /* /var/lib/cloud/data/cfn-init-data (often world-readable: reported) */
+	PRIVPATH_CLOUD_INIT_DATA,     /* /var/lib/cloud/data/cfn-init-data (often world-readable:
+					 reported) */
 	PRIVPATH_OCC_CONF,            /* /etc/os-collect-config.conf */
 	PRIVPATH_CFN_HUP_CONF,        /* <hooks conf dir>/cfn-hup.conf */
-	PRIVPATH_CFN_CREDENTIALS,     /* the credential-file that conf or cfn-hup.conf names, default /etc/cfn/cfn-credentials */
-	PRIVPATH_LAST_METADATA,       /* /var/cache/heat-cfntools/last_metadata */
-	PRIVPATH_LOCAL_FILE,          /* conf local file */
-	PRIVPATH_PRODUCT_UUID,        /* /sys/class/dmi/id/product_uuid */
-	PRIVPATH_INSTANCE_ID,         /* /var/lib/cloud/data/instance-id */
-	PRIVPATH_KMSG,                /* /dev/kmsg, O_NONBLOCK */
-	PRIVPATH_PSI_MEMORY,          /* /proc/pressure/memory, O_RDWR: a trigger may be armed */
+	PRIVPATH_CFN_CREDENTIALS, /* the credential-file that conf or cfn-hup.conf names, default
+				     /etc/cfn/cfn-credentials */
+	PRIVPATH_LAST_METADATA,   /* /var/cache/heat-cfntools/last_metadata */
+	PRIVPATH_LOCAL_FILE,      /* conf local file */
+	PRIVPATH_PRODUCT_UUID,    /* /sys/class/dmi/id/product_uuid */
+	PRIVPATH_INSTANCE_ID,     /* /var/lib/cloud/data/instance-id */
+	PRIVPATH_KMSG,            /* /dev/kmsg, O_NONBLOCK */
+	PRIVPATH_PSI_MEMORY,      /* /proc/pressure/memory, O_RDWR: a trigger may be armed */
 	PRIVPATH_PSI_IO,
 	PRIVPATH_PSI_CPU,
 	PRIVPATH_COUNT
 };
 
-struct privpath_names {           /* rows whose path root-owned configuration names; NULL = default of the row */
+struct privpath_names { /* rows whose path root-owned configuration names; NULL = default of the row
+			 */
 	const char *hooks_conf_dir;
 	const char *credential_file;
 	const char *local_file;
 };
-/** privpath_path() - the unprefixed path of a row ("" when the configuration names none), into @out of ENV_PATH_MAX. */
-const char *privpath_path(enum privpath id, const struct privpath_names *names, char out[static ENV_PATH_MAX]);
-/** privpath_open() - Return: a descriptor (O_CLOEXEC|O_NOCTTY, flags of the row) or -errno. Only regular files and the devices listed are opened. */
-int privpath_open(const struct env *env, enum privpath id, const struct privpath_names *names) _must_check_;
+/** privpath_path() - the unprefixed path of a row ("" when the configuration names none), into @out
+ * of ENV_PATH_MAX. */
+const char *privpath_path(enum privpath id, const struct privpath_names *names,
+			  char out[static ENV_PATH_MAX]);
+/** privpath_open() - Return: a descriptor (O_CLOEXEC|O_NOCTTY, flags of the row) or -errno. Only
+ * regular files and the devices listed are opened. */
+int privpath_open(const struct env *env, enum privpath id,
+		  const struct privpath_names *names) _must_check_;

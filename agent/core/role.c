@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Forks roles and keeps them running. A role that lived for a minute is restarted at once; one that
- * keeps dying young waits longer each time. What a role does and who talks to it is wired elsewhere.
+ * keeps dying young waits longer each time. What a role does and who talks to it is wired
+ * elsewhere.
  */
 #include "core/role.h"
 
@@ -14,12 +15,12 @@
 #include "core/backoff.h"
 #include "core/log.h"
 
-#define RESTART_BASE_MS   1000
-#define RESTART_CAP_MS    60000
-#define STABLE_MS         60000 /* lived this long: the next death is a first one again */
-#define YOUNG_MS          1000  /* ended sooner: counts as a failure, even with exit code 0 */
-#define RESTART_GRACE_MS  5000
-#define EXIT_NO_SANDBOX   77
+#define RESTART_BASE_MS  1000
+#define RESTART_CAP_MS   60000
+#define STABLE_MS        60000 /* lived this long: the next death is a first one again */
+#define YOUNG_MS         1000  /* ended sooner: counts as a failure, even with exit code 0 */
+#define RESTART_GRACE_MS 5000
+#define EXIT_NO_SANDBOX  77
 
 const char *const role_names[ROLE_COUNT] = {
 	[ROLE_AGENT] = "agent",
@@ -30,14 +31,14 @@ const char *const role_names[ROLE_COUNT] = {
 struct process {
 	struct roles *roles;
 	enum role role;
-	pid_t pid;                  /* 0 = not running */
+	pid_t pid; /* 0 = not running */
 	struct loop_child *watch;
 	struct loop_timer *restart; /* while down */
 	struct loop_timer *kill;    /* after a SIGTERM */
 	int64_t started;
-	bool wanted;                /* roles_start() was called */
-	bool asked;                 /* roles_restart(): the end is no failure */
-	unsigned deaths;            /* young ones in a row */
+	bool wanted;     /* roles_start() was called */
+	bool asked;      /* roles_restart(): the end is no failure */
+	unsigned deaths; /* young ones in a row */
 	struct backoff backoff;
 };
 
@@ -84,7 +85,8 @@ static void set_name(const char *name)
 }
 
 /* The loop of the runner is left alone: its memory is a copy, its descriptors are closed here. */
-static _Noreturn void child(const struct roles *roles, const struct role_spec *spec, int link_fd, pid_t parent)
+static _Noreturn void child(const struct roles *roles, const struct role_spec *spec, int link_fd,
+			    pid_t parent)
 {
 	struct err e = ERR_INIT;
 	int code;
@@ -216,15 +218,16 @@ static int init_process(struct roles *roles, enum role role)
 	return loop_timer_new(roles->loop, 0, on_kill, p, &p->kill);
 }
 
-int roles_new(struct loop *loop, const struct role_spec *specs, const struct sandbox_user *user, role_up_fn *up,
-	      role_down_fn *down, void *ctx, struct roles **ret)
+int roles_new(struct loop *loop, const struct role_spec *specs, const struct sandbox_user *user,
+	      role_up_fn *up, role_down_fn *down, void *ctx, struct roles **ret)
 {
 	struct roles *roles = calloc(1, sizeof(*roles));
 	int r;
 
 	if (!roles)
 		return -ENOMEM;
-	*roles = (struct roles){.loop = loop, .specs = specs, .user = user, .up = up, .down = down, .ctx = ctx};
+	*roles = (struct roles){
+		.loop = loop, .specs = specs, .user = user, .up = up, .down = down, .ctx = ctx};
 	r = loop_timer_new(loop, 0, on_stopped, roles, &roles->stopped_timer);
 	for (int i = 0; r == 0 && i < ROLE_COUNT; i++)
 		r = init_process(roles, (enum role)i);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order matters: what needs root first (oom score, user, capabilities), then what can never be undone
- * (no_new_privs, filter). Each step is verified by asking the kernel, not by trusting a return value.
+ * The order matters: what needs root first (oom score, user, capabilities), then what can never be
+ * undone (no_new_privs, filter). Each step is verified by asking the kernel, not by trusting a
+ * return value.
  */
 #include "core/sandbox.h"
 
@@ -55,10 +56,13 @@ int sandbox_find_user(const char *name, struct sandbox_user *ret, struct err *e)
 		return 0;
 	text_escape(&shown, name, strlen(name));
 	if (r == 0)
-		return err_set(e, -EINVAL, "user \"%s\" is root: the agent needs a user of its own", buf_str(&shown));
+		return err_set(e, -EINVAL, "user \"%s\" is root: the agent needs a user of its own",
+			       buf_str(&shown));
 	if (look_up("nobody", ret) < 0 || ret->uid == 0)
-		return err_set(e, -ENOENT, "there is neither a user \"%s\" nor \"nobody\"", buf_str(&shown));
-	return err_set(e, 1, "there is no user \"%s\"; \"nobody\" is used instead", buf_str(&shown));
+		return err_set(e, -ENOENT, "there is neither a user \"%s\" nor \"nobody\"",
+			       buf_str(&shown));
+	return err_set(e, 1, "there is no user \"%s\"; \"nobody\" is used instead",
+		       buf_str(&shown));
 }
 
 /* ---- before the rights go ---- */
@@ -101,14 +105,17 @@ static bool is_role_cap(enum sandbox_role role, unsigned cap)
 
 static int verify_caps(enum sandbox_role role, struct err *e)
 {
-	static const capng_type_t sets[] = {CAPNG_EFFECTIVE, CAPNG_PERMITTED, CAPNG_INHERITABLE, CAPNG_AMBIENT};
+	static const capng_type_t sets[] = {CAPNG_EFFECTIVE, CAPNG_PERMITTED, CAPNG_INHERITABLE,
+					    CAPNG_AMBIENT};
 
 	if (capng_get_caps_process() < 0)
 		return err_set(e, -EPERM, "cannot read back the capabilities");
 	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
 		for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-			if (capng_have_capability(sets[i], cap) && !(i < 2 && is_role_cap(role, cap)))
-				return err_set(e, -EPERM, "capability %s is still there", capng_capability_to_name(cap));
+			if (capng_have_capability(sets[i], cap) &&
+			    !(i < 2 && is_role_cap(role, cap)))
+				return err_set(e, -EPERM, "capability %s is still there",
+					       capng_capability_to_name(cap));
 	return 0;
 }
 
@@ -137,9 +144,11 @@ static int drop_rights(enum sandbox_role role, const struct sandbox_user *user, 
 		return err_set(e, -EINVAL, "a role cannot run as root");
 	want_caps(role);
 	/* Changes groups, gid and uid, keeps what want_caps() named, empties the bounding set. */
-	r = capng_change_id((int)user->uid, (int)user->gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+	r = capng_change_id((int)user->uid, (int)user->gid,
+			    CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
 	if (r < 0)
-		return err_set(e, -EPERM, "cannot change to uid %u (step %d)", (unsigned)user->uid, -r);
+		return err_set(e, -EPERM, "cannot change to uid %u (step %d)", (unsigned)user->uid,
+			       -r);
 	r = verify_user(user, e);
 	return r < 0 ? r : verify_caps(role, e);
 }
@@ -157,7 +166,8 @@ static int set_flags(struct err *e)
 	/* After the change of user: that clears it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
 		return err_sys(e, errno, "cannot ask to end with the parent");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return err_sys(e, errno, "cannot give up new privileges");
 	return 0;
 }
@@ -171,7 +181,8 @@ static int load_filter(enum sandbox_role role, struct err *e)
 		return err_set(e, -ENOMEM, "cannot make a system call filter");
 	r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: fewer steps per call */
+		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE,
+				     2); /* a tree: fewer steps per call */
 	if (r == 0)
 		r = sandbox_add_rules(filter, role);
 	if (r == 0)
@@ -180,7 +191,9 @@ static int load_filter(enum sandbox_role role, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "cannot load the system call filter");
 	/* 2: a filter is in force. The filters of all roles allow the question. */
-	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2 ? 0 : err_set(e, -EPERM, "the filter is not in force");
+	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2
+		       ? 0
+		       : err_set(e, -EPERM, "the filter is not in force");
 }
 
 int sandbox_enter(enum sandbox_role role, const struct sandbox_user *user, struct err *e)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fork and exec. The child reports the step that failed and its errno through a pipe that a good exec
- * closes; the parent waits for one or the other. Between fork and exec the child allocates nothing and
- * takes no lock.
+ * fork and exec. The child reports the step that failed and its errno through a pipe that a good
+ * exec closes; the parent waits for one or the other. Between fork and exec the child allocates
+ * nothing and takes no lock.
  */
 #include "core/spawn.h"
 #include "core/text.h"
@@ -18,7 +18,16 @@
 
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
 
-enum step { STEP_SESSION, STEP_STDIO, STEP_GROUPS, STEP_USER, STEP_VERIFY, STEP_FOLDER, STEP_EXEC, STEP_COUNT };
+enum step {
+	STEP_SESSION,
+	STEP_STDIO,
+	STEP_GROUPS,
+	STEP_USER,
+	STEP_VERIFY,
+	STEP_FOLDER,
+	STEP_EXEC,
+	STEP_COUNT
+};
 
 static const char *const step_names[STEP_COUNT] = {
 	[STEP_SESSION] = "start a session for",
@@ -158,7 +167,8 @@ static int prepare(const struct spawn *s, enum step *step)
 
 static void close_all_but(int keep)
 {
-	if (close_range(3, (unsigned)keep - 1, 0) == 0 && close_range((unsigned)keep + 1, ~0U, 0) == 0)
+	if (close_range(3, (unsigned)keep - 1, 0) == 0 &&
+	    close_range((unsigned)keep + 1, ~0U, 0) == 0)
 		return;
 	for (int fd = 3, max = (int)sysconf(_SC_OPEN_MAX); fd < max; fd++) /* kernel before 5.9 */
 		if (fd != keep)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's side of the store, writing. Holds what is not on disk yet: one entry per name with its newest
- * value. One write is under way at a time, in the order in which names were first put. What the disk refuses steps
- * back, so that it does not block the others (on a full disk a deletion is what helps), and is tried again with
- * backoff; while the store is silent or gone everything waits.
+ * The agent's side of the store, writing. Holds what is not on disk yet: one entry per name with
+ * its newest value. One write is under way at a time, in the order in which names were first put.
+ * What the disk refuses steps back, so that it does not block the others (on a full disk a deletion
+ * is what helps), and is tried again with backoff; while the store is silent or gone everything
+ * waits.
  */
 #include "core/store_client.h"
 
@@ -11,11 +12,11 @@
 #include <string.h>
 #include "core/fs.h"
 
-#define RETRY_BASE_MS    1000
-#define RETRY_CAP_MS     60000
-#define TELL_SLACK_MS    1000
-#define PENDING_MAX      4096
-#define PENDING_BYTES    (64u << 20)
+#define RETRY_BASE_MS 1000
+#define RETRY_CAP_MS  60000
+#define TELL_SLACK_MS 1000
+#define PENDING_MAX   4096
+#define PENDING_BYTES (64u << 20)
 
 static void write_next(struct store *s);
 static void on_retry(struct loop *loop, void *ctx);
@@ -125,7 +126,8 @@ struct store *store_free(struct store *s)
 
 /* ---- telling those that wait ---- */
 
-/* Moves the waiters of @e up to @gen that have waited since @since or longer to the end of @list. */
+/* Moves the waiters of @e up to @gen that have waited since @since or longer to the end of @list.
+ */
 static void collect(struct store_entry *e, uint64_t gen, int64_t since, struct store_waiter **list)
 {
 	while (*list)
@@ -202,8 +204,9 @@ static void append_entry(struct store *s, struct store_entry *e)
 
 static bool is_silence(int status)
 {
-	return status == -ETIMEDOUT || status == -ECONNRESET || status == -EPIPE || status == -ENOTCONN ||
-	       status == -ENOBUFS || status == -EMFILE || status == -ENFILE || status == -ENOMEM;
+	return status == -ETIMEDOUT || status == -ECONNRESET || status == -EPIPE ||
+	       status == -ENOTCONN || status == -ENOBUFS || status == -EMFILE ||
+	       status == -ENFILE || status == -ENOMEM;
 }
 
 static void wait_and_retry(struct store *s)
@@ -353,7 +356,8 @@ static void add_waiter(struct store *s, struct store_entry *e, struct store_wait
 }
 
 /* Takes @value and @w on success. */
-static int replace(struct store *s, const char *name, char *value, size_t n, bool deleted, struct store_waiter *w)
+static int replace(struct store *s, const char *name, char *value, size_t n, bool deleted,
+		   struct store_waiter *w)
 {
 	struct store_entry *e = store_find_entry(s, name);
 	size_t old = e ? e->n : 0;
@@ -377,7 +381,8 @@ static int replace(struct store *s, const char *name, char *value, size_t n, boo
 	return 0;
 }
 
-int store_put(struct store *s, const char *name, const void *p, size_t n, store_done_fn *fn, void *ctx)
+int store_put(struct store *s, const char *name, const void *p, size_t n, store_done_fn *fn,
+	      void *ctx)
 {
 	_cleanup_free_ struct store_waiter *w = NULL;
 	_cleanup_free_ char *value = NULL;

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * State on disk: named entries, each one file below a folder, each written whole (new, fsync, rename,
- * fsync of the folder). The store role serves them, so that a frozen disk blocks it and not the agent. Each file
- * starts with one header line `heat-pulse-state <version> <server uuid> <sha256>\n`; a newer version, another server's
- * UUID (a clone) or a wrong sum is moved to set-aside/ and reported, never half-read.
+ * State on disk: named entries, each one file below a folder, each written whole (new, fsync,
+ * rename, fsync of the folder). The store role serves them, so that a frozen disk blocks it and not
+ * the agent. Each file starts with one header line `heat-pulse-state <version> <server uuid>
+ * <sha256>\n`; a newer version, another server's UUID (a clone) or a wrong sum is moved to
+ * set-aside/ and reported, never half-read.
  */
 #pragma once
 
 #include "core/link.h"
 #include "core/types.h"
 
-#define STORE_DIR        "/var/lib/heat-pulse/state"
-#define STORE_NAME_MAX   128          /* [A-Za-z0-9._-]+ and one optional folder level "a/b" */
-#define STORE_ENTRY_MAX  (16u << 20)
+#define STORE_DIR       "/var/lib/heat-pulse/state"
+#define STORE_NAME_MAX  128 /* [A-Za-z0-9._-]+ and one optional folder level "a/b" */
+#define STORE_ENTRY_MAX (16u << 20)
 
 enum store_msg { STORE_PUT = 100, STORE_GET, STORE_DELETE, STORE_LIST, STORE_BIND };
 
-/** store_role_run() - the store role: serve @link_fd (taken) over @dir (as the kernel sees it; it must exist) until
- * it closes. SIGTERM is ignored: what the agent still sends while it ends is to be written. Return: exit code. */
+/** store_role_run() - the store role: serve @link_fd (taken) over @dir (as the kernel sees it; it
+ * must exist) until it closes. SIGTERM is ignored: what the agent still sends while it ends is to
+ * be written. Return: exit code. */
 int store_role_run(const struct env *env, int link_fd, const char *dir);
 
 /* Client side: asynchronous, over a link owned by the caller. */
@@ -26,17 +28,21 @@ typedef void store_get_fn(int status, const char *p, size_t n, void *ctx);
 struct store;
 int store_new(struct loop *loop, struct store **ret) _must_check_;
 struct store *store_free(struct store *s);
-/** store_bind() - whose state this is; said again to each new store process. Nothing is written before it. */
+/** store_bind() - whose state this is; said again to each new store process. Nothing is written
+ * before it. */
 int store_bind(struct store *s, const char *server_uuid) _must_check_;
-/** store_set_link() - a new store process; NULL while there is none. Unacknowledged puts are sent again. Say NULL
- * before freeing a link that has not closed. */
+/** store_set_link() - a new store process; NULL while there is none. Unacknowledged puts are sent
+ * again. Say NULL before freeing a link that has not closed. */
 void store_set_link(struct store *s, struct link *link);
-/** store_put() - newest value per name wins; @fn once it is on disk (0) or refused (-ENOSPC, -EROFS…). Copies. While no
- * store answers the value is kept in memory and retried with backoff: store_problem() tells. A put replaced by a newer one
- * of the same name is answered with it; one that no store has taken for 10 s gets -ENOTCONN or -ETIMEDOUT (and stays in memory). */
-int store_put(struct store *s, const char *name, const void *p, size_t n, store_done_fn *fn, void *ctx) _must_check_;
+/** store_put() - newest value per name wins; @fn once it is on disk (0) or refused (-ENOSPC,
+ * -EROFS…). Copies. While no store answers the value is kept in memory and retried with backoff:
+ * store_problem() tells. A put replaced by a newer one of the same name is answered with it; one
+ * that no store has taken for 10 s gets -ENOTCONN or -ETIMEDOUT (and stays in memory). */
+int store_put(struct store *s, const char *name, const void *p, size_t n, store_done_fn *fn,
+	      void *ctx) _must_check_;
 int store_delete(struct store *s, const char *name) _must_check_;
-/** store_get() - sees unacknowledged puts. -ENOENT absent, -ESTALE set aside. @fn is never called from inside. */
+/** store_get() - sees unacknowledged puts. -ENOENT absent, -ESTALE set aside. @fn is never called
+ * from inside. */
 int store_get(struct store *s, const char *name, store_get_fn *fn, void *ctx) _must_check_;
 /** store_list() - names below @prefix, newline separated, in C order. */
 int store_list(struct store *s, const char *prefix, store_get_fn *fn, void *ctx) _must_check_;
@@ -44,12 +50,17 @@ int store_list(struct store *s, const char *prefix, store_get_fn *fn, void *ctx)
 const char *store_problem(const struct store *s);
 size_t store_pending(const struct store *s); /* puts not yet on disk */
 /** Before the loop: as above, blocking at most @timeout_ms. */
-int store_get_wait(struct link *link, const char *name, int64_t timeout_ms, struct buf *out) _must_check_;
+int store_get_wait(struct link *link, const char *name, int64_t timeout_ms,
+		   struct buf *out) _must_check_;
 int store_bind_wait(struct link *link, const char *server_uuid, int64_t timeout_ms) _must_check_;
 
-/* Direct access for commands run by hand while no agent serves (same format, same checks; @dir as the kernel sees it).
- * Reading moves nothing: -ESTALE with the reason in @e. Root writes as the owner of @dir. */
-int store_file_read(const struct env *env, const char *dir, const char *name, const char *server_uuid, struct buf *out, struct err *e) _must_check_;
-int store_file_write(const struct env *env, const char *dir, const char *name, const char *server_uuid, const void *p, size_t n, struct err *e) _must_check_;
-/** store_file_decode() - pure: header check (fuzzed). @server_uuid NULL = any. Return offset of the content or -EPROTO, -ESTALE, -EBADMSG. */
+/* Direct access for commands run by hand while no agent serves (same format, same checks; @dir as
+ * the kernel sees it). Reading moves nothing: -ESTALE with the reason in @e. Root writes as the
+ * owner of @dir. */
+int store_file_read(const struct env *env, const char *dir, const char *name,
+		    const char *server_uuid, struct buf *out, struct err *e) _must_check_;
+int store_file_write(const struct env *env, const char *dir, const char *name,
+		     const char *server_uuid, const void *p, size_t n, struct err *e) _must_check_;
+/** store_file_decode() - pure: header check (fuzzed). @server_uuid NULL = any. Return offset of the
+ * content or -EPROTO, -ESTALE, -EBADMSG. */
 ssize_t store_file_decode(const char *p, size_t n, const char *server_uuid) _must_check_;

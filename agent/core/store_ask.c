@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's side of the store: open calls, and reading. What is not on disk yet is seen as if it were.
+ * The agent's side of the store: open calls, and reading. What is not on disk yet is seen as if it
+ * were.
  */
 #include "core/store_client.h"
 
@@ -46,7 +47,8 @@ void store_request_free(struct store_request *q)
 
 static void on_answer(struct link *link, int status, struct link_msg *msg, void *ctx);
 
-int store_request_send(struct store *s, enum store_msg type, const char *name, int fd, struct store_request *q)
+int store_request_send(struct store *s, enum store_msg type, const char *name, int fd,
+		       struct store_request *q)
 {
 	struct msg_writer w;
 

@@ -10,7 +10,7 @@
 
 struct store_waiter {
 	struct store_waiter *next;
-	uint64_t gen;  /* told when this or a newer value is on disk */
+	uint64_t gen; /* told when this or a newer value is on disk */
 	int64_t since;
 	store_done_fn *fn;
 	void *ctx;
@@ -23,7 +23,7 @@ struct store_entry { /* a value, or a deletion, that is not on disk yet */
 	size_t n;
 	bool deleted;
 	uint64_t gen;
-	uint64_t round; /* the round in which it was refused */
+	uint64_t round;               /* the round in which it was refused */
 	struct store_waiter *waiters; /* oldest first */
 };
 
@@ -38,7 +38,7 @@ struct store_request {
 	store_get_fn *fn;
 	void *ctx;
 	char *prefix;
-	int status;          /* REQUEST_LOCAL: what to say */
+	int status; /* REQUEST_LOCAL: what to say */
 	struct buf value;
 };
 
@@ -54,7 +54,7 @@ struct store {
 	struct store_entry *flying;
 	size_t n, bytes;
 	uint64_t gen, round;
-	bool stalled;      /* the store does not answer: nothing is sent until retry */
+	bool stalled; /* the store does not answer: nothing is sent until retry */
 	char *uuid;
 	struct backoff backoff;
 	const char *problem;
@@ -64,7 +64,8 @@ struct store {
 
 struct store_request *store_request_new(struct store *s, enum store_request_kind kind);
 void store_request_free(struct store_request *q);
-int store_request_send(struct store *s, enum store_msg type, const char *name, int fd, struct store_request *q);
+int store_request_send(struct store *s, enum store_msg type, const char *name, int fd,
+		       struct store_request *q);
 /** store_answer_local() - gives one answer that needs no store process. May free the store. */
 void store_answer_local(struct loop *loop, void *ctx);
 struct store_entry *store_find_entry(const struct store *s, const char *name);

@@ -11,16 +11,17 @@
 #include "core/fs.h"
 #include "core/text.h"
 
-#define MAGIC     "heat-pulse-state "
-#define VERSION   1
-#define UUID_MAX  63
-#define SUM_LEN   64
+#define MAGIC    "heat-pulse-state "
+#define VERSION  1
+#define UUID_MAX 63
+#define SUM_LEN  64
 
 /* ---- names ---- */
 
 static bool word_valid(const char *p, size_t n)
 {
-	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char good[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
 	if (n == 0 || p[0] == '.')
 		return false;
@@ -148,8 +149,8 @@ static const char *why_refused(ssize_t code)
 	}
 }
 
-int store_file_read(const struct env *env _unused_, const char *dir, const char *name, const char *server_uuid,
-		    struct buf *out, struct err *e)
+int store_file_read(const struct env *env _unused_, const char *dir, const char *name,
+		    const char *server_uuid, struct buf *out, struct err *e)
 {
 	_cleanup_buf_ struct buf raw = BUF_INIT(STORE_ENTRY_MAX + STORE_HEADER_MAX);
 	char path[STORE_PATH_MAX];
@@ -181,8 +182,8 @@ static int make_folder(const char *path)
 	return mkdir(folder, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int write_entry(const char *dir, const char *name, const char *server_uuid, const void *p, size_t n,
-		       struct err *e)
+static int write_entry(const char *dir, const char *name, const char *server_uuid, const void *p,
+		       size_t n, struct err *e)
 {
 	_cleanup_buf_ struct buf raw = BUF_INIT(STORE_ENTRY_MAX + STORE_HEADER_MAX);
 	char path[STORE_PATH_MAX], sum[SUM_LEN + 1];
@@ -216,8 +217,8 @@ static int become_owner(const char *dir, struct err *e)
 	return 1;
 }
 
-int store_file_write(const struct env *env _unused_, const char *dir, const char *name, const char *server_uuid,
-		     const void *p, size_t n, struct err *e)
+int store_file_write(const struct env *env _unused_, const char *dir, const char *name,
+		     const char *server_uuid, const void *p, size_t n, struct err *e)
 {
 	gid_t gid = getegid();
 	int switched, r;

@@ -15,9 +15,11 @@ bool store_name_valid(const char *name);
 bool store_uuid_valid(const char *uuid);
 /** store_path() - -ENAMETOOLONG when it does not fit. */
 int store_path(const char *dir, const char *name, char out[static STORE_PATH_MAX]) _must_check_;
-/** store_file_head() - judges the header line alone (the sum is not looked at). As store_file_decode(). */
+/** store_file_head() - judges the header line alone (the sum is not looked at). As
+ * store_file_decode(). */
 ssize_t store_file_head(const char *p, size_t n, const char *server_uuid) _must_check_;
-/** store_set_aside() - moves an entry out of the way. Never fails loudly: a file that stays is judged again next time. */
+/** store_set_aside() - moves an entry out of the way. Never fails loudly: a file that stays is
+ * judged again next time. */
 void store_set_aside(const char *dir, const char *name, int64_t real_ms);
 /** store_list_names() - all names that start with @prefix, sorted, a newline after each. */
 int store_list_names(const char *dir, const char *prefix, struct buf *out) _must_check_;

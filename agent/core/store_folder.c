@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The folder of the store as a whole: which entries there are, and the corner for those that must not
- * be used. Files whose name is no entry's (half-written ones start with a dot) are not seen.
+ * The folder of the store as a whole: which entries there are, and the corner for those that must
+ * not be used. Files whose name is no entry's (half-written ones start with a dot) are not seen.
  */
 #include "core/store_file.h"
 
@@ -73,7 +73,8 @@ static int scan(const char *dir, const char *folder, bool folders, struct names 
 	while (r == 0 && (errno = 0, entry = readdir(d))) {
 		struct stat st;
 
-		if (entry->d_name[0] == '.' || fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (entry->d_name[0] == '.' ||
+		    fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (folders ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode))
 			r = names_add(out, folder, entry->d_name);
@@ -103,7 +104,8 @@ int store_list_names(const char *dir, const char *prefix, struct buf *out)
 	if (names.n)
 		qsort(names.list, names.n, sizeof(*names.list), compare);
 	for (size_t i = 0; r == 0 && i < names.n; i++)
-		if (store_name_valid(names.list[i]) && strncmp(names.list[i], prefix, strlen(prefix)) == 0)
+		if (store_name_valid(names.list[i]) &&
+		    strncmp(names.list[i], prefix, strlen(prefix)) == 0)
 			buf_printf(out, "%s\n", names.list[i]);
 	names_deinit(&names);
 	return r < 0 ? r : buf_error(out);

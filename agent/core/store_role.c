@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store role: one message, one file operation, one answer, in the order they came. It may block for
- * as long as the disk pleases; that is what it is a process of its own for.
+ * The store role: one message, one file operation, one answer, in the order they came. It may block
+ * for as long as the disk pleases; that is what it is a process of its own for.
  */
 #include "core/store_file.h"
 
@@ -45,7 +45,8 @@ static int do_put(struct server *s, struct link *link, uint32_t id, const struct
 		return -ENOTCONN;
 	r = fs_blob_read(q->fd, &value);
 	if (r == 0)
-		r = store_file_write(s->env, s->dir, q->name, s->uuid, buf_str(&value), value.len, NULL);
+		r = store_file_write(s->env, s->dir, q->name, s->uuid, buf_str(&value), value.len,
+				     NULL);
 	return r < 0 ? r : link_reply(link, id, 0, NULL, NULL, 0);
 }
 
@@ -92,7 +93,8 @@ static int do_list(struct server *s, struct link *link, uint32_t id, const struc
 	return r < 0 ? r : reply_blob(link, id, &names);
 }
 
-/* Return: 1 = another server's. Files that cannot be read now are judged when somebody asks for them. */
+/* Return: 1 = another server's. Files that cannot be read now are judged when somebody asks for
+ * them. */
 static int is_foreign(const struct server *s, const char *name)
 {
 	char path[STORE_PATH_MAX], head[STORE_HEADER_MAX];
@@ -137,7 +139,8 @@ static int do_bind(struct server *s, struct link *link, uint32_t id, const struc
 		return -ENOMEM;
 	r = set_foreign_aside(s, &count);
 	if (count)
-		log_warn("%u files of state of another server were moved to %s/" STORE_ASIDE, count, s->dir);
+		log_warn("%u files of state of another server were moved to %s/" STORE_ASIDE, count,
+			 s->dir);
 	msg_put_u32(&w, count);
 	return r < 0 ? r : link_reply(link, id, 0, &w, NULL, 0);
 }
@@ -148,11 +151,8 @@ static const struct {
 	uint32_t type;
 	request_fn *fn;
 } requests[] = {
-	{STORE_PUT, do_put},
-	{STORE_GET, do_get},
-	{STORE_DELETE, do_delete},
-	{STORE_LIST, do_list},
-	{STORE_BIND, do_bind},
+	{STORE_PUT, do_put},   {STORE_GET, do_get},   {STORE_DELETE, do_delete},
+	{STORE_LIST, do_list}, {STORE_BIND, do_bind},
 };
 
 static int serve(struct server *s, struct link *link, struct link_msg *msg)
@@ -175,7 +175,8 @@ static void on_msg(struct link *link, struct link_msg *msg, void *ctx)
 	int r = serve(ctx, link, msg);
 
 	if (r < 0)
-		link_reply(link, msg->id, r, NULL, NULL, 0); /* if that fails, the caller's deadline tells */
+		link_reply(link, msg->id, r, NULL, NULL,
+			   0); /* if that fails, the caller's deadline tells */
 }
 
 struct life {

@@ -5,8 +5,8 @@
  *   sandbox_try agent|prober|store USER ACTION
  *
  * Ends by SIGSYS (a shell shows 159) when the filter kills, exits 0 when the action worked, 1 when
- * the kernel refused it otherwise, 2 on wrong usage, 77 when the sandbox could not be entered. ACTION
- * "list" prints the actions; "status" prints /proc/self/status from inside.
+ * the kernel refused it otherwise, 2 on wrong usage, 77 when the sandbox could not be entered.
+ * ACTION "list" prints the actions; "status" prints /proc/self/status from inside.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -97,9 +97,10 @@ static const struct {
 	const char *name;
 	long (*fn)(void);
 } actions[] = {
-	{"exec", try_exec},     {"ptrace", try_ptrace}, {"mount", try_mount},   {"setuid", try_setuid},
-	{"fork", try_fork},     {"inet", try_inet},     {"packet", try_packet}, {"mkdir", try_mkdir},
-	{"shadow", try_shadow}, {"write", try_write},   {"bpf", try_bpf},       {"status", try_status},
+	{"exec", try_exec},     {"ptrace", try_ptrace}, {"mount", try_mount},
+	{"setuid", try_setuid}, {"fork", try_fork},     {"inet", try_inet},
+	{"packet", try_packet}, {"mkdir", try_mkdir},   {"shadow", try_shadow},
+	{"write", try_write},   {"bpf", try_bpf},       {"status", try_status},
 };
 
 static int list_actions(void)
@@ -117,7 +118,8 @@ static int enter(const char *word, const char *name)
 	for (int i = 0; i < SANDBOX_ROLES; i++) {
 		if (strcmp(word, role_words[i]) != 0)
 			continue;
-		if (sandbox_find_user(name, &user, &e) >= 0 && sandbox_enter((enum sandbox_role)i, &user, &e) == 0)
+		if (sandbox_find_user(name, &user, &e) >= 0 &&
+		    sandbox_enter((enum sandbox_role)i, &user, &e) == 0)
 			return 0;
 		fprintf(stderr, "%s\n", e.text);
 		return 77;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The promises of core/link.h, with a real peer in the same loop, or a raw socket that breaks the rules. */
+/* The promises of core/link.h, with a real peer in the same loop, or a raw socket that breaks the
+ * rules. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -136,7 +137,8 @@ static void start(struct pair *p, bool raw)
 	if (raw)
 		p->b.fd = fds[1];
 	else
-		assert_int_equal(link_new(p->loop, fds[1], on_msg, on_closed, &p->b, &p->b.link), 0);
+		assert_int_equal(link_new(p->loop, fds[1], on_msg, on_closed, &p->b, &p->b.link),
+				 0);
 }
 
 static void finish(struct pair *p)
@@ -148,7 +150,8 @@ static void finish(struct pair *p)
 	loop_free(p->loop);
 }
 
-/* What is written is read back; over-long, short and NUL-bearing input fails the reader and sticks. */
+/* What is written is read back; over-long, short and NUL-bearing input fails the reader and sticks.
+ */
 static void test_fields(void **state)
 {
 	struct msg_writer w = {.len = 0};
@@ -207,7 +210,8 @@ static void test_bad_strings(void **state)
 	expect_bad_string("\xfe\xff\xff\xff", 4, SIZE_MAX);
 }
 
-/* The header: magic, lengths, number of descriptors, and which kinds may have a status or lack an id. */
+/* The header: magic, lengths, number of descriptors, and which kinds may have a status or lack an
+ * id. */
 static void test_decode(void **state)
 {
 	uint8_t p[LINK_HEADER + 4] = {0};
@@ -234,7 +238,8 @@ static void test_decode(void **state)
 	assert_int_equal(link_decode(p, sizeof(p), 0, &m), -EBADMSG);
 }
 
-/* A call is answered with its payload and descriptors; both sides' descriptors are closed afterwards. */
+/* A call is answered with its payload and descriptors; both sides' descriptors are closed
+ * afterwards. */
 static void test_call_with_fds(void **state)
 {
 	struct pair p;
@@ -249,7 +254,8 @@ static void test_call_with_fds(void **state)
 	before = open_fds();
 	msg_put_str(&w, "hello");
 	for (int i = 0; i < 50; i++) {
-		assert_int_equal(link_call(p.a.link, ECHO, &w, fds, LINK_FDS_MAX, 5000, on_answer, &p.a), 0);
+		assert_int_equal(
+			link_call(p.a.link, ECHO, &w, fds, LINK_FDS_MAX, 5000, on_answer, &p.a), 0);
 		assert_int_equal(run(p.loop, 5000), 0);
 	}
 	assert_int_equal(p.a.answers, 50);
@@ -281,7 +287,8 @@ static void test_limits(void **state)
 	finish(&p);
 }
 
-/* What the socket does not take waits in a queue of bounded length, keeps its order and its descriptors, and nothing blocks. */
+/* What the socket does not take waits in a queue of bounded length, keeps its order and its
+ * descriptors, and nothing blocks. */
 static void test_queue(void **state)
 {
 	struct pair p;
@@ -305,7 +312,8 @@ static void test_queue(void **state)
 	finish(&p);
 }
 
-/* A call that nobody answers ends with -ETIMEDOUT, once; an answer that comes after that is dropped without harm. */
+/* A call that nobody answers ends with -ETIMEDOUT, once; an answer that comes after that is dropped
+ * without harm. */
 static void test_timeout_and_late_answer(void **state)
 {
 	struct pair p;
@@ -429,7 +437,8 @@ static void expect_closed(const void *p, size_t n, size_t n_fds)
 	finish(&pair);
 }
 
-/* Broken rules: garbage, too long, too many descriptors, a wrong count, an answer never asked for. */
+/* Broken rules: garbage, too long, too many descriptors, a wrong count, an answer never asked for.
+ */
 static void test_broken_peer(void **state)
 {
 	static uint8_t p[LINK_HEADER + LINK_PAYLOAD_MAX + 1];
@@ -477,7 +486,8 @@ static pid_t fork_peer(int fds[2], bool answer)
 	return pid;
 }
 
-static int wait_call(struct side *s, struct loop *loop, bool answer, int64_t ms, struct link_msg *m, pid_t *pid)
+static int wait_call(struct side *s, struct loop *loop, bool answer, int64_t ms, struct link_msg *m,
+		     pid_t *pid)
 {
 	struct msg_writer w = {.len = 0};
 	int fds[2];
@@ -489,7 +499,8 @@ static int wait_call(struct side *s, struct loop *loop, bool answer, int64_t ms,
 	return link_call_wait(s->link, ECHO, &w, NULL, 0, ms, m);
 }
 
-/* link_call_wait() gets its answer; a message that came in between is delivered when the loop runs. */
+/* link_call_wait() gets its answer; a message that came in between is delivered when the loop runs.
+ */
 static void test_call_wait(void **state)
 {
 	struct side s = {0};
@@ -511,7 +522,8 @@ static void test_call_wait(void **state)
 	loop_free(s.loop);
 }
 
-/* A peer that ends instead of answering gives -ECONNRESET; the loop then tells of the message and of the end. */
+/* A peer that ends instead of answering gives -ECONNRESET; the loop then tells of the message and
+ * of the end. */
 static void test_call_wait_peer_gone(void **state)
 {
 	struct side s = {0};
@@ -547,12 +559,20 @@ static void test_call_wait_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields), cmocka_unit_test(test_bad_strings), cmocka_unit_test(test_decode),
-		cmocka_unit_test(test_call_with_fds), cmocka_unit_test(test_limits), cmocka_unit_test(test_queue),
-		cmocka_unit_test(test_timeout_and_late_answer), cmocka_unit_test(test_second_answer),
-		cmocka_unit_test(test_peer_gone), cmocka_unit_test(test_last_words),
-		cmocka_unit_test(test_free_inside), cmocka_unit_test(test_broken_peer),
-		cmocka_unit_test(test_call_wait), cmocka_unit_test(test_call_wait_peer_gone),
+		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_bad_strings),
+		cmocka_unit_test(test_decode),
+		cmocka_unit_test(test_call_with_fds),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_timeout_and_late_answer),
+		cmocka_unit_test(test_second_answer),
+		cmocka_unit_test(test_peer_gone),
+		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_free_inside),
+		cmocka_unit_test(test_broken_peer),
+		cmocka_unit_test(test_call_wait),
+		cmocka_unit_test(test_call_wait_peer_gone),
 		cmocka_unit_test(test_call_wait_timeout),
 	};
 

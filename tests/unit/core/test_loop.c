@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The promises of core/loop.h. Times are short and only lower bounds are exact: the machine may be busy. */
+/* The promises of core/loop.h. Times are short and only lower bounds are exact: the machine may be
+ * busy. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,7 +73,8 @@ static void note_c(struct loop *loop, void *ctx)
 	note(ctx, "c");
 }
 
-/* Timers fire in the order of their due times, ties in the order of arming, never early; run returns the code. */
+/* Timers fire in the order of their due times, ties in the order of arming, never early; run
+ * returns the code. */
 static void test_timer_order(void **state)
 {
 	struct loop *loop = new_loop();
@@ -115,7 +117,8 @@ static void test_timer_disarm(void **state)
 	loop_free(loop);
 }
 
-/* Slack lets timers share a wake-up: ten timers due within 90 ms with 100 ms slack cost one or two, not ten. */
+/* Slack lets timers share a wake-up: ten timers due within 90 ms with 100 ms slack cost one or two,
+ * not ten. */
 static void test_slack_groups(void **state)
 {
 	struct loop *loop = new_loop();
@@ -207,7 +210,8 @@ static void test_io_remove_inside(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(pipe2(t.fds[i], O_CLOEXEC), 0);
 		assert_int_equal(write(t.fds[i][1], "x", 1), 1);
-		assert_int_equal(loop_io_add(loop, t.fds[i][0], EPOLLIN, remove_all, &t, &t.io[i]), 0);
+		assert_int_equal(loop_io_add(loop, t.fds[i][0], EPOLLIN, remove_all, &t, &t.io[i]),
+				 0);
 	}
 	stop_after(loop, 10);
 	assert_int_equal(loop_run(loop), 42);
@@ -257,7 +261,8 @@ static void on_signal(struct loop *loop, int signo, void *ctx)
 	loop_quit(loop, 1);
 }
 
-/* A signal is blocked and served in the loop, also one sent before the loop runs; a second handler is refused. */
+/* A signal is blocked and served in the loop, also one sent before the loop runs; a second handler
+ * is refused. */
 static void test_signal(void **state)
 {
 	struct loop *loop = new_loop();
@@ -359,7 +364,8 @@ static void defer_more(struct loop *loop, void *ctx)
 	assert_int_equal(loop_defer(loop, quit, NULL), 0);
 }
 
-/* Deferred calls run once, in order, without waiting for anything; those added by them in the next round. */
+/* Deferred calls run once, in order, without waiting for anything; those added by them in the next
+ * round. */
 static void test_defer(void **state)
 {
 	struct loop *loop = new_loop();
@@ -428,7 +434,8 @@ static int64_t shifted_boot_ms(void)
 	return clock_boot_ms() + boot_offset;
 }
 
-/* Time that passed while the guest stood still counts: an hour's timer is due when the clock has jumped by two. */
+/* Time that passed while the guest stood still counts: an hour's timer is due when the clock has
+ * jumped by two. */
 static void test_clock_jump(void **state)
 {
 	struct env jumping = {.boot_ms = shifted_boot_ms, .real_ms = clock_real_ms};
@@ -448,13 +455,13 @@ static void test_clock_jump(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_timer_order), cmocka_unit_test(test_timer_disarm),
+		cmocka_unit_test(test_timer_order),  cmocka_unit_test(test_timer_disarm),
 		cmocka_unit_test(test_slack_groups), cmocka_unit_test(test_timer_free_inside),
-		cmocka_unit_test(test_timer_rearm), cmocka_unit_test(test_io_remove_inside),
-		cmocka_unit_test(test_io_level), cmocka_unit_test(test_signal),
-		cmocka_unit_test(test_child), cmocka_unit_test(test_child_of_other),
-		cmocka_unit_test(test_defer), cmocka_unit_test(test_late_tick),
-		cmocka_unit_test(test_now), cmocka_unit_test(test_clock_jump),
+		cmocka_unit_test(test_timer_rearm),  cmocka_unit_test(test_io_remove_inside),
+		cmocka_unit_test(test_io_level),     cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_child),        cmocka_unit_test(test_child_of_other),
+		cmocka_unit_test(test_defer),        cmocka_unit_test(test_late_tick),
+		cmocka_unit_test(test_now),          cmocka_unit_test(test_clock_jump),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

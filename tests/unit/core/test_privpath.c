@@ -65,11 +65,14 @@ static void test_names(void **state)
 	struct privpath_names long_names = {.local_file = big};
 
 	(void)state;
-	assert_string_equal(privpath_path(PRIVPATH_CFN_HUP_CONF, &names, out), "/srv/cfn/cfn-hup.conf");
+	assert_string_equal(privpath_path(PRIVPATH_CFN_HUP_CONF, &names, out),
+			    "/srv/cfn/cfn-hup.conf");
 	assert_string_equal(privpath_path(PRIVPATH_CFN_CREDENTIALS, &names, out), "/srv/cred");
 	assert_string_equal(privpath_path(PRIVPATH_LOCAL_FILE, &names, out), "/srv/local.json");
-	assert_string_equal(privpath_path(PRIVPATH_OCC_CONF, &names, out), "/etc/os-collect-config.conf");
-	assert_string_equal(privpath_path(PRIVPATH_CFN_HUP_CONF, NULL, out), "/etc/cfn/cfn-hup.conf");
+	assert_string_equal(privpath_path(PRIVPATH_OCC_CONF, &names, out),
+			    "/etc/os-collect-config.conf");
+	assert_string_equal(privpath_path(PRIVPATH_CFN_HUP_CONF, NULL, out),
+			    "/etc/cfn/cfn-hup.conf");
 	memset(big, 'x', 2 * ENV_PATH_MAX);
 	big[0] = '/';
 	big[2 * ENV_PATH_MAX - 1] = 0;
@@ -78,7 +81,8 @@ static void test_names(void **state)
 	free(big);
 }
 
-/* A file is opened for reading only, closed on exec; an absent one and an unknown row are errors. */
+/* A file is opened for reading only, closed on exec; an absent one and an unknown row are errors.
+ */
 static void test_open(void **state)
 {
 	int fd;
@@ -92,7 +96,7 @@ static void test_open(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	close(fd);
 	assert_int_equal(privpath_open(&env, PRIVPATH_COUNT, NULL), -EINVAL);
-	assert_int_equal(privpath_open(&env, (enum privpath)-1, NULL), -EINVAL);
+	assert_int_equal(privpath_open(&env, (enum privpath) - 1, NULL), -EINVAL);
 	assert_int_equal(privpath_open(&env, PRIVPATH_LOCAL_FILE, NULL), -ENOENT);
 }
 
@@ -130,7 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows), cmocka_unit_test(test_names), WITH_ROOT(test_open),
-		WITH_ROOT(test_pressure), WITH_ROOT(test_kinds),
+		WITH_ROOT(test_pressure),    WITH_ROOT(test_kinds),
 	};
 
 	return cmocka_run_group_tests_name("privpath", tests, NULL, NULL);

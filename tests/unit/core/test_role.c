@@ -28,7 +28,8 @@ struct fix {
 	int64_t up_at[16];
 };
 
-/* Obeys bytes: 'e' ends well, 'c' crashes, 'f' reports its open descriptors, 'n' its name; the link's end ends it. */
+/* Obeys bytes: 'e' ends well, 'c' crashes, 'f' reports its open descriptors, 'n' its name; the
+ * link's end ends it. */
 static int obey(int fd, void *ctx)
 {
 	char order, text[32] = "";
@@ -152,7 +153,8 @@ static const struct role_spec mixed[ROLE_COUNT] = {
 	[ROLE_STORE] = {"store", SANDBOX_STORE, crash},
 };
 
-/* A role runs in its sandbox with its name, and holds stdio and its link, nothing else of the parent. */
+/* A role runs in its sandbox with its name, and holds stdio and its link, nothing else of the
+ * parent. */
 static void test_fresh_child(void **state)
 {
 	struct fix f;
@@ -218,7 +220,8 @@ static void test_backoff(void **state)
 	finish(&f);
 }
 
-/* roles_restart() is no failure: however often it is asked for, the role comes back without waiting. */
+/* roles_restart() is no failure: however often it is asked for, the role comes back without
+ * waiting. */
 static void test_asked_restart(void **state)
 {
 	struct fix f;
@@ -257,7 +260,8 @@ static void on_stopped(struct loop *loop, void *ctx)
 	loop_quit(loop, 7);
 }
 
-/* Stopping: SIGTERM to all, SIGKILL to those who ignore it, then told once; nothing is started again. */
+/* Stopping: SIGTERM to all, SIGKILL to those who ignore it, then told once; nothing is started
+ * again. */
 static void test_stop(void **state)
 {
 	struct fix f;
@@ -269,7 +273,8 @@ static void test_stop(void **state)
 	finish(&f);
 	start(&f, mixed);
 	assert_int_equal(roles_start(f.roles, ROLE_AGENT), 0);
-	assert_string_equal(ask(&f, ROLE_AGENT, 'n'), "pulse: agent"); /* it ignores SIGTERM by now */
+	assert_string_equal(ask(&f, ROLE_AGENT, 'n'),
+			    "pulse: agent"); /* it ignores SIGTERM by now */
 	roles_stop(f.roles, 100, on_stopped, NULL);
 	roles_restart(f.roles, ROLE_AGENT);
 	assert_int_equal(run(f.loop, 10000), 7);
@@ -331,7 +336,8 @@ static void test_parent_dies(void **state)
 	for (int i = 0; i < 200 && kill(role, 0) == 0; i++) {
 		struct buf b = BUF_INIT(4096);
 
-		if (fs_read(path, &b) < 0 || strstr(buf_str(&b), ") Z ")) { /* nobody may be there to reap it */
+		if (fs_read(path, &b) < 0 ||
+		    strstr(buf_str(&b), ") Z ")) { /* nobody may be there to reap it */
 			buf_deinit(&b);
 			break;
 		}
@@ -346,8 +352,9 @@ static void test_parent_dies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fresh_child), cmocka_unit_test(test_restart), cmocka_unit_test(test_backoff),
-		cmocka_unit_test(test_asked_restart), cmocka_unit_test(test_link_end), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_fresh_child), cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_backoff),     cmocka_unit_test(test_asked_restart),
+		cmocka_unit_test(test_link_end),    cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_parent_dies),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each role in a forked child: what it needs must work, what it must not do must kill it with SIGSYS. In
- * builds with sanitizers the filters only log, so the deadly half is left out there.
+ * Each role in a forked child: what it needs must work, what it must not do must kill it with
+ * SIGSYS. In builds with sanitizers the filters only log, so the deadly half is left out there.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
@@ -106,6 +107,15 @@ static int do_mount(void)
 static int do_unshare(void)
 {
 	return unshare(CLONE_NEWUSER) < 0;
+}
+
+static int do_clone_user(void)
+{
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0);
+
+	if (pid == 0)
+		_exit(0);
+	return pid < 0;
 }
 
 static int do_setuid(void)
@@ -204,11 +214,13 @@ static int do_resolve(void)
 	struct addrinfo *list = NULL, hints = {.ai_socktype = SOCK_STREAM};
 	int r;
 
-	setenv("RES_OPTIONS", "timeout:1 attempts:1", 1); /* silent servers must not make this slow */
+	setenv("RES_OPTIONS", "timeout:1 attempts:1",
+	       1); /* silent servers must not make this slow */
 	r = getaddrinfo("localhost", "80", &hints, &list);
 	if (r == 0)
 		freeaddrinfo(list);
-	getaddrinfo("name.invalid", "80", &hints, &list); /* asks the servers of resolv.conf; any answer is good */
+	getaddrinfo("name.invalid", "80", &hints,
+		    &list); /* asks the servers of resolv.conf; any answer is good */
 	return r != 0;
 }
 
@@ -261,8 +273,8 @@ static int do_read_proc(void)
 	struct buf b = BUF_INIT(1 << 20);
 	DIR *d = opendir("/proc");
 	struct statvfs v;
-	int r = !d || !readdir(d) || fs_read("/proc/meminfo", &b) < 0 || fs_read("/proc/1/stat", &b) < 0 ||
-		statvfs("/", &v) < 0;
+	int r = !d || !readdir(d) || fs_read("/proc/meminfo", &b) < 0 ||
+		fs_read("/proc/1/stat", &b) < 0 || statvfs("/", &v) < 0;
 
 	buf_deinit(&b);
 	return r;
@@ -279,7 +291,8 @@ static int do_control_socket(void)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "/tmp/test_sandbox.%d", (int)getpid());
-	r = fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(a.sun_path, 0660) < 0 || listen(fd, 4) < 0;
+	r = fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    chmod(a.sun_path, 0660) < 0 || listen(fd, 4) < 0;
 	unlink(a.sun_path);
 	return r;
 }
@@ -364,11 +377,12 @@ static int read_foreign_io(void)
 /* ---- tests ---- */
 
 static action_fn *const never[] = {
-	do_exec, do_ptrace, do_mount, do_unshare, do_setuid, do_kexec, do_bpf, do_module, do_keyctl,
-	do_foreign_process, do_packet_socket,
+	do_exec,  do_ptrace, do_mount,  do_unshare, do_clone_user,      do_setuid,
+	do_kexec, do_bpf,    do_module, do_keyctl,  do_foreign_process, do_packet_socket,
 };
 
-/* No role may execute, trace, mount, become another user, load code into the kernel or read other processes' memory. */
+/* No role may execute, trace, mount, become another user, load code into the kernel or read other
+ * processes' memory. */
 static void test_never(void **state)
 {
 	(void)state;
@@ -383,7 +397,8 @@ static void test_never(void **state)
 		}
 }
 
-/* The agent: network, threads, TLS, reading, its control socket; no fork, no signals to others, no writing of files. */
+/* The agent: network, threads, TLS, reading, its control socket; no fork, no signals to others, no
+ * writing of files. */
 static void test_agent_works(void **state)
 {
 	(void)state;
@@ -441,7 +456,8 @@ static void test_store(void **state)
 	expect_dies(SANDBOX_STORE, do_kill);
 }
 
-/* A role that aborts (an assertion, a smashed stack) still dies of SIGABRT, which tells more than SIGSYS. */
+/* A role that aborts (an assertion, a smashed stack) still dies of SIGABRT, which tells more than
+ * SIGSYS. */
 static void test_abort(void **state)
 {
 	(void)state;
@@ -453,7 +469,8 @@ static void test_abort(void **state)
 	}
 }
 
-/* What the kernel shows: no capability beyond the row, no group, a filter, no_new_privs, not dumpable, no core, not root. */
+/* What the kernel shows: no capability beyond the row, no group, a filter, no_new_privs, not
+ * dumpable, no core, not root. */
 static void test_status(void **state)
 {
 	(void)state;
@@ -497,9 +514,11 @@ static void test_find_user(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_never), cmocka_unit_test(test_agent_works), cmocka_unit_test(test_agent_dies),
-		cmocka_unit_test(test_prober), cmocka_unit_test(test_store), cmocka_unit_test(test_abort),
-		cmocka_unit_test(test_status), cmocka_unit_test(test_prober_reads), cmocka_unit_test(test_find_user),
+		cmocka_unit_test(test_never),      cmocka_unit_test(test_agent_works),
+		cmocka_unit_test(test_agent_dies), cmocka_unit_test(test_prober),
+		cmocka_unit_test(test_store),      cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_status),     cmocka_unit_test(test_prober_reads),
+		cmocka_unit_test(test_find_user),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);

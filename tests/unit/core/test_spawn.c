@@ -26,7 +26,12 @@ struct shell {
 static void shell_init(struct shell *s)
 {
 	*s = (struct shell){.out = BUF_INIT(65536)};
-	s->spawn = (struct spawn){.path = "/bin/sh", .envp = no_env, .umask = 022, .fd_in = -1, .fd_out = -1, .fd_err = -1};
+	s->spawn = (struct spawn){.path = "/bin/sh",
+				  .envp = no_env,
+				  .umask = 022,
+				  .fd_in = -1,
+				  .fd_out = -1,
+				  .fd_err = -1};
 }
 
 /* Runs the script and collects its output. Return: what spawn_start() said. */
@@ -78,9 +83,11 @@ static void test_world(void **state)
 	s.spawn.envp = envp;
 	s.spawn.cwd = "/usr";
 	s.spawn.umask = 0137;
-	expect_output(&s, "/usr/bin/env | /usr/bin/grep -v -e ^PWD= -e ^_= -e ^SHLVL=; pwd; umask", "A=1\n/usr\n0137\n");
+	expect_output(&s, "/usr/bin/env | /usr/bin/grep -v -e ^PWD= -e ^_= -e ^SHLVL=; pwd; umask",
+		      "A=1\n/usr\n0137\n");
 	shell_init(&s);
-	expect_output(&s, "pwd; read x; echo $?; exec ls /proc/self/fd", "/\n1\n0\n1\n2\n3\n"); /* 3: ls reads there */
+	expect_output(&s, "pwd; read x; echo $?; exec ls /proc/self/fd",
+		      "/\n1\n0\n1\n2\n3\n"); /* 3: ls reads there */
 	close(extra);
 }
 
@@ -114,7 +121,8 @@ static void test_exec_errors(void **state)
 	shell_init(&s);
 	s.spawn.path = "/nonexistent/program";
 	assert_int_equal(shell_run(&s, "", &e), -ENOENT);
-	assert_string_equal(e.text, "cannot execute /nonexistent/program: No such file or directory");
+	assert_string_equal(e.text,
+			    "cannot execute /nonexistent/program: No such file or directory");
 	s.spawn.path = "/etc/passwd";
 	assert_int_equal(shell_run(&s, "", &e), -EACCES);
 	s.spawn.path = "sh";
@@ -136,7 +144,9 @@ static void test_session(void **state)
 	(void)state;
 	shell_init(&s);
 	s.spawn.new_session = true;
-	expect_output(&s, "set -- $(cat /proc/$$/stat); test $6 = $$ && test $5 = $$ && echo leader", "leader\n");
+	expect_output(&s,
+		      "set -- $(cat /proc/$$/stat); test $6 = $$ && test $5 = $$ && echo leader",
+		      "leader\n");
 	shell_init(&s);
 	expect_output(&s, "set -- $(cat /proc/$$/stat); test $6 = $$ || echo member", "member\n");
 }
@@ -183,7 +193,8 @@ static void test_cgroup_file(void **state)
 	unlink(path);
 }
 
-/* Another user: uid and gid in all three places, groups as listed and no others, no way back, no capability. */
+/* Another user: uid and gid in all three places, groups as listed and no others, no way back, no
+ * capability. */
 static void test_drops(void **state)
 {
 	struct spawn_user u;
@@ -204,7 +215,8 @@ static void test_drops(void **state)
 	s.spawn.groups = u.groups;
 	s.spawn.n_groups = u.n_groups;
 	snprintf(want, sizeof(want),
-		 "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nGroups:\t%u \nCapPrm:\t0000000000000000\n"
+		 "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nGroups:\t%u "
+		 "\nCapPrm:\t0000000000000000\n"
 		 "CapEff:\t0000000000000000\n",
 		 u.uid, u.uid, u.uid, u.uid, u.gid, u.gid, u.gid, u.gid, u.gid);
 	expect_output(&s, "grep -E '^(Uid|Gid|Groups|CapPrm|CapEff)' /proc/self/status", want);
@@ -223,7 +235,8 @@ static void test_unprivileged(void **state)
 	(void)state;
 	pid = fork();
 	if (pid == 0) {
-		if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0))
+		if (geteuid() == 0 &&
+		    (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0))
 			_exit(1);
 		shell_init(&s);
 		s.spawn.switch_user = true;
@@ -263,9 +276,11 @@ static void test_find_user(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_world), cmocka_unit_test(test_signals), cmocka_unit_test(test_exec_errors),
-		cmocka_unit_test(test_session), cmocka_unit_test(test_stdio_swapped), cmocka_unit_test(test_cgroup_file),
-		cmocka_unit_test(test_drops), cmocka_unit_test(test_unprivileged), cmocka_unit_test(test_find_user),
+		cmocka_unit_test(test_world),         cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_exec_errors),   cmocka_unit_test(test_session),
+		cmocka_unit_test(test_stdio_swapped), cmocka_unit_test(test_cgroup_file),
+		cmocka_unit_test(test_drops),         cmocka_unit_test(test_unprivileged),
+		cmocka_unit_test(test_find_user),
 	};
 
 	return cmocka_run_group_tests_name("spawn", tests, NULL, NULL);

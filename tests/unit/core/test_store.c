@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The promises of core/store.h, with the real store role in a child that can be killed at any moment. */
+/* The promises of core/store.h, with the real store role in a child that can be killed at any
+ * moment. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,6 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/store.h"
-#include "core/text.h"
 
 #define UUID  "11111111-2222-3333-4444-555555555555"
 #define OTHER "99999999-2222-3333-4444-555555555555"
@@ -199,7 +199,8 @@ static void write_raw(const struct fix *f, const char *name, const char *text)
 /* Put, get, list, delete; names outside the grammar never reach the disk. */
 static void test_round_trip(void **state)
 {
-	static const char *const bad[] = {"", ".", "..", "a/b/c", "/a", "a/", "a/..", ".a", "a b", "set-aside", "set-aside/a", "\xff"};
+	static const char *const bad[] = {"",     ".",  "..",  "a/b/c",     "/a",          "a/",
+					  "a/..", ".a", "a b", "set-aside", "set-aside/a", "\xff"};
 	struct fix *f = *state;
 
 	start_role(f);
@@ -289,8 +290,8 @@ static int64_t value_on_disk(const struct fix *f, const char *name)
 	return v;
 }
 
-/* The store is killed again and again while it writes: no acknowledged put is lost, none is half there, and the rest is
- * written by the next process. */
+/* The store is killed again and again while it writes: no acknowledged put is lost, none is half
+ * there, and the rest is written by the next process. */
 static void test_kill(void **state)
 {
 	struct fix *f = *state;
@@ -310,7 +311,9 @@ static void test_kill(void **state)
 			value[strlen(value)] = ' ';
 			snprintf(name, sizeof(name), "n%d", i);
 			acks[round][i] = (struct ack){puts[i], &highest[i]};
-			assert_int_equal(store_put(f->store, name, value, sizeof(value), acknowledged, &acks[round][i]), 0);
+			assert_int_equal(store_put(f->store, name, value, sizeof(value),
+						   acknowledged, &acks[round][i]),
+					 0);
 		}
 		assert_int_equal(loop_timer_new(f->loop, 0, kill_role, f, &t), 0);
 		loop_timer_arm(t, round % 12);
@@ -338,7 +341,8 @@ static void test_kill(void **state)
 	assert_string_equal(list(f, ""), "n0\nn1\nn2\nn3\nn4\nn5\nn6\nn7\n");
 }
 
-/* State of another server (a cloned disk) is set aside when the store learns whose it serves, and is not seen any more. */
+/* State of another server (a cloned disk) is set aside when the store learns whose it serves, and
+ * is not seen any more. */
 static void test_clone(void **state)
 {
 	struct fix *f = *state;
@@ -410,7 +414,8 @@ static void test_wait(void **state)
 	buf_deinit(&b);
 }
 
-/* A missing folder is a status and a sentence; the value stays in memory and gets to disk when the folder is back. */
+/* A missing folder is a status and a sentence; the value stays in memory and gets to disk when the
+ * folder is back. */
 static void test_missing_folder(void **state)
 {
 	struct fix *f = *state;
@@ -431,7 +436,8 @@ static void test_missing_folder(void **state)
 	assert_int_equal(f->done, 1); /* told once */
 }
 
-/* A value that the disk refuses for ever (here: a folder is in its place) does not block the others. */
+/* A value that the disk refuses for ever (here: a folder is in its place) does not block the
+ * others. */
 static void test_refusal_blocks_nobody(void **state)
 {
 	struct fix *f = *state;
@@ -447,13 +453,15 @@ static void test_refusal_blocks_nobody(void **state)
 	assert_non_null(store_problem(f->store));
 }
 
-/* A full disk: refused with -ENOSPC, told in a sentence; a deletion that comes later makes the room. */
+/* A full disk: refused with -ENOSPC, told in a sentence; a deletion that comes later makes the
+ * room. */
 static void test_full_disk(void **state)
 {
 	struct fix *f = *state;
 	char big[40000];
 
-	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		skip();
 	assert_int_equal(mount("none", f->dir, "tmpfs", 0, "size=64k,mode=0700"), 0);
 	memset(big, 'x', sizeof(big));
@@ -462,7 +470,8 @@ static void test_full_disk(void **state)
 	store_set_link(f->store, f->link);
 	assert_int_equal(put(f, "a", big), 0);
 	assert_int_equal(put(f, "b", big), -ENOSPC);
-	assert_string_equal(store_problem(f->store), "state disk full; state is kept in memory only");
+	assert_string_equal(store_problem(f->store),
+			    "state disk full; state is kept in memory only");
 	assert_int_equal(get(f, "b"), 0);
 	assert_int_equal(f->value.len, sizeof(big) - 1);
 	assert_int_equal(store_delete(f->store, "a"), 0);
@@ -476,8 +485,8 @@ static void test_full_disk(void **state)
 	assert_int_equal(umount(f->dir), 0);
 }
 
-/* A store that stands still (a frozen disk looks like that) blocks neither the loop nor later reads of pending values,
- * and everything gets to disk once it moves again. */
+/* A store that stands still (a frozen disk looks like that) blocks neither the loop nor later reads
+ * of pending values, and everything gets to disk once it moves again. */
 static void test_frozen(void **state)
 {
 	struct fix *f = *state;
@@ -561,44 +570,24 @@ static void test_free_inside(void **state)
 	assert_int_equal(store_new(f->loop, &f->store), 0);
 }
 
-static ssize_t decode(const char *text, const char *uuid)
-{
-	return store_file_decode(text, strlen(text), uuid);
-}
-
-/* The header line, field by field. */
-static void test_decode(void **state)
-{
-	char good[256], sum[65];
-
-	(void)state;
-	text_sha256_hex("abc", 3, sum);
-	snprintf(good, sizeof(good), "heat-pulse-state 1 u1 %s\nabc", sum);
-	assert_int_equal(decode(good, "u1"), (ssize_t)strlen(good) - 3);
-	assert_int_equal(decode(good, NULL), (ssize_t)strlen(good) - 3);
-	assert_int_equal(decode(good, "u2"), -ESTALE);
-	assert_int_equal(decode(good, "u"), -ESTALE);
-	assert_int_equal(decode("", NULL), -EBADMSG);
-	assert_int_equal(decode("heat-pulse-state 1", NULL), -EBADMSG);
-	assert_int_equal(decode("heat-pulse-state 2 ", NULL), -EPROTO);
-	assert_int_equal(decode("heat-pulse-state 0 u1 " HEX64 "\n", NULL), -EBADMSG);
-	assert_int_equal(decode("heat-pulse-state -1 u1 " HEX64 "\n", NULL), -EBADMSG);
-	assert_int_equal(decode("heat-pulse-state 1 u1 " HEX64, NULL), -EBADMSG);
-	assert_int_equal(decode("heat-pulse-state 1 u1 short\n", NULL), -EBADMSG);
-	good[strlen(good) - 1] = 'd';
-	assert_int_equal(decode(good, "u1"), -EBADMSG);
-}
-
 #define WITH_STORE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_STORE(test_round_trip), WITH_STORE(test_pending_is_seen), WITH_STORE(test_kill),
-		WITH_STORE(test_clone), WITH_STORE(test_set_aside), WITH_STORE(test_set_aside_is_bounded),
-		WITH_STORE(test_wait), WITH_STORE(test_missing_folder), WITH_STORE(test_refusal_blocks_nobody),
-		WITH_STORE(test_full_disk), WITH_STORE(test_frozen), WITH_STORE(test_no_store),
-		WITH_STORE(test_free_inside), cmocka_unit_test(test_decode),
+		WITH_STORE(test_round_trip),
+		WITH_STORE(test_pending_is_seen),
+		WITH_STORE(test_kill),
+		WITH_STORE(test_clone),
+		WITH_STORE(test_set_aside),
+		WITH_STORE(test_set_aside_is_bounded),
+		WITH_STORE(test_wait),
+		WITH_STORE(test_missing_folder),
+		WITH_STORE(test_refusal_blocks_nobody),
+		WITH_STORE(test_full_disk),
+		WITH_STORE(test_frozen),
+		WITH_STORE(test_no_store),
+		WITH_STORE(test_free_inside),
 	};
 
 	log_setup(LOG_LEVEL_ERR, "test");
