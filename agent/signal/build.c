@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds signals. Health and boot results are signed and bounded: a reason of at most 200 printable ASCII characters, because Heat's
- * events keep only that, and data of at most 2 KiB, because every guest of a group writes into the same row of Heat's database.
- * Names in findings are chosen by whoever runs processes in the guest: no name can add a field to the reason line or break its form.
- * Pure: time, seq and key are handed in.
+ * Builds signals. Health and boot results are signed and bounded: a reason of at most 200 printable ASCII
+ * characters, because Heat's events keep only that, and data of at most 2 KiB, because every guest of a group
+ * writes into the same row of Heat's database. Names in findings are chosen by whoever runs processes in the
+ * guest: no name can add a field to the reason line or break its form. Pure: time, seq and key are handed in.
  */
 #include "signal/signal.h"
 
@@ -14,9 +14,9 @@
 #include "core/json.h"
 #include "core/text.h"
 
-#define FINDINGS_TRIED 16                /* more never fit */
-#define SEAL_ROOM      190               /* what "key" and "sig" add to the canonical form */
-#define WORD_MAX       31                /* state and class in the reason line */
+#define FINDINGS_TRIED 16  /* more never fit */
+#define SEAL_ROOM      190 /* what "key" and "sig" add to the canonical form */
+#define WORD_MAX       31  /* state and class in the reason line */
 
 /* ---- text ---- */
 
@@ -32,7 +32,8 @@ static void put_word(struct buf *out, const char *word)
 		buf_putc(out, strchr(good, word[i]) ? word[i] : '_');
 }
 
-/* A backslash stays: names arrive with \xNN where they held something else, and twice escaped they would not be found again. */
+/* A backslash stays: names arrive with \xNN where they held something else, and twice escaped they would not
+ * be found again. */
 static void put_graphic(struct buf *out, const char *s, size_t max, bool blanks)
 {
 	for (; *s; s++) {
@@ -131,7 +132,9 @@ static json_t *finding_json(const struct finding *f)
 	if (!o)
 		return NULL;
 	bad |= json_object_set_new(o, "class", json_safe(f->class_name, sizeof(f->class_name)));
-	bad |= json_object_set_new(o, "level", json_string(level_words[(unsigned)f->level <= FINDING_CRITICAL ? f->level : FINDING_NOTICE]));
+	bad |= json_object_set_new(
+		o, "level",
+		json_string(level_words[(unsigned)f->level <= FINDING_CRITICAL ? f->level : FINDING_NOTICE]));
 	bad |= json_object_set_new(o, "entity", json_safe(f->entity, 120));
 	bad |= json_object_set_new(o, "eta_s", json_seconds(f->eta_s));
 	bad |= json_object_set_new(o, "evidence", json_safe(f->evidence, 240));
@@ -237,7 +240,8 @@ static int fill_and_seal(json_t *data, const struct urgent *u, const struct sign
 		if (size + SEAL_ROOM <= SIGNAL_DATA_MAX)
 			return message_sign(data, key, e);
 	}
-	return err_set(e, -EFBIG, "a signal's data do not fit into %d bytes even without findings", SIGNAL_DATA_MAX);
+	return err_set(e, -EFBIG, "a signal's data do not fit into %d bytes even without findings",
+		       SIGNAL_DATA_MAX);
 }
 
 /* ---- the three kinds ---- */
@@ -261,8 +265,8 @@ static int finish(int r, struct signal *built, struct signal *ret, struct err *e
 	return e && e->code == r && e->text[0] ? r : err_set(e, r, "cannot build a signal");
 }
 
-int signal_build_health(const struct health *h, const struct identity *who, int64_t seq, int64_t real_ms, const struct signing_key *key,
-                        const char *target, struct signal *ret, struct err *e)
+int signal_build_health(const struct health *h, const struct identity *who, int64_t seq, int64_t real_ms,
+			const struct signing_key *key, const char *target, struct signal *ret, struct err *e)
 {
 	struct signal s = {.kind = SIGNAL_HEALTH, .key = "health", .made_real_ms = real_ms};
 	struct stamp t = {h->n_findings ? "prediction" : "health", who, seq, real_ms};
@@ -289,7 +293,8 @@ static void boot_key(const char *server, char out[static 64])
 			out[i] = '_';
 }
 
-static int boot_data(struct signal *s, const struct stamp *t, bool success, const struct health *h, const struct signing_key *key, struct err *e)
+static int boot_data(struct signal *s, const struct stamp *t, bool success, const struct health *h,
+		     const struct signing_key *key, struct err *e)
 {
 	struct urgent u;
 	int r = most_urgent(h, &u);
@@ -303,8 +308,9 @@ static int boot_data(struct signal *s, const struct stamp *t, bool success, cons
 	return fill_and_seal(s->data, &u, key, e);
 }
 
-int signal_build_boot(bool success, const char *reason, const struct health *h, const struct identity *who, int64_t seq, int64_t real_ms,
-                      const struct signing_key *key, const char *target, struct signal *ret, struct err *e)
+int signal_build_boot(bool success, const char *reason, const struct health *h, const struct identity *who,
+		      int64_t seq, int64_t real_ms, const struct signing_key *key, const char *target,
+		      struct signal *ret, struct err *e)
 {
 	struct signal s = {.kind = SIGNAL_BOOT, .made_real_ms = real_ms};
 	struct stamp t = {"boot", who, seq, real_ms};
@@ -318,10 +324,12 @@ int signal_build_boot(bool success, const char *reason, const struct health *h, 
 	return finish(r, &s, ret, e);
 }
 
-int signal_build_custom(const char *target, const char *status, const char *reason, const char *id, json_t *data, int64_t seq, int64_t real_ms,
-                        int64_t deadline_real_ms, struct signal *ret, struct err *e)
+int signal_build_custom(const char *target, const char *status, const char *reason, const char *id,
+			json_t *data, int64_t seq, int64_t real_ms, int64_t deadline_real_ms,
+			struct signal *ret, struct err *e)
 {
-	struct signal s = {.kind = SIGNAL_CUSTOM, .made_real_ms = real_ms, .deadline_real_ms = deadline_real_ms};
+	struct signal s = {
+		.kind = SIGNAL_CUSTOM, .made_real_ms = real_ms, .deadline_real_ms = deadline_real_ms};
 	_cleanup_free_ char *saved = NULL;
 	struct signal again;
 	int r;
@@ -340,5 +348,6 @@ int signal_build_custom(const char *target, const char *status, const char *reas
 		r = signal_load(saved, strlen(saved), &again, e);
 	if (r == 0)
 		signal_deinit(&again);
-	return finish(r == -EBADMSG ? err_set(e, -EINVAL, "status, target or reason cannot be sent") : r, &s, ret, e);
+	return finish(r == -EBADMSG ? err_set(e, -EINVAL, "status, target or reason cannot be sent") : r, &s,
+		      ret, e);
 }

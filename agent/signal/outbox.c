@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which signal goes next, and what its answer means. One is under way at a time. Two waits are kept apart: each signal's own
- * (its handle may be gone while the others work) and one pause for all (the server is away; trying each waiting signal would only be noise).
- * A signal that was never tried ignores the pause: news about a dying guest must not wait 15 minutes because an earlier signal failed.
+ * Which signal goes next, and what its answer means. One is under way at a time. Two waits are kept apart:
+ * each signal's own (its handle may be gone while the others work) and one pause for all (the server is away;
+ * trying each waiting signal would only be noise). A signal that was never tried ignores the pause: news
+ * about a dying guest must not wait 15 minutes because an earlier signal failed.
  */
 #include "signal/outbox.h"
 
@@ -12,9 +13,9 @@
 #include "core/text.h"
 #include "signal/outbox_entry.h"
 
-#define BASE_MS        5000
-#define SLOW_BASE_MS   60000
-#define CAP_MS         900000
+#define BASE_MS		  5000
+#define SLOW_BASE_MS	  60000
+#define CAP_MS		  900000
 #define RETRY_AFTER_MAX_S 3600 /* a server may not silence a guest for longer */
 
 const char *const carry_names[] = {"delivered", "retry", "slowly", "refused", "no-route", NULL};
@@ -388,7 +389,8 @@ json_t *outbox_status(const struct outbox *o)
 	int64_t age = (loop_env(o->set.loop)->real_ms() - t.oldest_ms) / 1000;
 
 	return json_pack("{s:I, s:o, s:s?, s:b, s:I, s:I}", "depth", (json_int_t)outbox_depth(o), "oldest_s",
-	                 t.oldest_ms == INT64_MAX ? json_null() : json_integer(age > 0 ? age : 0), "last_error",
-	                 o->last_error[0] ? o->last_error : NULL, "memory_only", (int)t.memory_only, "no_route", (json_int_t)t.no_route,
-	                 "unreadable", (json_int_t)o->unreadable);
+			 t.oldest_ms == INT64_MAX ? json_null() : json_integer(age > 0 ? age : 0),
+			 "last_error", o->last_error[0] ? o->last_error : NULL, "memory_only",
+			 (int)t.memory_only, "no_route", (json_int_t)t.no_route, "unreadable",
+			 (json_int_t)o->unreadable);
 }

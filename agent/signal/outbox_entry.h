@@ -10,16 +10,18 @@
 struct entry {
 	struct entry *next;
 	struct signal s;
-	uint64_t order;        /* of arrival; names the entry where a pointer could be stale */
-	bool superseded;       /* under way while a newer one with its key waits: never sent again, never deleted from disk */
+	uint64_t order;	 /* of arrival; names the entry where a pointer could be stale */
+	bool superseded; /* under way while a newer one with its key waits: never sent again, never deleted
+			    from disk */
 	bool no_route;
 	bool stored;
-	bool put_failed;       /* the disk refused: asked again with REPUT_MS */
-	bool resting;          /* failed before: waits for the pause of all, too */
-	bool unreachable;      /* its last failure was the server's absence: outbox_route_changed() ends its wait */
-	size_t bytes;          /* of the spool form */
+	bool put_failed;  /* the disk refused: asked again with REPUT_MS */
+	bool resting;	  /* failed before: waits for the pause of all, too */
+	bool unreachable; /* its last failure was the server's absence: outbox_route_changed() ends its wait
+			   */
+	size_t bytes;	  /* of the spool form */
 	struct backoff backoff;
-	int64_t not_before;    /* boot ms */
+	int64_t not_before; /* boot ms */
 	int64_t reput_at;
 };
 
@@ -30,7 +32,7 @@ struct put {
 	uint64_t order;
 	store_done_fn *accepted;
 	void *ctx;
-	int64_t due;           /* when to give up waiting for the disk */
+	int64_t due; /* when to give up waiting for the disk */
 };
 
 /* One file of an earlier life being read, or (name empty) the list of them. */
@@ -43,7 +45,7 @@ struct loading {
 struct outbox {
 	struct outbox_setup set;
 	struct loop_timer *timer;
-	struct entry *first;   /* in order of arrival */
+	struct entry *first; /* in order of arrival */
 	struct entry *flying;
 	struct put *puts;
 	struct loading *loads;
@@ -52,7 +54,7 @@ struct outbox {
 	int64_t pause_until;
 	size_t unreadable;
 	int load_status;
-	int64_t load_at;       /* boot ms: ask again for what an earlier life left; 0 = all was read */
+	int64_t load_at; /* boot ms: ask again for what an earlier life left; 0 = all was read */
 	bool loading_told;
 	char last_error[200];
 };
@@ -60,9 +62,9 @@ struct outbox {
 struct entry *outbox_find(const struct outbox *o, uint64_t order);
 struct entry *outbox_waiting(const struct outbox *o, const char *key); /* with that key and not superseded */
 struct entry *outbox_append(struct outbox *o, struct signal *s, size_t bytes);
-void outbox_plan(struct outbox *o);                                    /* arm the timer for what comes next */
+void outbox_plan(struct outbox *o); /* arm the timer for what comes next */
 int outbox_spool_put(struct outbox *o, struct entry *e, store_done_fn *accepted, void *ctx);
 void outbox_spool_delete(struct outbox *o, const struct entry *e);
-void outbox_spool_tick(struct outbox *o, int64_t now);                 /* puts that took too long or were refused */
-int64_t outbox_spool_due(const struct outbox *o);                      /* boot ms; INT64_MAX = nothing */
+void outbox_spool_tick(struct outbox *o, int64_t now); /* puts that took too long or were refused */
+int64_t outbox_spool_due(const struct outbox *o);      /* boot ms; INT64_MAX = nothing */
 void outbox_spool_free(struct outbox *o);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The outbox's disk side: one store entry "spool/<key>" per signal. A signal is removed only after a sink acknowledged it; killed
- * between the two, the next life sends it once more, which is harmless: Heat overwrites the entry with the same id by the same content.
- * A file that cannot be read is left where it is and counted; it may be a newer program's.
+ * The outbox's disk side: one store entry "spool/<key>" per signal. A signal is removed only after a sink
+ * acknowledged it; killed between the two, the next life sends it once more, which is harmless: Heat
+ * overwrites the entry with the same id by the same content. A file that cannot be read is left where it is
+ * and counted; it may be a newer program's.
  */
 #include <errno.h>
 #include <string.h>
@@ -221,7 +222,8 @@ static void load_name(struct outbox *o, const char *name, size_t n)
 {
 	struct loading *l;
 
-	if (n < sizeof(SPOOL_PREFIX) || n >= STORE_NAME_MAX || memcmp(name, SPOOL_PREFIX, strlen(SPOOL_PREFIX)) != 0)
+	if (n < sizeof(SPOOL_PREFIX) || n >= STORE_NAME_MAX ||
+	    memcmp(name, SPOOL_PREFIX, strlen(SPOOL_PREFIX)) != 0)
 		return;
 	l = new_loading(o, name, n);
 	if (l && store_get(o->set.store, l->name, loaded_file, l) == 0)

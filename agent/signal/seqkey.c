@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads or makes the signing key, the last seq and the boot marker through the store. Absent (-ENOENT), set aside (-ESTALE: a clone, a
- * newer version, a wrong sum) and unreadable content all mean "make a new one"; a store that does not answer means "make one for this
- * life and keep asking", never "overwrite what could not be read".
+ * Loads or makes the signing key, the last seq and the boot marker through the store. Absent (-ENOENT), set
+ * aside (-ESTALE: a clone, a newer version, a wrong sum) and unreadable content all mean "make a new one"; a
+ * store that does not answer means "make one for this life and keep asking", never "overwrite what could not
+ * be read".
  */
 #include "signal/seqkey.h"
 
@@ -13,7 +14,7 @@
 #include "core/text.h"
 #include "signal/signal.h"
 
-#define WAIT_MS       10000 /* for the disk, before signals go out with a key of this run */
+#define WAIT_MS	      10000 /* for the disk, before signals go out with a key of this run */
 #define ASK_AGAIN_MS  1000
 #define ASK_RARELY_MS 30000
 
@@ -23,8 +24,8 @@ static const char *const part_names[PARTS] = {"signing-key", "seq", "boot-told"}
 struct asked {
 	struct seqkey *k;
 	enum part part;
-	bool open;    /* the store has not answered yet */
-	bool known;   /* it answered for good */
+	bool open;  /* the store has not answered yet */
+	bool known; /* it answered for good */
 };
 
 struct seqkey {
@@ -48,7 +49,8 @@ static int parse_object(const char *p, size_t n, json_t **ret)
 {
 	int64_t v;
 
-	if (n > 4096 || json_parse(p, n, &json_limits_default, ret, NULL) < 0 || !json_int(*ret, "v", &v) || v != 1)
+	if (n > 4096 || json_parse(p, n, &json_limits_default, ret, NULL) < 0 || !json_int(*ret, "v", &v) ||
+	    v != 1)
 		return -EBADMSG;
 	return 0;
 }
@@ -127,8 +129,9 @@ int64_t seqkey_next(struct seqkey *k)
 int seqkey_set_boot_told(struct seqkey *k, bool success)
 {
 	char text[160];
-	int n = snprintf(text, sizeof(text), "{\"v\":1,\"server\":\"%s\",\"success\":%s,\"ts\":%lld}", k->server, success ? "true" : "false",
-	                 (long long)(loop_env(k->loop)->real_ms() / 1000));
+	int n = snprintf(text, sizeof(text), "{\"v\":1,\"server\":\"%s\",\"success\":%s,\"ts\":%lld}",
+			 k->server, success ? "true" : "false",
+			 (long long)(loop_env(k->loop)->real_ms() / 1000));
 
 	k->told = true;
 	return store_put(k->store, part_names[PART_BOOT], text, (size_t)n, NULL, NULL);
@@ -228,17 +231,21 @@ static void ask_again(struct loop *loop, void *ctx)
 		tell_ready(k, r < 0 ? r : -ETIMEDOUT);
 }
 
-int seqkey_new(struct loop *loop, struct store *store, const char *server_uuid, seqkey_ready_fn *ready, void *ctx, struct seqkey **ret)
+int seqkey_new(struct loop *loop, struct store *store, const char *server_uuid, seqkey_ready_fn *ready,
+	       void *ctx, struct seqkey **ret)
 {
 	struct seqkey *k = calloc(1, sizeof(*k));
 	int r;
 
 	if (!k)
 		return -ENOMEM;
-	*k = (struct seqkey){.loop = loop, .store = store, .ready = ready, .ctx = ctx, .started_ms = loop_now(loop)};
+	*k = (struct seqkey){
+		.loop = loop, .store = store, .ready = ready, .ctx = ctx, .started_ms = loop_now(loop)};
 	/* the name goes into a JSON text as it is */
 	for (size_t i = 0; server_uuid[i] && i < sizeof(k->server) - 1; i++)
-		k->server[i] = strchr("\"\\", server_uuid[i]) || (unsigned char)server_uuid[i] < 0x20 ? '_' : server_uuid[i];
+		k->server[i] = strchr("\"\\", server_uuid[i]) || (unsigned char)server_uuid[i] < 0x20
+				       ? '_'
+				       : server_uuid[i];
 	for (int i = 0; i < PARTS; i++)
 		k->asked[i] = (struct asked){.k = k, .part = (enum part)i};
 	r = loop_timer_new(loop, 0, ask_again, k, &k->timer);
@@ -279,5 +286,7 @@ bool seqkey_boot_told(const struct seqkey *k)
 
 const char *seqkey_problem(const struct seqkey *k)
 {
-	return k->ready || k->kept ? NULL : "the signing key could not be read from the state folder: signals carry a key made for this run only";
+	return k->ready || k->kept ? NULL
+				   : "the signing key could not be read from the state folder: signals carry "
+				     "a key made for this run only";
 }

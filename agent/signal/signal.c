@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A signal as a value: freed, written to and read from its spool form. The spool form is one JSON object with "v":1; a file is
- * taken whole or not at all, because half a signal could tell Heat the wrong thing about the wrong handle. Building is build.c's.
+ * A signal as a value: freed, written to and read from its spool form. The spool form is one JSON object with
+ * "v":1; a file is taken whole or not at all, because half a signal could tell Heat the wrong thing about the
+ * wrong handle. Building is build.c's.
  */
 #include "signal/signal.h"
 
@@ -119,7 +120,8 @@ static bool makes_sense(const struct signal *s)
 
 	if (!failure && strcmp(s->status, "SUCCESS") != 0)
 		return false;
-	return !(failure && s->kind == SIGNAL_HEALTH) && !has_control(s->target) && s->made_real_ms >= 0 && s->deadline_real_ms >= 0;
+	return !(failure && s->kind == SIGNAL_HEALTH) && !has_control(s->target) && s->made_real_ms >= 0 &&
+	       s->deadline_real_ms >= 0;
 }
 
 static int load_object(const json_t *o, struct signal *s, struct err *e)
@@ -131,7 +133,8 @@ static int load_object(const json_t *o, struct signal *s, struct err *e)
 	if (!json_int(o, "v", &v) || v < 1)
 		return err_set(e, -EBADMSG, "spooled signal: no version");
 	if (v > 1)
-		return err_set(e, -EPROTONOSUPPORT, "spooled signal: form %lld is newer than this program", (long long)v);
+		return err_set(e, -EPROTONOSUPPORT, "spooled signal: form %lld is newer than this program",
+			       (long long)v);
 	if (kind_from_name(json_str(o, "kind"), &s->kind) < 0 || !key || !signal_key_valid(key))
 		return err_set(e, -EBADMSG, "spooled signal: no usable kind and key");
 	snprintf(s->key, sizeof(s->key), "%s", key);
@@ -140,7 +143,8 @@ static int load_object(const json_t *o, struct signal *s, struct err *e)
 		if (r < 0)
 			return err_set(e, r, "spooled signal: member %s is not usable", members[i].name);
 	}
-	if (!json_int(o, "made_ms", &s->made_real_ms) || !json_int(o, "deadline_ms", &s->deadline_real_ms) || !makes_sense(s))
+	if (!json_int(o, "made_ms", &s->made_real_ms) || !json_int(o, "deadline_ms", &s->deadline_real_ms) ||
+	    !makes_sense(s))
 		return err_set(e, -EBADMSG, "spooled signal: members contradict each other");
 	s->data = data && !json_is_null(data) ? json_incref(data) : NULL;
 	return 0;

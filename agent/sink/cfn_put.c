@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The synchronous signal. ContentType=JSON makes Heat answer with the handle's whole metadata, in which our own entry is looked for; it also makes
- * Heat wrap its refusals into status 200 with a bare JSON string, so a status alone says nothing here. A handle with so many
- * guests in it that its metadata do not fit is asked for the short XML answer from then on.
+ * The synchronous signal. ContentType=JSON makes Heat answer with the handle's whole metadata, in which our
+ * own entry is looked for; it also makes Heat wrap its refusals into status 200 with a bare JSON string, so a
+ * status alone says nothing here. A handle with so many guests in it that its metadata do not fit is asked
+ * for the short XML answer from then on.
  */
 #include "sink/cfn_put.h"
 
@@ -29,9 +30,9 @@ struct cfn_put {
 	int64_t timeout_ms;
 	struct http_call *call;
 	/* learned, kept between signals */
-	int good_form;      /* -1: not known */
-	int64_t skew_s;     /* server minus our clock, when it mattered */
-	bool brief;         /* do not ask for the metadata */
+	int good_form;	/* -1: not known */
+	int64_t skew_s; /* server minus our clock, when it mattered */
+	bool brief;	/* do not ask for the metadata */
 	/* the request under way */
 	char *base, *access, *secret;
 	bool insecure;
@@ -100,7 +101,11 @@ struct wire {
 	char date[20], date_header[48];
 	const char *headers[4];
 };
-#define WIRE_INIT {.url = BUF_INIT(16384), .host = BUF_INIT(512), .query = BUF_INIT(8192), .authorization = BUF_INIT(2048), .header = BUF_INIT(2304)}
+#define WIRE_INIT                                                                                            \
+	{                                                                                                    \
+		.url = BUF_INIT(16384), .host = BUF_INIT(512), .query = BUF_INIT(8192),                      \
+		.authorization = BUF_INIT(2048), .header = BUF_INIT(2304)                                    \
+	}
 
 static void wire_deinit(struct wire *w)
 {
@@ -116,8 +121,15 @@ static int sign(const struct cfn_put *p, struct wire *w)
 	const struct ec2_param params[] = {{"ContentType", "JSON"}};
 	const struct form *f = &forms[p->form];
 	struct ec2_request r = {
-		.verb = "PUT", .host = buf_str(&w->host), .path = buf_str(&p->path), .params = params,
-		.n_params = p->brief ? 0 : 1, .body = p->body.data, .body_len = p->body.len, .access_key = p->access, .secret_key = p->secret,
+		.verb = "PUT",
+		.host = buf_str(&w->host),
+		.path = buf_str(&p->path),
+		.params = params,
+		.n_params = p->brief ? 0 : 1,
+		.body = p->body.data,
+		.body_len = p->body.len,
+		.access_key = p->access,
+		.secret_key = p->secret,
 		.time_s = f->dated ? loop_env(p->loop)->real_ms() / 1000 + p->skew_s : -1,
 	};
 
@@ -165,8 +177,14 @@ static int ask(struct cfn_put *p)
 	if (r < 0)
 		return r;
 	req = (struct http_request){
-		.method = "PUT", .url = buf_str(&w.url), .headers = w.headers, .body = p->body.data, .body_len = p->body.len,
-		.timeout_ms = p->timeout_ms, .body_max = ANSWER_MAX, .insecure = p->insecure,
+		.method = "PUT",
+		.url = buf_str(&w.url),
+		.headers = w.headers,
+		.body = p->body.data,
+		.body_len = p->body.len,
+		.timeout_ms = p->timeout_ms,
+		.body_max = ANSWER_MAX,
+		.insecure = p->insecure,
 	};
 	return http_start(p->http, &req, answered, p, &p->call);
 }
@@ -219,11 +237,13 @@ static struct judged judge_good(const struct cfn_put *p, const struct http_answe
 static struct judged judge(const struct cfn_put *p, const struct http_answer *a)
 {
 	struct judged j = {PUT_RETRY, ""};
-	bool entry_possible = a->status >= 200 && a->status < 300 && a->body.len > 0 && a->body.data[0] == '{';
+	bool entry_possible =
+		a->status >= 200 && a->status < 300 && a->body.len > 0 && a->body.data[0] == '{';
 	struct verdict v;
 
 	/* not in an object: that is metadata, in which a guest may have written these very words */
-	if (a->failure == HTTP_OK && !entry_possible && says(a->body.data, a->body.len, "Metadata format invalid"))
+	if (a->failure == HTTP_OK && !entry_possible &&
+	    says(a->body.data, a->body.len, "Metadata format invalid"))
 		return (struct judged){PUT_WRONG_KIND, "Metadata format invalid"};
 	if (a->failure == HTTP_OK && a->status >= 200 && a->status < 300)
 		return judge_good(p, a);
@@ -325,8 +345,8 @@ static int fill(struct cfn_put *p, const struct cfn_keys *keys, const char *arn,
 	return p->base && p->access && p->secret ? r : -ENOMEM;
 }
 
-int cfn_put_start(struct cfn_put *p, const struct cfn_keys *keys, const char *arn, enum handle_kind kind, const struct signal *s, cfn_put_fn *fn,
-                  void *ctx)
+int cfn_put_start(struct cfn_put *p, const struct cfn_keys *keys, const char *arn, enum handle_kind kind,
+		  const struct signal *s, cfn_put_fn *fn, void *ctx)
 {
 	int r;
 

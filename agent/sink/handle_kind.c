@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bodies for both kinds of handles, and the memory of which handle is which. The memory is a hint: a wrong entry costs one request that Heat
- * refuses in so many words (`Metadata format invalid`), after which the other kind is tried and learned.
+ * Bodies for both kinds of handles, and the memory of which handle is which. The memory is a hint: a wrong
+ * entry costs one request that Heat refuses in so many words (`Metadata format invalid`), after which the
+ * other kind is tried and learned.
  */
 #include "sink/handle_kind.h"
 
@@ -43,14 +44,17 @@ int handle_body(enum handle_kind kind, const struct signal *s, struct buf *out)
 	size_t start = out->len;
 	int bad = o ? 0 : -1;
 
-	bad |= bad ? 0 : put(o, k->status, s->status, true) | put(o, k->reason, s->reason, all) | put(o, k->id, s->id ? s->id : (all ? s->key : NULL), all);
+	bad |= bad ? 0
+		   : put(o, k->status, s->status, true) | put(o, k->reason, s->reason, all) |
+			       put(o, k->id, s->id ? s->id : (all ? s->key : NULL), all);
 	if (!bad && s->data)
 		bad = json_object_set(o, k->data, s->data);
 	else if (!bad && all)
 		bad = json_object_set_new(o, k->data, json_string(""));
 	if (bad)
 		return -ENOMEM;
-	/* shortest numbers; what that form cannot hold (an integer over 2^53) goes out as jansson writes it */
+	/* shortest numbers; what that form cannot hold (an integer over 2^53) goes out as jansson writes it
+	 */
 	if (json_canonical(o, out) == 0 && buf_error(out) == 0)
 		return 0;
 	if (buf_error(out))
@@ -92,8 +96,10 @@ static void merge(struct handle_kinds *h, const json_t *stored)
 	const char *name;
 	json_t *word;
 
-	json_object_foreach((json_t *)(uintptr_t)stored, name, word) {
-		if (json_object_size(h->known) < HANDLES_MAX && json_is_string(word) && !json_object_get(h->known, name))
+	json_object_foreach((json_t *)(uintptr_t)stored, name, word)
+	{
+		if (json_object_size(h->known) < HANDLES_MAX && json_is_string(word) &&
+		    !json_object_get(h->known, name))
 			json_object_set(h->known, name, word);
 	}
 }
@@ -104,7 +110,8 @@ static void loaded(int status, const char *p, size_t n, void *ctx)
 	_cleanup_json_ json_t *o = NULL;
 	int64_t v;
 
-	if (status == 0 && json_parse(p, n, &json_limits_default, &o, NULL) == 0 && json_int(o, "v", &v) && v == 1)
+	if (status == 0 && json_parse(p, n, &json_limits_default, &o, NULL) == 0 && json_int(o, "v", &v) &&
+	    v == 1)
 		merge(h, json_obj(o, "handles"));
 }
 

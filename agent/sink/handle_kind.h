@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two kinds of wait condition handles and what each wants to read. OS::Heat handles take lower-case keys, AWS ones exactly their four;
- * a native POST in the wrong kind is answered 200 and thrown away, so the kind once learned is kept in the store ("handles").
+ * The two kinds of wait condition handles and what each wants to read. OS::Heat handles take lower-case keys,
+ * AWS ones exactly their four; a native POST in the wrong kind is answered 200 and thrown away, so the kind
+ * once learned is kept in the store ("handles").
  */
 #pragma once
 
@@ -10,8 +11,8 @@
 
 enum handle_kind {
 	HANDLE_UNKNOWN,
-	HANDLE_HEAT,  /* status, reason, data, id */
-	HANDLE_AWS,   /* Status, Reason, Data, UniqueId: all of them */
+	HANDLE_HEAT, /* status, reason, data, id */
+	HANDLE_AWS,  /* Status, Reason, Data, UniqueId: all of them */
 };
 enum handle_kind handle_other(enum handle_kind kind);
 /** handle_body() - the JSON body of @s for a kind; @out is appended to. 0 or -errno. */
@@ -22,7 +23,8 @@ bool handle_holds(const json_t *metadata, const struct signal *s, enum handle_ki
 struct handle_kinds;
 /** handle_kinds_new() - starts loading what was learned earlier; @store NULL: only memory. */
 int handle_kinds_new(struct store *store, struct handle_kinds **ret) _must_check_;
-struct handle_kinds *handle_kinds_free(struct handle_kinds *h); /* the loop must not turn between this and store_free() */
+/** handle_kinds_free() - the loop must not turn between this and store_free() */
+struct handle_kinds *handle_kinds_free(struct handle_kinds *h);
 /** @name: "<stack uuid>/<resource>" or a URL without query */
 enum handle_kind handle_kinds_get(const struct handle_kinds *h, const char *name);
 void handle_kinds_learn(struct handle_kinds *h, const char *name, enum handle_kind kind);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stack references. Heat splits an ARN before it undoes percent escapes, so only '%' and '/' of a resource's name have to be escaped
- * inside it; everything else travels raw and is encoded once with the whole path.
+ * Stack references. Heat splits an ARN before it undoes percent escapes, so only '%' and '/' of a resource's
+ * name have to be escaped inside it; everything else travels raw and is encoded once with the whole path.
  */
 #include "sink/heat_ref.h"
 
@@ -24,7 +24,8 @@ void heat_ref_deinit(struct heat_ref *ref)
 static bool is_plain(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z') || (p[i] >= '0' && p[i] <= '9') || strchr("._-", p[i])))
+		if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z') ||
+		      (p[i] >= '0' && p[i] <= '9') || strchr("._-", p[i])))
 			return false;
 	return n > 0 && n <= 255 && !(p[0] == '.');
 }
@@ -67,7 +68,8 @@ int heat_ref_parse(const char *stack_id, struct heat_ref *ret)
 
 int heat_ref_arn(const struct heat_ref *ref, const char *tenant, const char *resource, struct buf *out)
 {
-	buf_printf(out, ARN_START "%s:stacks/%s/%s/resources/", ref->tenant ? ref->tenant : tenant, ref->name, ref->uuid);
+	buf_printf(out, ARN_START "%s:stacks/%s/%s/resources/", ref->tenant ? ref->tenant : tenant, ref->name,
+		   ref->uuid);
 	for (; *resource; resource++) {
 		if (*resource == '%' || *resource == '/')
 			buf_printf(out, "%%%02X", (unsigned)*resource);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Minting EC2 keys: POST {auth_url}/v3/users/{user}/credentials/OS-EC2. Each success leaves a row in Keystone's database, so there is never a
- * second one while the first might still be on our disk, and never more than one an hour.
+ * Minting EC2 keys: POST {auth_url}/v3/users/{user}/credentials/OS-EC2. Each success leaves a row in
+ * Keystone's database, so there is never a second one while the first might still be on our disk, and never
+ * more than one an hour.
  */
 #include "sink/minted.h"
 
@@ -12,18 +13,18 @@
 #include "core/text.h"
 #include "sink/reply.h"
 
-#define STORE_NAME   "ec2-keys"
+#define STORE_NAME    "ec2-keys"
 #define MINT_EVERY_MS 3600000
 
 struct minted {
 	struct loop *loop;
 	struct http *http;
 	struct store *store;
-	bool asking;            /* the store has not answered yet */
-	bool proved;            /* they worked once, in this life or an earlier one */
-	bool readable;          /* the store has answered: what it has not is not there */
+	bool asking;   /* the store has not answered yet */
+	bool proved;   /* they worked once, in this life or an earlier one */
+	bool readable; /* the store has answered: what it has not is not there */
 	char *user, *project, *access, *secret;
-	int64_t next_ms;        /* boot ms before which nothing is minted */
+	int64_t next_ms; /* boot ms before which nothing is minted */
 	struct http_call *call, *removal;
 	char *want_user, *want_project;
 	minted_fn *fn;
@@ -47,7 +48,8 @@ static void drop_keys(struct minted *m)
 	m->proved = false;
 }
 
-static int take_keys(struct minted *m, const char *user, const char *project, const char *access, const char *secret)
+static int take_keys(struct minted *m, const char *user, const char *project, const char *access,
+		     const char *secret)
 {
 	drop_keys(m);
 	m->user = user ? strdup(user) : NULL;
@@ -70,15 +72,18 @@ static void loaded(int status, const char *p, size_t n, void *ctx)
 
 	m->asking = false;
 	m->readable = status == 0 || status == -ENOENT || status == -ESTALE || status == -EBADMSG;
-	if (status == 0 && json_parse(p, n, &json_limits_default, &o, NULL) == 0 && json_int(o, "v", &v) && v == 1 &&
-	    take_keys(m, json_str(o, "user"), json_str(o, "project"), json_str(o, "access"), json_str(o, "secret")) == 0)
+	if (status == 0 && json_parse(p, n, &json_limits_default, &o, NULL) == 0 && json_int(o, "v", &v) &&
+	    v == 1 &&
+	    take_keys(m, json_str(o, "user"), json_str(o, "project"), json_str(o, "access"),
+		      json_str(o, "secret")) == 0)
 		m->proved = json_is_true(json_object_get(o, "proved"));
 }
 
 static void save(struct minted *m)
 {
-	_cleanup_json_ json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:b}", "v", 1, "user", m->user, "project", m->project, "access",
-	                                     m->access, "secret", m->secret, "proved", (int)m->proved);
+	_cleanup_json_ json_t *o =
+		json_pack("{s:i, s:s, s:s, s:s, s:s, s:b}", "v", 1, "user", m->user, "project", m->project,
+			  "access", m->access, "secret", m->secret, "proved", (int)m->proved);
 	char *text = o ? json_compact(o) : NULL;
 
 	if (text && m->store)
@@ -119,7 +124,8 @@ struct minted *minted_free(struct minted *m)
 	return NULL;
 }
 
-bool minted_keys(const struct minted *m, const char *user_id, const char *project_id, const char **access, const char **secret)
+bool minted_keys(const struct minted *m, const char *user_id, const char *project_id, const char **access,
+		 const char **secret)
 {
 	if (!m->access || !text_equal(m->user, user_id) || !text_equal(m->project, project_id))
 		return false;
@@ -162,8 +168,8 @@ static int keys_url(const struct minted_ask *ask, const char *access, struct buf
 	return buf_error(out);
 }
 
-static int start(struct minted *m, const struct minted_ask *ask, const char *method, const char *access, const char *body, http_done_fn *fn,
-                 struct http_call **ret)
+static int start(struct minted *m, const struct minted_ask *ask, const char *method, const char *access,
+		 const char *body, http_done_fn *fn, struct http_call **ret)
 {
 	_cleanup_buf_ struct buf url = BUF_INIT(4096), token = BUF_INIT(8192);
 	const char *headers[] = {NULL, "Content-Type: application/json", "Accept: application/json", NULL};
@@ -175,8 +181,14 @@ static int start(struct minted *m, const struct minted_ask *ask, const char *met
 		return r < 0 ? r : buf_error(&token);
 	headers[0] = buf_str(&token);
 	req = (struct http_request){
-		.method = method, .url = buf_str(&url), .headers = headers, .body = body, .body_len = body ? strlen(body) : 0,
-		.timeout_ms = ask->timeout_ms, .body_max = 64u << 10, .insecure = ask->insecure,
+		.method = method,
+		.url = buf_str(&url),
+		.headers = headers,
+		.body = body,
+		.body_len = body ? strlen(body) : 0,
+		.timeout_ms = ask->timeout_ms,
+		.body_max = 64u << 10,
+		.insecure = ask->insecure,
 	};
 	r = http_start(m->http, &req, fn, m, ret);
 	explicit_bzero(token.data, token.len);
@@ -191,7 +203,8 @@ static int take_answer(struct minted *m, const struct http_answer *a)
 	if (json_parse(buf_str(&a->body), a->body.len, &json_limits_default, &o, NULL) < 0)
 		return -EBADMSG;
 	c = json_obj(o, "credential");
-	return c ? take_keys(m, m->want_user, m->want_project, json_str(c, "access"), json_str(c, "secret")) : -EBADMSG;
+	return c ? take_keys(m, m->want_user, m->want_project, json_str(c, "access"), json_str(c, "secret"))
+		 : -EBADMSG;
 }
 
 static void made(const struct http_answer *a, void *ctx)

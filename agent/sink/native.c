@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The native signal. With a known kind: one POST. With an unknown one: POST as OS::Heat wants it, read back (three times, because
- * the engine works through a queue); if it did not arrive, or may not be read, the same as AWS handles want it. A body of the wrong kind does
- * no harm: Heat writes one line into its own log.
+ * The native signal. With a known kind: one POST. With an unknown one: POST as OS::Heat wants it, read back
+ * (three times, because the engine works through a queue); if it did not arrive, or may not be read, the same
+ * as AWS handles want it. A body of the wrong kind does no harm: Heat writes one line into its own log.
  */
 #include "sink/native.h"
 
@@ -22,10 +22,10 @@ struct native {
 	struct http *http;
 	struct loop_timer *timer;
 	struct http_call *call;
-	char *base, *token;       /* ".../resources/NAME" */
+	char *base, *token; /* ".../resources/NAME" */
 	bool insecure, searching;
 	int64_t timeout_ms;
-	enum handle_kind kind;    /* as which it was last posted */
+	enum handle_kind kind; /* as which it was last posted */
 	unsigned reads;
 	bool unreadable, never_readable;
 	const struct signal *s;
@@ -61,7 +61,8 @@ static void finish_words(struct native *n, enum carry how, const char *why)
 	finish(n, &v, HANDLE_UNKNOWN, false);
 }
 
-static int start(struct native *n, const char *method, const char *leaf, const struct buf *body, http_done_fn *fn)
+static int start(struct native *n, const char *method, const char *leaf, const struct buf *body,
+		 http_done_fn *fn)
 {
 	_cleanup_buf_ struct buf url = BUF_INIT(8192), token = BUF_INIT(8192);
 	const char *headers[] = {NULL, "Content-Type: application/json", "Accept: application/json", NULL};
@@ -74,8 +75,14 @@ static int start(struct native *n, const char *method, const char *leaf, const s
 		return -EFBIG;
 	headers[0] = buf_str(&token);
 	req = (struct http_request){
-		.method = method, .url = buf_str(&url), .headers = headers, .body = body ? body->data : NULL, .body_len = body ? body->len : 0,
-		.timeout_ms = n->timeout_ms, .body_max = ANSWER_MAX, .insecure = n->insecure,
+		.method = method,
+		.url = buf_str(&url),
+		.headers = headers,
+		.body = body ? body->data : NULL,
+		.body_len = body ? body->len : 0,
+		.timeout_ms = n->timeout_ms,
+		.body_max = ANSWER_MAX,
+		.insecure = n->insecure,
 	};
 	r = http_start(n->http, &req, fn, n, &n->call);
 	explicit_bzero(token.data, token.len);
@@ -134,7 +141,8 @@ static bool holds(const struct native *n, const struct http_answer *a, enum hand
 {
 	_cleanup_json_ json_t *o = NULL;
 
-	return json_parse(buf_str(&a->body), a->body.len, &json_limits_default, &o, NULL) == 0 && handle_holds(json_obj(o, "metadata"), n->s, kind);
+	return json_parse(buf_str(&a->body), a->body.len, &json_limits_default, &o, NULL) == 0 &&
+	       handle_holds(json_obj(o, "metadata"), n->s, kind);
 }
 
 static void read_back(const struct http_answer *a, void *ctx)
@@ -153,7 +161,8 @@ static void read_back(const struct http_answer *a, void *ctx)
 			try_other(n);
 		return;
 	}
-	/* 403 is the rule for stack users, and stays; whatever else it is, reading is a courtesy and the signal was accepted */
+	/* 403 is the rule for stack users, and stays; whatever else it is, reading is a courtesy and the
+	 * signal was accepted */
 	n->unreadable = true;
 	n->never_readable = a->status == 403;
 	try_other(n);
@@ -209,7 +218,8 @@ static int set_base(struct native *n, const struct native_ask *ask)
 	return n->base && n->token ? 0 : -ENOMEM;
 }
 
-int native_start(struct native *n, const struct native_ask *ask, const struct signal *s, native_fn *fn, void *ctx)
+int native_start(struct native *n, const struct native_ask *ask, const struct signal *s, native_fn *fn,
+		 void *ctx)
 {
 	int r;
 

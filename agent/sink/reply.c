@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The common end of every sink. The answer goes through a timer of 0 ms, so that `done` is never called from inside send() or from
- * inside an HTTP callback that still uses the sink.
+ * The common end of every sink. The answer goes through a timer of 0 ms, so that `done` is never called from
+ * inside send() or from inside an HTTP callback that still uses the sink.
  */
 #include "sink/reply.h"
 
@@ -63,8 +63,11 @@ json_t *reply_status(const struct reply *r, const char *name)
 {
 	bool bad = r->any && r->last != CARRY_DELIVERED;
 
-	return json_pack("{s:s, s:s, s:s?, s:I}", "name", name, "state", !r->any ? "idle" : bad ? carry_names[r->last] : "ok", "error",
-	                 bad ? r->why : NULL, "delivered", (json_int_t)r->delivered);
+	return json_pack("{s:s, s:s, s:s?, s:I}", "name", name, "state",
+			 !r->any ? "idle"
+			 : bad	 ? carry_names[r->last]
+				 : "ok",
+			 "error", bad ? r->why : NULL, "delivered", (json_int_t)r->delivered);
 }
 
 /* ---- what an answer means ---- */
@@ -85,7 +88,8 @@ void reply_judge(const struct http_answer *a, struct verdict *ret)
 
 	*ret = (struct verdict){.how = CARRY_RETRY, .retry_after_s = a->retry_after_s};
 	if (a->failure != HTTP_OK) {
-		snprintf(ret->why, sizeof(ret->why), "%s", a->why[0] ? a->why : http_failure_names[a->failure]);
+		snprintf(ret->why, sizeof(ret->why), "%s",
+			 a->why[0] ? a->why : http_failure_names[a->failure]);
 		return;
 	}
 	reply_message(buf_str(&a->body), a->body.len, text);
@@ -133,7 +137,8 @@ void reply_message(const char *p, size_t n, char out[static 160])
 	const char *text = NULL;
 
 	out[0] = '\0';
-	if (n == 0 || n > (64u << 10) || from_xml(p, n, out) || json_parse(p, n, &json_limits_default, &v, NULL) < 0)
+	if (n == 0 || n > (64u << 10) || from_xml(p, n, out) ||
+	    json_parse(p, n, &json_limits_default, &v, NULL) < 0)
 		return;
 	if (json_is_string(v))
 		text = json_string_value(v);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
- * Signals to a handle by its name in the template, with the guest's own credentials: no URL has to be handed in, and none expires. Which way a
- * signal goes:
+ * Signals to a handle by its name in the template, with the guest's own credentials: no URL is handed in,
+ * and none expires. Which way a signal goes:
  *
- *   own EC2 keys ──────────────────────────────> PUT (cfn_put.c) ── refused ──> token, if there is one
- *   token ── EC2 keys made with it (minted.c) ─> PUT ── refused ──────────────> native POST (native.c)
- *   token ── no keys to be had ────────────────────────────────────────────────> native POST
+ *   own EC2 keys ----------------------------> PUT (cfn_put.c) -- refused --> token, if there is one
+ *   token -- EC2 keys made with it (minted.c)--> PUT ------------ refused --> native POST (native.c)
+ *   token -- no keys to be had ---------------------------------------------> native POST
  *
- * The PUT is preferred because Heat answers it after it stored the signal; it also tells the two kinds of handles apart.
+ * The PUT is preferred because Heat answers it after it stored the signal; it also tells the kinds of handles
+ * apart.
  */
+/* clang-format on */
 #include <errno.h>
 #include <string.h>
 
@@ -28,15 +31,15 @@ struct sink {
 	struct cfn_put *put;
 	struct minted *minted;
 	struct native *native;
-	int64_t put_off_until;    /* boot ms: minted keys are not tried before */
-	unsigned put_failures;    /* of minted keys, in a row, without a judgement */
+	int64_t put_off_until; /* boot ms: minted keys are not tried before */
+	unsigned put_failures; /* of minted keys, in a row, without a judgement */
 	/* the signal under way */
 	const struct signal *s;
 	struct heat_ref ref;
 	enum handle_kind kind;
 	bool other_tried, own_keys, put_refused, token_renewed;
 	char *token;
-	char name[600];           /* for handle_kinds */
+	char name[600]; /* for handle_kinds */
 };
 
 static void end(struct sink *k, enum carry how, int64_t retry_after_s, const char *why)
@@ -69,8 +72,11 @@ static void ask_token(struct sink *k);
 static struct minted_ask mint_ask(const struct sink *k)
 {
 	return (struct minted_ask){
-		.auth_url = k->set.creds->heat.auth_url, .token = k->token, .user_id = keystone_user_id(k->set.keystone),
-		.project_id = keystone_project_id(k->set.keystone), .insecure = k->set.creds->heat.insecure,
+		.auth_url = k->set.creds->heat.auth_url,
+		.token = k->token,
+		.user_id = keystone_user_id(k->set.keystone),
+		.project_id = keystone_project_id(k->set.keystone),
+		.insecure = k->set.creds->heat.insecure,
 		.timeout_ms = k->set.conf->request_timeout_ms,
 	};
 }
@@ -106,13 +112,19 @@ static void native_done(const struct verdict *v, enum handle_kind learned, bool 
 static void go_native(struct sink *k)
 {
 	struct native_ask ask = {
-		.endpoint = keystone_endpoint(k->set.keystone, "orchestration"), .token = k->token, .ref = &k->ref, .resource = k->s->target,
-		.kind = handle_kinds_get(k->kinds, k->name), .insecure = k->set.creds->heat.insecure, .timeout_ms = k->set.conf->request_timeout_ms,
+		.endpoint = keystone_endpoint(k->set.keystone, "orchestration"),
+		.token = k->token,
+		.ref = &k->ref,
+		.resource = k->s->target,
+		.kind = handle_kinds_get(k->kinds, k->name),
+		.insecure = k->set.creds->heat.insecure,
+		.timeout_ms = k->set.conf->request_timeout_ms,
 	};
 	int r = ask.endpoint ? native_start(k->native, &ask, k->s, native_done, k) : -ENOENT;
 
 	if (r < 0)
-		end(k, CARRY_RETRY, -1, ask.endpoint ? strerror(-r) : "the catalog has no orchestration endpoint");
+		end(k, CARRY_RETRY, -1,
+		    ask.endpoint ? strerror(-r) : "the catalog has no orchestration endpoint");
 }
 
 /* ---- synchronous PUT ---- */
@@ -143,7 +155,8 @@ static int put_with_own(struct sink *k)
 static int put_with_minted(struct sink *k)
 {
 	const char *user = keystone_user_id(k->set.keystone), *project = keystone_project_id(k->set.keystone);
-	struct cfn_keys keys = {.url = keystone_endpoint(k->set.keystone, "cloudformation"), .insecure = k->set.creds->heat.insecure};
+	struct cfn_keys keys = {.url = keystone_endpoint(k->set.keystone, "cloudformation"),
+				.insecure = k->set.creds->heat.insecure};
 
 	k->own_keys = false;
 	if (!keys.url || !user || !project || loop_now(k->set.loop) < k->put_off_until)
@@ -241,7 +254,8 @@ static void got_token(int status, const char *why, const char *token, void *ctx)
 	if (!k->s)
 		return;
 	if (status < 0) {
-		end(k, status == -EACCES ? CARRY_SLOWLY : CARRY_RETRY, keystone_retry_after_s(k->set.keystone), why);
+		end(k, status == -EACCES ? CARRY_SLOWLY : CARRY_RETRY,
+		    keystone_retry_after_s(k->set.keystone), why);
 		return;
 	}
 	if (k->token)
@@ -266,12 +280,15 @@ static void ask_token(struct sink *k)
 
 static bool heat_takes(const struct sink_setup *setup, const struct signal *s)
 {
-	bool named = s->target[0] && strcmp(s->target, "-") != 0 && !text_starts(s->target, "http://") && !text_starts(s->target, "https://");
+	bool named = s->target[0] && strcmp(s->target, "-") != 0 && !text_starts(s->target, "http://") &&
+		     !text_starts(s->target, "https://");
 
-	return named && (setup->creds->cfn.kind != CREDENTIALS_NONE || setup->creds->heat.kind != CREDENTIALS_NONE);
+	return named &&
+	       (setup->creds->cfn.kind != CREDENTIALS_NONE || setup->creds->heat.kind != CREDENTIALS_NONE);
 }
 
-/* The document knows best; credentials from a heat block name the stack, too, and a configuration may give the ARN. */
+/* The document knows best; credentials from a heat block name the stack, too, and a configuration may give
+ * the ARN. */
 static int find_stack(struct sink *k)
 {
 	const struct document *doc = k->set.document ? k->set.document(k->set.ctx) : NULL;
@@ -302,7 +319,8 @@ static int heat_send(struct sink *k, const struct signal *s, carry_done_fn *done
 	if (has_token_credentials(k))
 		ask_token(k);
 	else
-		end(k, CARRY_NO_ROUTE, -1, "the credentials are not complete: no usable EC2 keys and endpoint, no Keystone user");
+		end(k, CARRY_NO_ROUTE, -1,
+		    "the credentials are not complete: no usable EC2 keys and endpoint, no Keystone user");
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prints signals on stdout, one JSON object per line: all of them with `print = yes` in [signal] (the quickstart), besides the sinks that
- * send them (it alone where no credentials exist), and those whose target is "-". A retry is not printed again, so it may
- * be asked again and again by whoever waits for another sink. It never waits for the reader: a line that a full pipe would hold up is left
- * out and counted.
+ * Prints signals on stdout, one JSON object per line: all of them with `print = yes` in [signal] (the
+ * quickstart), besides the sinks that send them (it alone where no credentials exist), and those whose target
+ * is "-". A retry is not printed again, so it may be asked again and again by whoever waits for another sink.
+ * It never waits for the reader: a line that a full pipe would hold up is left out and counted.
  */
 #include <errno.h>
 #include <poll.h>

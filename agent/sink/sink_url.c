@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals to a URL that somebody handed in: presigned wait condition and temporary URLs (PUT), signal endpoints (POST). A TOKEN_SIGNAL endpoint needs
- * the token of its handle; it is sent only to the scheme, host and port that root-owned configuration names beside it, whoever asks.
- * Presigned URLs are secrets: no word of their query reaches a log or status.
+ * Signals to a URL that somebody handed in: presigned wait condition and temporary URLs (PUT), signal
+ * endpoints (POST). A TOKEN_SIGNAL endpoint needs the token of its handle; it is sent only to the scheme,
+ * host and port that root-owned configuration names beside it, whoever asks. Presigned URLs are secrets: no
+ * word of their query reaches a log or status.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,7 +24,7 @@ struct sink {
 	const struct signal *s;
 	enum handle_kind kind;
 	bool other_tried;
-	char name[512];  /* the URL without query, for handle_kinds */
+	char name[512]; /* the URL without query, for handle_kinds */
 };
 
 static bool url_takes(const struct sink_setup *setup, const struct signal *s)
@@ -39,7 +40,8 @@ static bool path_ends(const char *url, const char *ending)
 	return n >= m && memcmp(url + n - m, ending, m) == 0;
 }
 
-/* Native endpoints end in /signal; the CFN service has /v1/signal/<arn>. Everything else that Heat hands out is for PUT. */
+/* Native endpoints end in /signal; the CFN service has /v1/signal/<arn>. Everything else that Heat hands out
+ * is for PUT. */
 static const char *method_for(const char *url)
 {
 	const char *signal = strstr(url, "/v1/signal/");
@@ -55,7 +57,8 @@ static bool same_origin(const char *url, const char *configured)
 	if (!configured || http_url_parse(configured, &b) < 0)
 		return false;
 	if (http_url_parse(url, &a) == 0) {
-		same = strcmp(a.scheme, b.scheme) == 0 && strcmp(a.host, b.host) == 0 && strcmp(a.zone, b.zone) == 0 && a.port == b.port;
+		same = strcmp(a.scheme, b.scheme) == 0 && strcmp(a.host, b.host) == 0 &&
+		       strcmp(a.zone, b.zone) == 0 && a.port == b.port;
 		http_url_deinit(&a);
 	}
 	http_url_deinit(&b);
@@ -88,8 +91,13 @@ static int ask(struct sink *k)
 		headers[1] = buf_str(&token);
 	}
 	req = (struct http_request){
-		.method = method_for(k->s->target), .url = k->s->target, .headers = headers, .body = body.data, .body_len = body.len,
-		.timeout_ms = k->set.conf->request_timeout_ms, .body_max = ANSWER_MAX,
+		.method = method_for(k->s->target),
+		.url = k->s->target,
+		.headers = headers,
+		.body = body.data,
+		.body_len = body.len,
+		.timeout_ms = k->set.conf->request_timeout_ms,
+		.body_max = ANSWER_MAX,
 	};
 	return http_start(k->set.http, &req, answered, k, &k->call);
 }
@@ -98,8 +106,8 @@ static bool wrong_kind(const struct http_answer *a)
 {
 	static const char words[] = "Metadata format invalid";
 
-	return a->failure == HTTP_OK && (a->status >= 400 || (a->body.len > 0 && a->body.data[0] == '"')) && a->body.len > 0 &&
-	       memmem(a->body.data, a->body.len, words, sizeof(words) - 1) != NULL;
+	return a->failure == HTTP_OK && (a->status >= 400 || (a->body.len > 0 && a->body.data[0] == '"')) &&
+	       a->body.len > 0 && memmem(a->body.data, a->body.len, words, sizeof(words) - 1) != NULL;
 }
 
 /* ContentType=JSON inside a presigned URL: Heat wraps its refusals into status 200 with a bare string. */

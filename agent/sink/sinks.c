@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of sinks, and the walk over it: every row that takes a signal gets it, in the order of the table, and it is delivered when
- * the last of them has it.
+ * The table of sinks, and the walk over it: every row that takes a signal gets it, in the order of the table,
+ * and it is delivered when the last of them has it.
  */
 #include "sink/sink.h"
 
@@ -18,7 +18,7 @@ struct sink_set {
 	struct sink *open[SINKS_MAX];
 	struct reply reply;
 	const struct signal *s;
-	size_t at;         /* the row in turn */
+	size_t at; /* the row in turn */
 };
 
 int sink_set_open(const struct sink_setup *setup, struct sink_set **ret, struct err *e)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spool files and the stored key and seq: whatever is on disk is refused or becomes a signal that can be written back unchanged. */
+/* Spool files and the stored key and seq: whatever is on disk is refused or becomes a signal that can be
+ * written back unchanged. */
 #include <stdint.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!text || !signal_key_valid(s.key) || !s.target || !s.status)
 			abort();
 		if (strlen(text) <= SIGNAL_SAVED_MAX) {
-			if (signal_load(text, strlen(text), &again, NULL) < 0 || strcmp(s.target, again.target) != 0)
+			if (signal_load(text, strlen(text), &again, NULL) < 0 ||
+			    strcmp(s.target, again.target) != 0)
 				abort();
 			signal_deinit(&again);
 		}

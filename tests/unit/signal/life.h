@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One life of an agent, as far as signals go: a loop, a real store process in a folder of its own, an outbox, and a carrier that answers what
- * the test says. Included by the tests of this folder after cmocka.h.
+ * One life of an agent, as far as signals go: a loop, a real store process in a folder of its own, an outbox,
+ * and a carrier that answers what the test says. Included by the tests of this folder after cmocka.h.
  */
 #pragma once
 
@@ -18,8 +18,8 @@
 #include "signal/outbox.h"
 #include "signal/seqkey.h"
 
-#define SERVER "8c1d0a9e-0000-4000-8000-000000000001"
-#define CLONE  "8c1d0a9e-0000-4000-8000-00000000c10e"
+#define SERVER	 "8c1d0a9e-0000-4000-8000-000000000001"
+#define CLONE	 "8c1d0a9e-0000-4000-8000-00000000c10e"
 #define LOG_MAX_ 256
 
 /* ---- one life of an agent: loop, store process, outbox, and a carrier that does what it is told ---- */
@@ -34,15 +34,15 @@ struct life {
 	pid_t store_pid;
 	char dir[64];
 	/* the carrier */
-	enum carry plan[LOG_MAX_];   /* what the next tries answer; after the end: delivered */
+	enum carry plan[LOG_MAX_]; /* what the next tries answer; after the end: delivered */
 	unsigned n_plan, n_tried;
 	int64_t answer_ms, retry_after_s;
-	char tried[LOG_MAX_][96];    /* "key:reason" */
+	char tried[LOG_MAX_][96]; /* "key:reason" */
 	int64_t tried_at[LOG_MAX_];
 	carry_done_fn *done;
 	void *done_ctx;
 	/* what the outbox said */
-	char told[LOG_MAX_][96];     /* "key:how" */
+	char told[LOG_MAX_][96]; /* "key:how" */
 	unsigned n_told;
 	int accepted[LOG_MAX_];
 	unsigned n_accepted;

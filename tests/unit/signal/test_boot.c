@@ -9,9 +9,9 @@
 
 #include "signal/boot.h"
 
-#define QUIET   30000
+#define QUIET	30000
 #define TIMEOUT 600000
-#define START   1000000
+#define START	1000000
 
 static const struct row {
 	const char *what;
@@ -21,20 +21,88 @@ static const struct row {
 	const char *why;
 } rows[] = {
 	{"nothing yet", {.now_boot_ms = 0, .critical_last_boot_ms = -1}, BOOT_WAIT, QUIET, "no metadata"},
-	{"no document, long quiet", {.now_boot_ms = 100000, .critical_last_boot_ms = -1}, BOOT_WAIT, 500000, "no metadata"},
-	{"hooks run", {.now_boot_ms = 40000, .document_seen = true, .critical_last_boot_ms = -1}, BOOT_WAIT, 560000, "hooks"},
-	{"done, not yet quiet", {.now_boot_ms = 10000, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = -1}, BOOT_WAIT, 20000, "quiet"},
-	{"done and quiet", {.now_boot_ms = 30000, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = -1}, BOOT_SUCCESS, 0, "nothing critical"},
-	{"critical a moment ago", {.now_boot_ms = 60000, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = START + 59000}, BOOT_WAIT, 29000, "quiet"},
-	{"critical long ago", {.now_boot_ms = 90000, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = START + 59000}, BOOT_SUCCESS, 0, "nothing critical"},
-	{"a hook gave up", {.now_boot_ms = 1, .hooks_failed = 1, .failed_hook = "db", .critical_last_boot_ms = -1}, BOOT_FAILURE, 0, "hook failed: db"},
-	{"hooks gave up", {.now_boot_ms = 1, .hooks_failed = 3, .failed_hook = "db", .critical_last_boot_ms = -1}, BOOT_FAILURE, 0, "3 hooks failed"},
-	{"nameless", {.now_boot_ms = 1, .hooks_failed = 1, .critical_last_boot_ms = -1}, BOOT_FAILURE, 0, "no name"},
-	{"time is up, no document", {.now_boot_ms = TIMEOUT, .critical_last_boot_ms = -1}, BOOT_FAILURE, 0, "no metadata after 600 s"},
-	{"time is up, hooks run", {.now_boot_ms = TIMEOUT, .document_seen = true, .critical_last_boot_ms = -1}, BOOT_FAILURE, 0, "hooks of the first"},
-	{"time is up, critical", {.now_boot_ms = TIMEOUT, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = START + TIMEOUT - 1}, BOOT_FAILURE, 0, "critical"},
-	{"good in the last moment", {.now_boot_ms = TIMEOUT, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = -1}, BOOT_SUCCESS, 0, "nothing critical"},
-	{"time-out comes before quiet", {.now_boot_ms = TIMEOUT - 5000, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = START + TIMEOUT - 6000}, BOOT_WAIT, 5000, "quiet"},
+	{"no document, long quiet",
+	 {.now_boot_ms = 100000, .critical_last_boot_ms = -1},
+	 BOOT_WAIT,
+	 500000,
+	 "no metadata"},
+	{"hooks run",
+	 {.now_boot_ms = 40000, .document_seen = true, .critical_last_boot_ms = -1},
+	 BOOT_WAIT,
+	 560000,
+	 "hooks"},
+	{"done, not yet quiet",
+	 {.now_boot_ms = 10000, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = -1},
+	 BOOT_WAIT,
+	 20000,
+	 "quiet"},
+	{"done and quiet",
+	 {.now_boot_ms = 30000, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = -1},
+	 BOOT_SUCCESS,
+	 0,
+	 "nothing critical"},
+	{"critical a moment ago",
+	 {.now_boot_ms = 60000,
+	  .document_seen = true,
+	  .hooks_idle = true,
+	  .critical_last_boot_ms = START + 59000},
+	 BOOT_WAIT,
+	 29000,
+	 "quiet"},
+	{"critical long ago",
+	 {.now_boot_ms = 90000,
+	  .document_seen = true,
+	  .hooks_idle = true,
+	  .critical_last_boot_ms = START + 59000},
+	 BOOT_SUCCESS,
+	 0,
+	 "nothing critical"},
+	{"a hook gave up",
+	 {.now_boot_ms = 1, .hooks_failed = 1, .failed_hook = "db", .critical_last_boot_ms = -1},
+	 BOOT_FAILURE,
+	 0,
+	 "hook failed: db"},
+	{"hooks gave up",
+	 {.now_boot_ms = 1, .hooks_failed = 3, .failed_hook = "db", .critical_last_boot_ms = -1},
+	 BOOT_FAILURE,
+	 0,
+	 "3 hooks failed"},
+	{"nameless",
+	 {.now_boot_ms = 1, .hooks_failed = 1, .critical_last_boot_ms = -1},
+	 BOOT_FAILURE,
+	 0,
+	 "no name"},
+	{"time is up, no document",
+	 {.now_boot_ms = TIMEOUT, .critical_last_boot_ms = -1},
+	 BOOT_FAILURE,
+	 0,
+	 "no metadata after 600 s"},
+	{"time is up, hooks run",
+	 {.now_boot_ms = TIMEOUT, .document_seen = true, .critical_last_boot_ms = -1},
+	 BOOT_FAILURE,
+	 0,
+	 "hooks of the first"},
+	{"time is up, critical",
+	 {.now_boot_ms = TIMEOUT,
+	  .document_seen = true,
+	  .hooks_idle = true,
+	  .critical_last_boot_ms = START + TIMEOUT - 1},
+	 BOOT_FAILURE,
+	 0,
+	 "critical"},
+	{"good in the last moment",
+	 {.now_boot_ms = TIMEOUT, .document_seen = true, .hooks_idle = true, .critical_last_boot_ms = -1},
+	 BOOT_SUCCESS,
+	 0,
+	 "nothing critical"},
+	{"time-out comes before quiet",
+	 {.now_boot_ms = TIMEOUT - 5000,
+	  .document_seen = true,
+	  .hooks_idle = true,
+	  .critical_last_boot_ms = START + TIMEOUT - 6000},
+	 BOOT_WAIT,
+	 5000,
+	 "quiet"},
 };
 
 /* Each situation has its verdict, its next look and its reason. */
@@ -48,7 +116,8 @@ static void judge_table(void **state)
 
 		f.started_boot_ms = START;
 		f.now_boot_ms += START;
-		if (boot_judge(&f, QUIET, TIMEOUT, &next, why, sizeof(why)) != rows[i].want || next != rows[i].next_ms || !strstr(why, rows[i].why))
+		if (boot_judge(&f, QUIET, TIMEOUT, &next, why, sizeof(why)) != rows[i].want ||
+		    next != rows[i].next_ms || !strstr(why, rows[i].why))
 			fail_msg("%s: next %lld, why: %s", rows[i].what, (long long)next, why);
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a signal says: the reason line, the 2 KiB, the signature, and that no name in a finding can break any of them. */
+/* What a signal says: the reason line, the 2 KiB, the signature, and that no name in a finding can break any
+ * of them. */
 #include <errno.h>
 #include <regex.h>
 #include <setjmp.h>
@@ -16,7 +17,8 @@
 #define STACK  "arn:openstack:heat::5e1f0a:stacks/web/7b1c"
 #define NOW    1767323045123LL
 
-static const struct identity who = {.server_uuid = SERVER, .server_from = "given", .boot_id = "b0a7d1c2-0000-4000-8000-000000000002"};
+static const struct identity who = {
+	.server_uuid = SERVER, .server_from = "given", .boot_id = "b0a7d1c2-0000-4000-8000-000000000002"};
 
 static struct signing_key test_key(void)
 {
@@ -30,11 +32,20 @@ static struct signing_key test_key(void)
 
 static struct health example_health(const struct finding *f, size_t n)
 {
-	return (struct health){.state = "failing", .risk = 0.93, .horizon_s = 900, .findings = f, .n_findings = n, .stack_id = STACK};
+	return (struct health){.state = "failing",
+			       .risk = 0.93,
+			       .horizon_s = 900,
+			       .findings = f,
+			       .n_findings = n,
+			       .stack_id = STACK};
 }
 
-static const struct finding leak = {.class_name = "memory_exhaustion", .entity = "java[412]", .level = FINDING_WARNING,
-	.evidence = "+38 MiB/min for 41 min, 0.57 GiB left", .risk = 0.93, .eta_s = 900};
+static const struct finding leak = {.class_name = "memory_exhaustion",
+				    .entity = "java[412]",
+				    .level = FINDING_WARNING,
+				    .evidence = "+38 MiB/min for 41 min, 0.57 GiB left",
+				    .risk = 0.93,
+				    .eta_s = 900};
 
 static struct signal build(const struct health *h)
 {
@@ -64,7 +75,9 @@ static size_t canonical_length(const json_t *v)
 	return b.len;
 }
 
-#define LINE "^hp1 seq=[0-9]+ state=[A-Za-z0-9_.-]+ risk=(-|0|1|0\\.[0-9]{1,3}) horizon=(-|[0-9]+) class=[A-Za-z0-9_.-]+ entity=[!-~]+$"
+#define LINE                                                                                                 \
+	"^hp1 seq=[0-9]+ state=[A-Za-z0-9_.-]+ risk=(-|0|1|0\\.[0-9]{1,3}) horizon=(-|[0-9]+) "              \
+	"class=[A-Za-z0-9_.-]+ entity=[!-~]+$"
 
 /* The line that operators and scripts read in stack events has exactly the promised form. */
 static void exact_line(void **state)
@@ -73,7 +86,9 @@ static void exact_line(void **state)
 	struct signal s = build(&h);
 
 	(void)state;
-	assert_string_equal(s.reason, "hp1 seq=42 state=failing risk=0.93 horizon=900 class=memory_exhaustion entity=java[412]");
+	assert_string_equal(
+		s.reason,
+		"hp1 seq=42 state=failing risk=0.93 horizon=900 class=memory_exhaustion entity=java[412]");
 	assert_string_equal(s.status, "SUCCESS");
 	assert_string_equal(s.id, SERVER);
 	assert_string_equal(s.key, "health");
@@ -102,8 +117,11 @@ static void missing_values(void **state)
 /* Numbers have at most three decimals, in the line and in the data. */
 static void three_decimals(void **state)
 {
-	static const struct { double risk; const char *word; } rows[] = {
-		{0.12345, " risk=0.123 "}, {0.9999, " risk=1 "}, {0.5, " risk=0.5 "}, {1, " risk=1 "}, {7, " risk=1 "}, {-3, " risk=0 "}, {0.0004, " risk=0 "}};
+	static const struct {
+		double risk;
+		const char *word;
+	} rows[] = {{0.12345, " risk=0.123 "}, {0.9999, " risk=1 "}, {0.5, " risk=0.5 "}, {1, " risk=1 "},
+		    {7, " risk=1 "},	       {-3, " risk=0 "},     {0.0004, " risk=0 "}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -117,13 +135,23 @@ static void three_decimals(void **state)
 	}
 }
 
-/* A process may be named anything; it can neither add a field, nor a line, nor a byte that is not printable ASCII, nor length. */
+/* A process may be named anything; it can neither add a field, nor a line, nor a byte that is not printable
+ * ASCII, nor length. */
 static void hostile_names(void **state)
 {
 	static const char *const names[] = {
-		"a b risk=0.0 class=none", "evil\nhp1 seq=1 state=ok", "\xff\xfe\x80", "\x1b[31mred", "naïve", "\"},{\"", "%s%n%x", "",
+		"a b risk=0.0 class=none",
+		"evil\nhp1 seq=1 state=ok",
+		"\xff\xfe\x80",
+		"\x1b[31mred",
+		"naïve",
+		"\"},{\"",
+		"%s%n%x",
+		"",
 		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-		"\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01",
+		"\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
+		"\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
+		"\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01",
 	};
 
 	(void)state;
@@ -137,7 +165,8 @@ static void hostile_names(void **state)
 		snprintf(f.class_name, sizeof(f.class_name), "%.31s", names[i]);
 		snprintf(f.evidence, sizeof(f.evidence), "%s%s", names[i], names[i]);
 		h.state = names[i];
-		assert_int_equal(signal_build_health(&h, &who, SIGNAL_SEQ_MAX, NOW, &key, "health", &s, NULL), 0);
+		assert_int_equal(signal_build_health(&h, &who, SIGNAL_SEQ_MAX, NOW, &key, "health", &s, NULL),
+				 0);
 		assert_true(strlen(s.reason) <= SIGNAL_REASON_MAX);
 		assert_true(matches(s.reason, LINE));
 		assert_true(canonical_length(s.data) <= SIGNAL_DATA_MAX);
@@ -199,10 +228,14 @@ static void signature_verifies(void **state)
 /* The members that readers of a handle rely on, with their types. */
 static void data_members(void **state)
 {
-	static const struct { const char *name; json_type type; } members[] = {
-		{"v", JSON_INTEGER}, {"kind", JSON_STRING}, {"id", JSON_STRING}, {"stack", JSON_STRING}, {"seq", JSON_INTEGER}, {"ts", JSON_INTEGER},
-		{"boot_id", JSON_STRING}, {"state", JSON_STRING}, {"risk", JSON_REAL}, {"horizon_s", JSON_INTEGER}, {"findings", JSON_ARRAY},
-		{"key", JSON_STRING}, {"sig", JSON_STRING}};
+	static const struct {
+		const char *name;
+		json_type type;
+	} members[] = {{"v", JSON_INTEGER},	    {"kind", JSON_STRING},    {"id", JSON_STRING},
+		       {"stack", JSON_STRING},	    {"seq", JSON_INTEGER},    {"ts", JSON_INTEGER},
+		       {"boot_id", JSON_STRING},    {"state", JSON_STRING},   {"risk", JSON_REAL},
+		       {"horizon_s", JSON_INTEGER}, {"findings", JSON_ARRAY}, {"key", JSON_STRING},
+		       {"sig", JSON_STRING}};
 	struct health h = example_health(&leak, 1);
 	struct signal s = build(&h);
 	const json_t *f = json_array_get(json_object_get(s.data, "findings"), 0);
@@ -236,7 +269,8 @@ static void long_stack_id(void **state)
 	signal_deinit(&s);
 }
 
-/* The boot result is the only built signal that may say FAILURE; its key names the server, its data carry the public key. */
+/* The boot result is the only built signal that may say FAILURE; its key names the server, its data carry the
+ * public key. */
 static void boot_result(void **state)
 {
 	struct signing_key key = test_key();
@@ -245,7 +279,8 @@ static void boot_result(void **state)
 	struct signal s;
 
 	(void)state;
-	assert_int_equal(signal_build_boot(true, "all well", NULL, &who, 5, NOW, &key, "boot_handle", &s, NULL), 0);
+	assert_int_equal(
+		signal_build_boot(true, "all well", NULL, &who, 5, NOW, &key, "boot_handle", &s, NULL), 0);
 	assert_string_equal(s.key, "boot-" SERVER);
 	assert_string_equal(s.status, "SUCCESS");
 	assert_string_equal(s.reason, "all well");
@@ -256,7 +291,8 @@ static void boot_result(void **state)
 	memset(long_reason, 'y', sizeof(long_reason) - 1);
 	long_reason[sizeof(long_reason) - 1] = '\0';
 	long_reason[3] = '\n';
-	assert_int_equal(signal_build_boot(false, long_reason, NULL, &who, 6, NOW, &key, "boot_handle", &s, NULL), 0);
+	assert_int_equal(
+		signal_build_boot(false, long_reason, NULL, &who, 6, NOW, &key, "boot_handle", &s, NULL), 0);
 	assert_string_equal(s.status, "FAILURE");
 	assert_int_equal(strlen(s.reason), SIGNAL_REASON_MAX);
 	assert_memory_equal(s.reason, "yyy\\x0ayyy", 10);
@@ -278,7 +314,9 @@ static void custom_signals(void **state)
 	signal_deinit(&s);
 	assert_int_equal(signal_build_custom("h", "MAYBE", NULL, NULL, NULL, 9, NOW, 0, &s, &e), -EINVAL);
 	assert_int_equal(signal_build_custom("", "SUCCESS", NULL, NULL, NULL, 9, NOW, 0, &s, &e), -EINVAL);
-	assert_int_equal(signal_build_custom("h\r\nX-Evil: 1", "SUCCESS", NULL, NULL, NULL, 9, NOW, 0, &s, &e), -EINVAL);
+	assert_int_equal(
+		signal_build_custom("h\r\nX-Evil: 1", "SUCCESS", NULL, NULL, NULL, 9, NOW, 0, &s, &e),
+		-EINVAL);
 	assert_null(s.target);
 }
 
@@ -297,12 +335,26 @@ static void next_seq(void **state)
 /* The spool form gives back what was put in, and refuses what it should. */
 static void spool_form(void **state)
 {
-	static const struct { const char *text; int want; } bad[] = {
-		{"", -EBADMSG}, {"[]", -EBADMSG}, {"{}", -EBADMSG}, {"{\"v\":2}", -EPROTONOSUPPORT},
-		{"{\"v\":1,\"kind\":\"health\",\"key\":\"../x\",\"target\":\"h\",\"status\":\"SUCCESS\",\"made_ms\":1,\"deadline_ms\":0}", -EBADMSG},
-		{"{\"v\":1,\"kind\":\"health\",\"key\":\"health\",\"target\":\"h\",\"status\":\"FAILURE\",\"made_ms\":1,\"deadline_ms\":0}", -EBADMSG},
-		{"{\"v\":1,\"kind\":\"odd\",\"key\":\"x\",\"target\":\"h\",\"status\":\"SUCCESS\",\"made_ms\":1,\"deadline_ms\":0}", -EBADMSG},
-		{"{\"v\":1,\"kind\":\"boot\",\"key\":\"x\",\"target\":\"h\",\"status\":\"SUCCESS\",\"made_ms\":1}", -EBADMSG},
+	static const struct {
+		const char *text;
+		int want;
+	} bad[] = {
+		{"", -EBADMSG},
+		{"[]", -EBADMSG},
+		{"{}", -EBADMSG},
+		{"{\"v\":2}", -EPROTONOSUPPORT},
+		{"{\"v\":1,\"kind\":\"health\",\"key\":\"../"
+		 "x\",\"target\":\"h\",\"status\":\"SUCCESS\",\"made_ms\":1,\"deadline_ms\":0}",
+		 -EBADMSG},
+		{"{\"v\":1,\"kind\":\"health\",\"key\":\"health\",\"target\":\"h\",\"status\":\"FAILURE\","
+		 "\"made_ms\":1,\"deadline_ms\":0}",
+		 -EBADMSG},
+		{"{\"v\":1,\"kind\":\"odd\",\"key\":\"x\",\"target\":\"h\",\"status\":\"SUCCESS\",\"made_"
+		 "ms\":1,\"deadline_ms\":0}",
+		 -EBADMSG},
+		{"{\"v\":1,\"kind\":\"boot\",\"key\":\"x\",\"target\":\"h\",\"status\":\"SUCCESS\",\"made_"
+		 "ms\":1}",
+		 -EBADMSG},
 	};
 	struct health h = example_health(&leak, 1);
 	struct signal s = build(&h), t;
@@ -324,18 +376,12 @@ static void spool_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(exact_line),
-		cmocka_unit_test(missing_values),
-		cmocka_unit_test(three_decimals),
-		cmocka_unit_test(hostile_names),
-		cmocka_unit_test(bounded_data),
-		cmocka_unit_test(signature_verifies),
-		cmocka_unit_test(data_members),
-		cmocka_unit_test(long_stack_id),
-		cmocka_unit_test(boot_result),
-		cmocka_unit_test(custom_signals),
-		cmocka_unit_test(next_seq),
-		cmocka_unit_test(spool_form),
+		cmocka_unit_test(exact_line),	  cmocka_unit_test(missing_values),
+		cmocka_unit_test(three_decimals), cmocka_unit_test(hostile_names),
+		cmocka_unit_test(bounded_data),	  cmocka_unit_test(signature_verifies),
+		cmocka_unit_test(data_members),	  cmocka_unit_test(long_stack_id),
+		cmocka_unit_test(boot_result),	  cmocka_unit_test(custom_signals),
+		cmocka_unit_test(next_seq),	  cmocka_unit_test(spool_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

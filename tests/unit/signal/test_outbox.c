@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The outbox on a real store process: order, replacement, waits, what a killed store or a killed agent leaves. Time is the test's own: the boot
- * clock is moved on, so that 15 minutes pass at once.
+ * The outbox on a real store process: order, replacement, waits, what a killed store or a killed agent
+ * leaves. Time is the test's own: the boot clock is moved on, so that 15 minutes pass at once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +41,8 @@ static void order(void **state)
 	remove_dir(dir);
 }
 
-/* The newest health replaces one that waits, and follows one that is under way; what is under way is not sent twice. */
+/* The newest health replaces one that waits, and follows one that is under way; what is under way is not sent
+ * twice. */
 static void replacement(void **state)
 {
 	char dir[32];
@@ -69,7 +70,8 @@ static void replacement(void **state)
 	remove_dir(dir);
 }
 
-/* A server that is away is asked again after 5 s or more, one signal at a time; a new signal does not wait for that. */
+/* A server that is away is asked again after 5 s or more, one signal at a time; a new signal does not wait
+ * for that. */
 static void waits(void **state)
 {
 	char dir[32];
@@ -97,7 +99,8 @@ static void waits(void **state)
 	remove_dir(dir);
 }
 
-/* Retry-After is obeyed, and a successful poll ends the wait for a server that was away, but not for one that refused. */
+/* Retry-After is obeyed, and a successful poll ends the wait for a server that was away, but not for one that
+ * refused. */
 static void retry_after_and_route(void **state)
 {
 	char dir[32];
@@ -212,7 +215,8 @@ static void bounded(void **state)
 	remove_dir(dir);
 }
 
-/* What was accepted and not delivered is there in the next life; what was delivered is not; the newest health of two lives wins. */
+/* What was accepted and not delivered is there in the next life; what was delivered is not; the newest health
+ * of two lives wins. */
 static void next_life(void **state)
 {
 	char dir[32];
@@ -322,7 +326,8 @@ static void one_cut_life(struct life *l, const char *dir, unsigned round, struct
 	end(l);
 }
 
-/* The store process is killed at random moments, again and again, then the agent too: what was accepted is there in the next life. */
+/* The store process is killed at random moments, again and again, then the agent too: what was accepted is
+ * there in the next life. */
 static void killed_at_random(void **state)
 {
 	enum { ROUNDS = 40, EACH_MAX = 8 };
@@ -353,7 +358,8 @@ static void killed_at_random(void **state)
 	remove_dir(dir);
 }
 
-/* A frozen disk: the signal goes out all the same, and after 5 s it is said that it is kept in memory only. */
+/* A frozen disk: the signal goes out all the same, and after 5 s it is said that it is kept in memory only.
+ */
 static void frozen_disk(void **state)
 {
 	char dir[32];
@@ -383,16 +389,11 @@ static void frozen_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(order),
-		cmocka_unit_test(replacement),
-		cmocka_unit_test(waits),
-		cmocka_unit_test(retry_after_and_route),
-		cmocka_unit_test(no_route),
-		cmocka_unit_test(final_refusals),
-		cmocka_unit_test(bounded),
-		cmocka_unit_test(next_life),
-		cmocka_unit_test(foreign_files),
-		cmocka_unit_test(killed_at_random),
+		cmocka_unit_test(order),	 cmocka_unit_test(replacement),
+		cmocka_unit_test(waits),	 cmocka_unit_test(retry_after_and_route),
+		cmocka_unit_test(no_route),	 cmocka_unit_test(final_refusals),
+		cmocka_unit_test(bounded),	 cmocka_unit_test(next_life),
+		cmocka_unit_test(foreign_files), cmocka_unit_test(killed_at_random),
 		cmocka_unit_test(frozen_disk),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a server keeps for life, on a real store process: made once, kept 0600, another one's set aside, and never overwritten by a disk
- * that only was slow.
+ * What a server keeps for life, on a real store process: made once, kept 0600, another one's set aside, and
+ * never overwritten by a disk that only was slow.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,8 @@ static void flush(struct life *l)
 	assert_int_equal(run(l, 20000), 0);
 }
 
-/* The key is made once and stays, seq goes on from where it was even with a clock that went back, the boot marker stays. */
+/* The key is made once and stays, seq goes on from where it was even with a clock that went back, the boot
+ * marker stays. */
 static void key_for_life(void **state)
 {
 	char dir[32];
@@ -106,7 +107,8 @@ static void key_mode(void **state)
 	remove_dir(dir);
 }
 
-/* A store that does not answer: signals get a key of this run after 10 s, the lasting one is taken over when it can be read, and never overwritten. */
+/* A store that does not answer: signals get a key of this run after 10 s, the lasting one is taken over when
+ * it can be read, and never overwritten. */
 static void key_frozen_disk(void **state)
 {
 	char dir[32];
@@ -147,8 +149,15 @@ static void key_frozen_disk(void **state)
 /* Stored forms that are not ours are refused. */
 static void key_forms(void **state)
 {
-	static const char *const bad[] = {"", "{}", "{\"v\":1}", "{\"v\":1,\"secret\":\"AAAA\"}", "{\"v\":2,\"secret\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
-		"{\"v\":1,\"last\":-1}", "{\"v\":1,\"last\":9007199254740992}", "{\"v\":1,\"last\":\"1\"}"};
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"{\"v\":1}",
+		"{\"v\":1,\"secret\":\"AAAA\"}",
+		"{\"v\":2,\"secret\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+		"{\"v\":1,\"last\":-1}",
+		"{\"v\":1,\"last\":9007199254740992}",
+		"{\"v\":1,\"last\":\"1\"}"};
 	struct signing_key key;
 	int64_t seq;
 

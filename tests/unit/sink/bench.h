@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sinks on a workbench: a loop, HTTP, credentials and a document to fill in, and send() that waits for the one answer. No store:
- * nothing is remembered but in memory. Included by the tests of this folder after cmocka.h.
+ * Sinks on a workbench: a loop, HTTP, credentials and a document to fill in, and send() that waits for the
+ * one answer. No store: nothing is remembered but in memory. Included by the tests of this folder after
+ * cmocka.h.
  */
 #pragma once
 
@@ -68,7 +69,12 @@ static void bench_begin(struct bench *b, const char *stack_id)
 /* After the credentials were filled in. */
 static void bench_open(struct bench *b)
 {
-	struct sink_setup setup = {.loop = b->loop, .http = b->http, .conf = &b->conf, .creds = &b->creds, .document = bench_document, .ctx = b};
+	struct sink_setup setup = {.loop = b->loop,
+				   .http = b->http,
+				   .conf = &b->conf,
+				   .creds = &b->creds,
+				   .document = bench_document,
+				   .ctx = b};
 	struct err e = ERR_INIT;
 
 	if (b->creds.heat.kind != CREDENTIALS_NONE)
@@ -102,8 +108,13 @@ static void bench_done(enum carry how, int64_t retry_after_s, const char *why, v
 
 static struct signal bench_signal(const char *target, const char *reason)
 {
-	return (struct signal){.kind = SIGNAL_HEALTH, .key = "health", .target = strdup(target), .status = strdup("SUCCESS"), .reason = strdup(reason),
-	                       .id = strdup(SERVER_ID), .data = json_pack("{s:i, s:f}", "v", 1, "risk", 0.93)};
+	return (struct signal){.kind = SIGNAL_HEALTH,
+			       .key = "health",
+			       .target = strdup(target),
+			       .status = strdup("SUCCESS"),
+			       .reason = strdup(reason),
+			       .id = strdup(SERVER_ID),
+			       .data = json_pack("{s:i, s:f}", "v", 1, "risk", 0.93)};
 }
 
 /* One signal, one answer; a word of the expectation is shown where it is not met. */

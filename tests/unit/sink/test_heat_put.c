@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals by name with EC2 keys, against the strict fake of heat-api-cfn: it recomputes every signature, knows both kinds of handles
- * and refuses as Heat does.
+ * Signals by name with EC2 keys, against the strict fake of heat-api-cfn: it recomputes every signature,
+ * knows both kinds of handles and refuses as Heat does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +17,10 @@
 #include "bench.h"
 
 static const char state_text[] =
-	"{\"tenant\":\"5e1f0a\",\"keys\":{\"0f1e\":{\"secret\":\"p%Q^r!S&t*U1v2\"}},\"stacks\":{\"web\":{\"id\":\"" STACK_UUID "\",\"resources\":{"
-	"\"srv\":{\"kind\":\"server\"},\"health\":{\"kind\":\"heat-handle\"},\"aws\":{\"kind\":\"aws-handle\"},\"odd name~*(1)\":{\"kind\":\"heat-handle\"}}}}}";
+	"{\"tenant\":\"5e1f0a\",\"keys\":{\"0f1e\":{\"secret\":\"p%Q^r!S&t*U1v2\"}},\"stacks\":{\"web\":{"
+	"\"id\":\"" STACK_UUID "\",\"resources\":{"
+	"\"srv\":{\"kind\":\"server\"},\"health\":{\"kind\":\"heat-handle\"},\"aws\":{\"kind\":\"aws-"
+	"handle\"},\"odd name~*(1)\":{\"kind\":\"heat-handle\"}}}}}";
 
 struct fake {
 	pid_t pid;
@@ -30,7 +32,8 @@ static const char *fake_program(void)
 {
 	static char path[512];
 
-	snprintf(path, sizeof(path), "%s/../fakes/cfn_server.py", getenv("HEAT_PULSE_FIXTURES") ? getenv("HEAT_PULSE_FIXTURES") : "tests/fixtures");
+	snprintf(path, sizeof(path), "%s/../fakes/cfn_server.py",
+		 getenv("HEAT_PULSE_FIXTURES") ? getenv("HEAT_PULSE_FIXTURES") : "tests/fixtures");
 	return path;
 }
 
@@ -94,7 +97,11 @@ static json_t *control(const struct fake *f, const char *method, const char *pat
 	struct env env;
 	char url[256];
 	json_t *v = NULL;
-	struct http_request req = {.method = method, .url = url, .headers = headers, .body = body, .body_len = body ? strlen(body) : 0};
+	struct http_request req = {.method = method,
+				   .url = url,
+				   .headers = headers,
+				   .body = body,
+				   .body_len = body ? strlen(body) : 0};
 
 	assert_int_equal(env_init(&env, NULL), 0);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", f->control, path);
@@ -117,7 +124,8 @@ static void auths(const struct fake *f, char *out, size_t size)
 	size_t i, n = 0;
 
 	out[0] = '\0';
-	json_array_foreach(list, i, r) {
+	json_array_foreach(list, i, r)
+	{
 		const char *auth = json_str(r, "auth");
 		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? " " : "", auth ? auth : "-");
 	}
@@ -131,11 +139,15 @@ static void open_bench(struct bench *b, const char *stack_id)
 	char url[64];
 
 	tell(&fake, "/clear", "{}");
-	tell(&fake, "/configure", "{\"accept\":[\"v2\",\"v4\"],\"clock\":0,\"keys\":{\"0f1e\":{\"enabled\":true}}}");
+	tell(&fake, "/configure",
+	     "{\"accept\":[\"v2\",\"v4\"],\"clock\":0,\"keys\":{\"0f1e\":{\"enabled\":true}}}");
 	bench_clock_offset_ms = 0;
 	bench_begin(b, stack_id);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/v1/", fake.port);
-	b->creds.cfn = (struct credentials){.kind = CREDENTIALS_EC2, .metadata_url = strdup(url), .access_key = strdup("0f1e"), .secret_key = strdup("p%Q^r!S&t*U1v2")};
+	b->creds.cfn = (struct credentials){.kind = CREDENTIALS_EC2,
+					    .metadata_url = strdup(url),
+					    .access_key = strdup("0f1e"),
+					    .secret_key = strdup("p%Q^r!S&t*U1v2")};
 	bench_open(b);
 }
 
@@ -214,7 +226,8 @@ static void odd_names(void **state)
 	open_bench(&b, STACK_ARN);
 	assert_int_equal(bench_send(&b, "odd name~*(1)", "x"), CARRY_DELIVERED);
 	tell(&fake, "/configure", "{\"accept\":[\"v2\"]}");
-	assert_int_equal(bench_send(&b, "odd name~*(1)", "y"), CARRY_SLOWLY); /* what worked is not doubted at once … */
+	assert_int_equal(bench_send(&b, "odd name~*(1)", "y"),
+			 CARRY_SLOWLY); /* what worked is not doubted at once … */
 	assert_int_equal(bench_send(&b, "odd name~*(1)", "y"), CARRY_DELIVERED); /* … but at the next try */
 	bench_end(&b);
 }
@@ -270,14 +283,19 @@ static void not_a_handle(void **state)
 /* Each way in which Heat can be unwell has its verdict. */
 static void faults(void **state)
 {
-	static const struct { const char *fault; enum carry want; } rows[] = {
+	static const struct {
+		const char *fault;
+		enum carry want;
+	} rows[] = {
 		{"{\"do\":\"status\",\"status\":503,\"headers\":{\"Retry-After\":\"17\"}}", CARRY_RETRY},
 		{"{\"do\":\"status\",\"status\":500}", CARRY_RETRY},
 		{"{\"do\":\"status\",\"status\":409}", CARRY_RETRY},
 		{"{\"do\":\"status\",\"status\":302}", CARRY_SLOWLY},
 		{"{\"do\":\"status\",\"status\":404}", CARRY_SLOWLY},
 		{"{\"do\":\"status\",\"status\":200,\"body\":\"<html>captive portal</html>\"}", CARRY_RETRY},
-		{"{\"do\":\"status\",\"status\":200,\"body\":\"{\\\"resource\\\":\\\"health\\\",\\\"metadata\\\":{}}\"}", CARRY_RETRY},
+		{"{\"do\":\"status\",\"status\":200,\"body\":\"{\\\"resource\\\":\\\"health\\\","
+		 "\\\"metadata\\\":{}}\"}",
+		 CARRY_RETRY},
 		{"{\"do\":\"string\"}", CARRY_SLOWLY},
 		{"{\"do\":\"reset\"}", CARRY_RETRY},
 		{"{\"do\":\"close\"}", CARRY_RETRY},
@@ -308,12 +326,15 @@ static void neither_kind(void **state)
 
 	(void)state;
 	open_bench(&b, STACK_ARN);
-	tell(&fake, "/fault", "{\"do\":\"status\",\"status\":500,\"times\":2,\"body\":\"ValueError: resources.health: Metadata format invalid\"}");
+	tell(&fake, "/fault",
+	     "{\"do\":\"status\",\"status\":500,\"times\":2,\"body\":\"ValueError: resources.health: "
+	     "Metadata format invalid\"}");
 	assert_int_equal(bench_send(&b, "health", "x"), CARRY_REFUSED);
 	bench_end(&b);
 }
 
-/* A handle with so many guests in it that the answer is too large: asked for the short one, in the same signal. */
+/* A handle with so many guests in it that the answer is too large: asked for the short one, in the same
+ * signal. */
 static void too_many_guests(void **state)
 {
 	struct bench b;
@@ -360,16 +381,11 @@ static int group_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(heat_handle),
-		cmocka_unit_test(aws_handle),
-		cmocka_unit_test(only_v2),
-		cmocka_unit_test(odd_names),
-		cmocka_unit_test(clock_behind),
-		cmocka_unit_test(suspended),
-		cmocka_unit_test(not_a_handle),
-		cmocka_unit_test(faults),
-		cmocka_unit_test(neither_kind),
-		cmocka_unit_test(too_many_guests),
+		cmocka_unit_test(heat_handle),	cmocka_unit_test(aws_handle),
+		cmocka_unit_test(only_v2),	cmocka_unit_test(odd_names),
+		cmocka_unit_test(clock_behind), cmocka_unit_test(suspended),
+		cmocka_unit_test(not_a_handle), cmocka_unit_test(faults),
+		cmocka_unit_test(neither_kind), cmocka_unit_test(too_many_guests),
 		cmocka_unit_test(no_document),
 	};
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals by name with only a Keystone user: keys are minted for the synchronous PUT; where that cannot be, native POSTs, which Heat accepts before it
- * looks at them. One small server plays Keystone, heat-api and heat-api-cfn.
+ * Signals by name with only a Keystone user: keys are minted for the synchronous PUT; where that cannot be,
+ * native POSTs, which Heat accepts before it looks at them. One small server plays Keystone, heat-api and
+ * heat-api-cfn.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -41,11 +42,15 @@ static void answer_token(const struct httpd_seen *seen, const struct world *w, s
 	httpd_header(seen, "Host", host, sizeof(host));
 	snprintf(header, sizeof(header), "X-Subject-Token: tok%u\r\n", ++tokens);
 	snprintf(reply_text, sizeof(reply_text),
-	         "{\"token\":{\"expires_at\":\"2099-01-01T00:00:00.000000Z\",\"issued_at\":\"2026-01-01T00:00:00.000000Z\",\"user\":{\"id\":\"u1\"},"
-	         "\"project\":{\"id\":\"p1\"},\"catalog\":[{\"type\":\"orchestration\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"R\",\"region_id\":\"R\","
-	         "\"url\":\"http://%s/native/p1\"}]},{\"type\":\"%s\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"R\",\"region_id\":\"R\",\"url\":"
-	         "\"http://%s/v1\"}]}]}}",
-	         host, w->no_cfn ? "other" : "cloudformation", host);
+		 "{\"token\":{\"expires_at\":\"2099-01-01T00:00:00.000000Z\",\"issued_at\":\"2026-01-01T00:"
+		 "00:00.000000Z\",\"user\":{\"id\":\"u1\"},"
+		 "\"project\":{\"id\":\"p1\"},\"catalog\":[{\"type\":\"orchestration\",\"endpoints\":[{"
+		 "\"interface\":\"public\",\"region\":\"R\",\"region_id\":\"R\","
+		 "\"url\":\"http://%s/native/"
+		 "p1\"}]},{\"type\":\"%s\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"R\","
+		 "\"region_id\":\"R\",\"url\":"
+		 "\"http://%s/v1\"}]}]}}",
+		 host, w->no_cfn ? "other" : "cloudformation", host);
 	r->status = 201;
 	r->headers = header;
 	r->body = reply_text;
@@ -66,15 +71,19 @@ static bool store(const struct httpd_seen *seen, const struct world *w)
 
 static const char *metadata_json(const struct world *w)
 {
-	snprintf(reply_text, sizeof(reply_text), "{\"resource\":\"h\",\"metadata\":{\"" SERVER_ID "\":{\"%s\":\"SUCCESS\",\"%s\":\"%s\",\"%s\":1}}}",
-	         w->aws ? "Status" : "status", w->aws ? "Reason" : "reason", stored_reason, w->aws ? "Data" : "data");
+	snprintf(reply_text, sizeof(reply_text),
+		 "{\"resource\":\"h\",\"metadata\":{\"" SERVER_ID
+		 "\":{\"%s\":\"SUCCESS\",\"%s\":\"%s\",\"%s\":1}}}",
+		 w->aws ? "Status" : "status", w->aws ? "Reason" : "reason", stored_reason,
+		 w->aws ? "Data" : "data");
 	return reply_text;
 }
 
 static void answer_put(const struct httpd_seen *seen, const struct world *w, struct httpd_reply *r)
 {
 	r->status = w->put_refused ? 403 : 200;
-	r->body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+	r->body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></"
+		  "ErrorResponse>";
 	if (w->put_refused)
 		return;
 	if (!store(seen, w)) {
@@ -94,7 +103,9 @@ static void answer_native(const struct httpd_seen *seen, const struct world *w, 
 		r->status = 401;
 	} else if (ends(seen->target, "/signal")) {
 		r->status = w->suspended ? 400 : 200;
-		r->body = w->suspended ? "{\"explanation\":\"Signal resource during SUSPEND is not supported.\"}" : "null";
+		r->body = w->suspended
+				  ? "{\"explanation\":\"Signal resource during SUSPEND is not supported.\"}"
+				  : "null";
 		if (!w->suspended)
 			(void)store(seen, w);
 	} else {
@@ -112,7 +123,8 @@ static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_rep
 		answer_token(seen, w, r);
 	} else if (starts(seen->target, "/v3/users/u1/credentials/OS-EC2")) {
 		r->status = w->mint_refused ? 403 : strcmp(seen->method, "DELETE") == 0 ? 204 : 201;
-		r->body = w->mint_refused ? "{\"error\":{\"message\":\"You are not authorized\"}}" : "{\"credential\":{\"access\":\"ak\",\"secret\":\"s%cret\"}}";
+		r->body = w->mint_refused ? "{\"error\":{\"message\":\"You are not authorized\"}}"
+					  : "{\"credential\":{\"access\":\"ak\",\"secret\":\"s%cret\"}}";
 	} else if (starts(seen->target, "/v1/waitcondition/")) {
 		answer_put(seen, w, r);
 	} else if (starts(seen->target, "/native/p1/stacks/web/" STACK_UUID "/resources/h/")) {
@@ -128,8 +140,12 @@ static struct httpd *begin(struct bench *b, struct world *w)
 
 	assert_non_null(h);
 	bench_begin(b, "web/" STACK_UUID);
-	b->creds.heat = (struct credentials){.kind = CREDENTIALS_PASSWORD, .auth_url = strdup(httpd_url(h, "/v3/")), .user_id = strdup("u1"),
-	                                     .password = strdup("pw"), .project_id = strdup("p1"), .region = strdup("R")};
+	b->creds.heat = (struct credentials){.kind = CREDENTIALS_PASSWORD,
+					     .auth_url = strdup(httpd_url(h, "/v3/")),
+					     .user_id = strdup("u1"),
+					     .password = strdup("pw"),
+					     .project_id = strdup("p1"),
+					     .region = strdup("R")};
 	bench_open(b);
 	return h;
 }
@@ -142,8 +158,12 @@ static void wire(const struct httpd *h, char *out, size_t size)
 	out[0] = '\0';
 	for (unsigned i = 0; i < httpd_count(h); i++) {
 		const struct httpd_seen *s = httpd_seen(h, i);
-		const char *what = ends(s->target, "/auth/tokens") ? "token" : strstr(s->target, "OS-EC2") ? "keys" : strstr(s->target, "/waitcondition/") ? "PUT" :
-		                   ends(s->target, "/signal") ? (strstr(s->body, "\"Status\"") ? "POST-aws" : "POST-heat") : "GET";
+		const char *what = ends(s->target, "/auth/tokens")	  ? "token"
+				   : strstr(s->target, "OS-EC2")	  ? "keys"
+				   : strstr(s->target, "/waitcondition/") ? "PUT"
+				   : ends(s->target, "/signal")
+					   ? (strstr(s->body, "\"Status\"") ? "POST-aws" : "POST-heat")
+					   : "GET";
 
 		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? " " : "", what);
 	}
@@ -157,7 +177,8 @@ static void expect_wire(const struct httpd *h, const char *want)
 	assert_string_equal(got, want);
 }
 
-/* Keys are minted once and used for every signal; the kind is learned by the PUT; the tenant in the ARN is the user's own project. */
+/* Keys are minted once and used for every signal; the kind is learned by the PUT; the tenant in the ARN is
+ * the user's own project. */
 static void minted_keys(void **state)
 {
 	struct world w = {.aws = true};
@@ -169,7 +190,8 @@ static void minted_keys(void **state)
 	assert_int_equal(bench_send(&b, "h", "two"), CARRY_DELIVERED);
 	expect_wire(h, "token keys PUT PUT PUT");
 	assert_string_equal(httpd_seen(h, 1)->body, "{\"tenant_id\":\"p1\"}");
-	assert_non_null(strstr(httpd_seen(h, 2)->target, "arn:openstack:heat::p1:stacks/web/" STACK_UUID "/resources/h?"));
+	assert_non_null(strstr(httpd_seen(h, 2)->target,
+			       "arn:openstack:heat::p1:stacks/web/" STACK_UUID "/resources/h?"));
 	bench_end(&b);
 	httpd_stop(h);
 }
@@ -189,7 +211,8 @@ static void read_back(void **state)
 	httpd_stop(h);
 }
 
-/* The same with an AWS handle: the wrong kind is answered 200 and vanishes, which is seen, and the right one follows. */
+/* The same with an AWS handle: the wrong kind is answered 200 and vanishes, which is seen, and the right one
+ * follows. */
 static void read_back_aws(void **state)
 {
 	struct world w = {.no_cfn = true, .readable = true, .aws = true};
@@ -205,7 +228,8 @@ static void read_back_aws(void **state)
 	httpd_stop(h);
 }
 
-/* Neither keys nor reading: both kinds are sent, so that the signal cannot vanish; reading is not tried again. */
+/* Neither keys nor reading: both kinds are sent, so that the signal cannot vanish; reading is not tried
+ * again. */
 static void both_kinds(void **state)
 {
 	struct world w = {.mint_refused = true, .aws = true};
@@ -220,7 +244,8 @@ static void both_kinds(void **state)
 	httpd_stop(h);
 }
 
-/* Keys that Heat refuses while the token works (a Heat without the service token): the signal arrives, and the keys are left alone for a while. */
+/* Keys that Heat refuses while the token works (a Heat without the service token): the signal arrives, and
+ * the keys are left alone for a while. */
 static void keys_refused(void **state)
 {
 	struct world w = {.put_refused = true, .readable = true};
@@ -239,7 +264,8 @@ static void keys_refused(void **state)
 /* A token that was revoked is renewed once within the signal. */
 static void token_revoked(void **state)
 {
-	struct world w = {.mint_refused = true, .no_cfn = true, .readable = true, .first_token_refused = true};
+	struct world w = {
+		.mint_refused = true, .no_cfn = true, .readable = true, .first_token_refused = true};
 	struct bench b;
 	struct httpd *h = begin(&b, &w);
 
@@ -290,14 +316,10 @@ static void closed_under_way(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(minted_keys),
-		cmocka_unit_test(read_back),
-		cmocka_unit_test(read_back_aws),
-		cmocka_unit_test(both_kinds),
-		cmocka_unit_test(keys_refused),
-		cmocka_unit_test(token_revoked),
-		cmocka_unit_test(suspended),
-		cmocka_unit_test(closed_under_way),
+		cmocka_unit_test(minted_keys),	 cmocka_unit_test(read_back),
+		cmocka_unit_test(read_back_aws), cmocka_unit_test(both_kinds),
+		cmocka_unit_test(keys_refused),	 cmocka_unit_test(token_revoked),
+		cmocka_unit_test(suspended),	 cmocka_unit_test(closed_under_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

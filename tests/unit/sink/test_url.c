@@ -42,7 +42,8 @@ static struct httpd *begin(struct bench *b)
 	return h;
 }
 
-/* A presigned URL is used byte for byte; its kind is found out and remembered; it needs neither document nor credentials. */
+/* A presigned URL is used byte for byte; its kind is found out and remembered; it needs neither document nor
+ * credentials. */
 static void presigned(void **state)
 {
 	struct bench b;
@@ -50,11 +51,16 @@ static void presigned(void **state)
 
 	(void)state;
 	bench_open(&b);
-	assert_int_equal(bench_send(&b, httpd_url(h, "/v1/waitcondition/arn%3Ax/aws?Signature=a%2Fb%3D&Timestamp=1"), "x"), CARRY_DELIVERED);
-	assert_int_equal(bench_send(&b, httpd_url(h, "/v1/waitcondition/arn%3Ax/aws?Signature=c"), "y"), CARRY_DELIVERED);
+	assert_int_equal(
+		bench_send(&b, httpd_url(h, "/v1/waitcondition/arn%3Ax/aws?Signature=a%2Fb%3D&Timestamp=1"),
+			   "x"),
+		CARRY_DELIVERED);
+	assert_int_equal(bench_send(&b, httpd_url(h, "/v1/waitcondition/arn%3Ax/aws?Signature=c"), "y"),
+			 CARRY_DELIVERED);
 	assert_int_equal(httpd_count(h), 3);
 	assert_string_equal(httpd_seen(h, 0)->method, "PUT");
-	assert_string_equal(httpd_seen(h, 1)->target, "/v1/waitcondition/arn%3Ax/aws?Signature=a%2Fb%3D&Timestamp=1");
+	assert_string_equal(httpd_seen(h, 1)->target,
+			    "/v1/waitcondition/arn%3Ax/aws?Signature=a%2Fb%3D&Timestamp=1");
 	bench_end(&b);
 	httpd_stop(h);
 }
@@ -72,7 +78,8 @@ static void refused(void **state)
 	assert_int_equal(bench_send(&b, httpd_url(h, "/odd?Signature=SECRET"), "x"), CARRY_SLOWLY);
 	assert_non_null(strstr(b.why, "could not be found"));
 	assert_int_equal(bench_send(&b, "http://bad host/", "x"), CARRY_REFUSED);
-	assert_int_equal(bench_send(&b, "http://127.0.0.1:1/v1/waitcondition/x?Signature=SECRET", "x"), CARRY_RETRY);
+	assert_int_equal(bench_send(&b, "http://127.0.0.1:1/v1/waitcondition/x?Signature=SECRET", "x"),
+			 CARRY_RETRY);
 	assert_null(strstr(b.why, "SECRET"));
 	bench_end(&b);
 	httpd_stop(h);
@@ -92,7 +99,8 @@ static void token_endpoint(void **state)
 	assert_int_equal(bench_send(&b, b.conf.signal_boot, "x"), CARRY_DELIVERED);
 	assert_string_equal(httpd_seen(h, 0)->method, "POST");
 	assert_string_equal(httpd_header(httpd_seen(h, 0), "X-Auth-Token", value, sizeof(value)), "tok");
-	assert_int_equal(bench_send(&b, httpd_url(other, "/v1/p/stacks/web/x/resources/h/signal"), "x"), CARRY_DELIVERED);
+	assert_int_equal(bench_send(&b, httpd_url(other, "/v1/p/stacks/web/x/resources/h/signal"), "x"),
+			 CARRY_DELIVERED);
 	assert_string_equal(httpd_header(httpd_seen(other, 0), "X-Auth-Token", value, sizeof(value)), "");
 	assert_int_equal(bench_send(&b, httpd_url(h, "/v1/waitcondition/x"), "x"), CARRY_DELIVERED);
 	assert_string_equal(httpd_header(httpd_seen(h, 1), "X-Auth-Token", value, sizeof(value)), "");
@@ -118,7 +126,8 @@ static char *captured(struct bench *b, const char *target, const char *reason, e
 	return text;
 }
 
-/* Without any credentials the printer stands in for sending: one JSON line, once however often the same signal comes. */
+/* Without any credentials the printer stands in for sending: one JSON line, once however often the same
+ * signal comes. */
 static void printed_once(void **state)
 {
 	_cleanup_free_ char *first = NULL, *again = NULL;
@@ -142,7 +151,8 @@ static void printed_once(void **state)
 	bench_end(&b);
 }
 
-/* Without printing and without credentials a name has no route; a presigned URL is printed without its query. */
+/* Without printing and without credentials a name has no route; a presigned URL is printed without its query.
+ */
 static void print_or_not(void **state)
 {
 	_cleanup_free_ char *none = NULL, *url = NULL;
@@ -175,7 +185,9 @@ static void bodies(void **state)
 
 	(void)state;
 	assert_int_equal(handle_body(HANDLE_AWS, &s, &a), 0);
-	assert_string_equal(buf_str(&a), "{\"Data\":\"\",\"Reason\":\"\",\"Status\":\"SUCCESS\",\"UniqueId\":\"custom-1\"}");
+	assert_string_equal(
+		buf_str(&a),
+		"{\"Data\":\"\",\"Reason\":\"\",\"Status\":\"SUCCESS\",\"UniqueId\":\"custom-1\"}");
 	assert_int_equal(handle_body(HANDLE_HEAT, &s, &b), 0);
 	assert_string_equal(buf_str(&b), "{\"status\":\"SUCCESS\"}");
 }
@@ -183,8 +195,18 @@ static void bodies(void **state)
 /* Both forms of a stack id are read, and nothing that could bend a path. */
 static void references(void **state)
 {
-	static const char *const bad[] = {"", "web", "web/", "/x", "web/../x", "a b/c", "arn:openstack:heat::t:stacks/web", "arn:openstack:heat:::stacks/w/u",
-		"arn:aws:x::t:stacks/w/u", "w%2f/u", "w?/u", "..%/u"};
+	static const char *const bad[] = {"",
+					  "web",
+					  "web/",
+					  "/x",
+					  "web/../x",
+					  "a b/c",
+					  "arn:openstack:heat::t:stacks/web",
+					  "arn:openstack:heat:::stacks/w/u",
+					  "arn:aws:x::t:stacks/w/u",
+					  "w%2f/u",
+					  "w?/u",
+					  "..%/u"};
 	_cleanup_buf_ struct buf arn = BUF_INIT(1000);
 	struct heat_ref ref;
 
@@ -205,10 +227,15 @@ static void references(void **state)
 /* Every ending that Heat and its files give a URL leads to the same request. */
 static void base_urls(void **state)
 {
-	static const struct { const char *base, *want; } paths[] = {
-		{"/v1/", "/v1/waitcondition/A"}, {"/v1", "/v1/waitcondition/A"}, {"/", "/v1/waitcondition/A"}, {"/heat-api-cfn/v1/", "/heat-api-cfn/v1/waitcondition/A"},
-		{"/heat%20cfn", "/heat cfn/v1/waitcondition/A"}};
-	static const char *const auth[] = {"http://k:5000", "http://k:5000/", "http://k:5000/v3", "http://k:5000/v3/", "http://k:5000/v2.0"};
+	static const struct {
+		const char *base, *want;
+	} paths[] = {{"/v1/", "/v1/waitcondition/A"},
+		     {"/v1", "/v1/waitcondition/A"},
+		     {"/", "/v1/waitcondition/A"},
+		     {"/heat-api-cfn/v1/", "/heat-api-cfn/v1/waitcondition/A"},
+		     {"/heat%20cfn", "/heat cfn/v1/waitcondition/A"}};
+	static const char *const auth[] = {"http://k:5000", "http://k:5000/", "http://k:5000/v3",
+					   "http://k:5000/v3/", "http://k:5000/v2.0"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
@@ -228,14 +255,10 @@ static void base_urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(presigned),
-		cmocka_unit_test(refused),
-		cmocka_unit_test(token_endpoint),
-		cmocka_unit_test(printed_once),
-		cmocka_unit_test(print_or_not),
-		cmocka_unit_test(bodies),
-		cmocka_unit_test(references),
-		cmocka_unit_test(base_urls),
+		cmocka_unit_test(presigned),	  cmocka_unit_test(refused),
+		cmocka_unit_test(token_endpoint), cmocka_unit_test(printed_once),
+		cmocka_unit_test(print_or_not),	  cmocka_unit_test(bodies),
+		cmocka_unit_test(references),	  cmocka_unit_test(base_urls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
