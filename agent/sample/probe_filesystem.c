@@ -160,10 +160,10 @@ static void filesystem_explain(const void *state, struct problems *problems)
 			problems_add(problems, PROBLEM_ERROR, "mount-hung",
 				     "look at the storage or server behind it",
 				     "the file system at %s does not answer", m->shown);
-		else if (m->status == -ENOLINK)
+		else if (m->status && !m->known)
 			problems_add(problems, PROBLEM_WARN, "probe-filesystem",
-				     "it is started again by itself",
-				     "%s is not measured: the prober does not run", m->shown);
+				     "the runner starts it again",
+				     "%s is not measured: the prober did not answer", m->shown);
 		else if (m->status)
 			problems_add(problems, PROBLEM_WARN, "probe-filesystem",
 				     "correct mounts in section sample",

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define DEADLINE_SLACK_MS 100
@@ -82,11 +83,20 @@ static void keep_only(int fd)
 	close_range((unsigned)fd + 1, ~0U, 0);
 }
 
-static void worker_main(const struct worker *w, int fd)
+/* A worker must not outlive its prober, nor start when that has ended already. */
+static void die_with(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+}
+
+static void worker_main(const struct worker *w, int fd, pid_t parent)
 {
 	const struct prober_pool *p = w->pool;
 	struct worker_result r = {0};
 
+	die_with(parent);
 	keep_only(fd);
 	r.status = p->kinds[w->kind].work(loop_env(p->loop), w->path, &r.answer);
 	_exit(write(fd, &r, sizeof(r)) == (ssize_t)sizeof(r) ? 0 : 1);
@@ -95,12 +105,13 @@ static void worker_main(const struct worker *w, int fd)
 static int worker_start(struct worker *w)
 {
 	int pipe_fds[2], err;
+	pid_t self = getpid();
 
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
 	w->pid = fork();
 	if (w->pid == 0)
-		worker_main(w, pipe_fds[1]);
+		worker_main(w, pipe_fds[1], self);
 	err = w->pid < 0 ? -errno : 0;
 	close(pipe_fds[1]);
 	w->fd = pipe_fds[0];

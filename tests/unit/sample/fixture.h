@@ -18,8 +18,10 @@
 static inline const char *fixture_root(const char *tree, char out[static 256])
 {
 	const char *dir = getenv("HEAT_PULSE_FIXTURES");
+	char *found = dir ? strdup(dir) : realpath("tests/fixtures", NULL);
 
-	snprintf(out, 256, "%s/%s", dir ? dir : "tests/fixtures", tree);
+	snprintf(out, 256, "%s/%s", found ? found : "", tree);
+	free(found);
 	return out;
 }
 

@@ -443,6 +443,97 @@ static void role_survives_a_liar(void **state)
 	assert_true(WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0);
 }
 
+/* ---- sampler, link and role together ---- */
+
+static int no_kmsg(int privpath, void *ctx)
+{
+	(void)privpath, (void)ctx;
+	return -EACCES;
+}
+
+static double value_of_mount(const struct sample *s, enum metric metric, const char *mount)
+{
+	double v = -1;
+
+	for (size_t i = 0; i < s->n_entities; i++)
+		if (!strcmp(s->entities[i].name, mount))
+			sample_get_of(s, metric, (int)i, &v);
+	return v;
+}
+
+struct watch {
+	struct bench *bench;
+	struct sampler *sampler;
+	struct link *link;
+	unsigned samples, stop_after;
+};
+
+static void on_tick(const struct sample *s, void *ctx)
+{
+	struct watch *w = ctx;
+
+	(void)s;
+	if (++w->samples == w->stop_after)
+		loop_quit(w->bench->loop, 0);
+}
+
+static void on_link_closed(struct link *link, void *ctx)
+{
+	struct watch *w = ctx;
+
+	sampler_set_prober(w->sampler, NULL);
+	w->link = link_free(link);
+	loop_quit(w->bench->loop, 0);
+}
+
+static void run_samples(struct watch *w, unsigned n)
+{
+	w->samples = 0;
+	w->stop_after = n;
+	assert_int_equal(loop_run(w->bench->loop), 0);
+}
+
+/*
+ * The whole way: while one mount hangs, samples come on time and the others' numbers with them; a
+ * prober that dies takes the mounts from the sample and nothing else.
+ */
+static void samples_go_on_while_a_mount_hangs(void **state)
+{
+	static char mounts[] = "/ok,/hang,/no";
+	struct bench *b = *state;
+	struct watch w = {.bench = b};
+	struct conf conf = {
+		.sample_interval_ms = 20, .process_interval_ms = 3600000, .watch_mounts = mounts};
+	const struct sampler_setup setup = {
+		.loop = b->loop, .conf = &conf, .open_fd = no_kmsg, .sample = on_tick, .ctx = &w};
+	int fd;
+	pid_t pid = start_role(b, &fd);
+	const struct sample *last;
+
+	assert_int_equal(sampler_new(&setup, &w.sampler, NULL), 0);
+	assert_int_equal(link_new(b->loop, fd, no_msg, on_link_closed, &w, &w.link), 0);
+	sampler_set_prober(w.sampler, w.link);
+	last = sampler_last(w.sampler);
+	assert_int_equal(sampler_start(w.sampler), 0);
+	run_samples(&w, 5); /* before the deadline: not yet known to hang */
+	assert_true(value_of_mount(last, METRIC_FS_HUNG, "/ok") == 0);
+	assert_true(value_of_mount(last, METRIC_FS_HUNG, "/hang") == -1);
+	run_samples(&w, 15);
+	assert_true(value_of_mount(last, METRIC_FS_HUNG, "/hang") == 1);
+	assert_true(value_of_mount(last, METRIC_DISK_SPACE_USED_PERC, "/hang") == -1);
+	assert_true(value_of_mount(last, METRIC_DISK_SPACE_USED_PERC, "/ok") >= 0);
+	assert_true(value_of_mount(last, METRIC_FS_HUNG, "/no") == -1);
+	assert_true(loop_get_stats(b->loop)->late_max_ms < DEADLINE_MS);
+	syscall(SYS_kill, pid, SIGKILL);
+	w.stop_after = 0;
+	assert_int_equal(loop_run(b->loop), 0); /* until the link closes */
+	run_samples(&w, 3);
+	assert_true(value_of_mount(last, METRIC_FS_HUNG, "/hang") == -1);
+	assert_true(last->n_values > 10);
+	sampler_free(w.sampler);
+	waitpid(pid, NULL, 0);
+}
+
 /* ---- a real mount that hangs ---- */
 
 struct dead_mount {
@@ -504,22 +595,6 @@ static void on_sample(const struct sample *s, void *ctx)
 {
 	(void)s;
 	loop_quit(ctx, 0);
-}
-
-static int no_kmsg(int privpath, void *ctx)
-{
-	(void)privpath, (void)ctx;
-	return -EACCES;
-}
-
-static double value_of_mount(const struct sample *s, enum metric metric, const char *mount)
-{
-	double v = -1;
-
-	for (size_t i = 0; i < s->n_entities; i++)
-		if (!strcmp(s->entities[i].name, mount))
-			sample_get_of(s, metric, (int)i, &v);
-	return v;
 }
 
 /* One sample with a healthy mount and the dead one: told as hung, without numbers; the other as
@@ -601,6 +676,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(real_kinds_refuse, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(role_serves_a_client, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(role_survives_a_liar, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(samples_go_on_while_a_mount_hangs, bench_up,
+						bench_down),
 		cmocka_unit_test_setup_teardown(real_mount_hangs, bench_up, bench_down),
 	};
 
