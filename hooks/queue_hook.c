@@ -99,7 +99,6 @@ static void on_saved(int status, void *ctx)
 		log_warn("hook %s: its state is kept in memory only: %s", h->def.name, strerror(-status));
 	if (h->gen != h->sent_gen)
 		save(h);
-	queue_run_forget(h);
 	queue_kick(h->q, 0);
 }
 
@@ -329,13 +328,14 @@ static void note_last(struct queue_hook *h, const struct pending *p, const struc
 /* When the state without the run is on disk, its record has no more to say. */
 static void plan_forget(struct queue_hook *h)
 {
+	struct hook_state *s = &h->state;
 	struct forget *f;
 
-	if (h->n_forgets == FORGETS_MAX) {
-		memmove(&h->forgets[0], &h->forgets[1], sizeof(h->forgets[0]) * (FORGETS_MAX - 1));
-		h->n_forgets--;
+	if (s->n_forgets == FORGETS_MAX) {
+		memmove(&s->forgets[0], &s->forgets[1], sizeof(s->forgets[0]) * (FORGETS_MAX - 1));
+		s->n_forgets--;
 	}
-	f = &h->forgets[h->n_forgets++];
+	f = &s->forgets[s->n_forgets++];
 	memcpy(f->id, h->asked_id, sizeof(f->id));
 	f->gen = h->gen + 1;
 }

@@ -11,12 +11,6 @@
 
 #define RETRY_CAP_MS INT64_C(900000)
 #define HELD_MS      10000 /* the runner's kill switch is looked at again that often */
-#define FORGETS_MAX  16
-
-struct forget {
-	char id[RUN_ID_LEN + 1];
-	uint64_t gen; /* once this state is on disk the runner's record is not needed any more */
-};
 
 struct queue_hook {
 	struct queue_hook *next;
@@ -31,8 +25,6 @@ struct queue_hook {
 	/* saving: gen counts changes; what is sent, answered, and on disk for sure */
 	uint64_t gen, sent_gen, answered_gen, durable_gen;
 	bool saving;
-	struct forget forgets[FORGETS_MAX];
-	size_t n_forgets;
 	/* the runner: one question per hook */
 	struct pending *asked;
 	bool running; /* asked is a run and not a query */
@@ -82,7 +74,6 @@ void queue_hook_ended(struct queue_hook *h, const struct run_result *result); /*
 struct queue_hook *queue_hook_free(struct queue_hook *h);
 /* queue_run.c */
 void queue_run_turn(struct hook_queue *q); /* resolve, start the next, arm the timer */
-void queue_run_forget(struct queue_hook *h);
 /* queue_service.c */
 void queue_service_offer(struct hook_queue *q, const struct document *doc);
 void queue_service_runner_gone(struct hook_queue *q);

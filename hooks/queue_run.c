@@ -264,20 +264,19 @@ static void query(struct queue_hook *h, struct pending *p)
 
 /* ---- RUNNER_FORGET ---- */
 
-void queue_run_forget(struct queue_hook *h)
+static void forget_old(struct queue_hook *h)
 {
+	struct hook_state *s = &h->state;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < h->n_forgets; i++) {
+	for (size_t i = 0; i < s->n_forgets; i++) {
 		struct msg_writer w = {.len = 0};
 
-		msg_put_str(&w, h->forgets[i].id);
-		if (h->forgets[i].gen <= h->durable_gen && h->q->runner && !h->q->runner_lost &&
-		    link_send(h->q->runner, RUNNER_FORGET, &w, NULL, 0) == 0)
-			continue;
-		h->forgets[kept++] = h->forgets[i];
+		msg_put_str(&w, s->forgets[i].id);
+		if (s->forgets[i].gen > h->durable_gen || link_send(h->q->runner, RUNNER_FORGET, &w, NULL, 0) < 0)
+			s->forgets[kept++] = s->forgets[i];
 	}
-	h->n_forgets = kept;
+	s->n_forgets = kept;
 }
 
 /* ---- one turn ---- */
@@ -358,6 +357,8 @@ void queue_run_turn(struct hook_queue *q)
 
 	if (!q->runner || q->runner_lost)
 		return;
+	for (struct queue_hook *h = q->hooks; h; h = h->next)
+		forget_old(h);
 	if (resolve(q, now, &wait_ms))
 		run_next(q, now, &wait_ms);
 	if (wait_ms > 0)

@@ -145,6 +145,15 @@ static json_t *pending_json(const struct pending *p)
 	                 (json_int_t)p->next_real_ms);
 }
 
+static json_t *forgets_json(const struct hook_state *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_forgets; i++)
+		json_array_append_new(list, json_string(s->forgets[i].id));
+	return list;
+}
+
 char *hook_state_encode(const struct hook_state *s)
 {
 	_cleanup_json_ json_t *list = json_array();
@@ -153,8 +162,9 @@ char *hook_state_encode(const struct hook_state *s)
 	for (const struct pending *p = s->list; p; p = p->next)
 		if (json_array_append_new(list, pending_json(p)) < 0)
 			return NULL;
-	root = json_pack("{s:i, s:s, s:s, s:b, s:O*, s:I, s:s, s:O}", "v", 1, "hook", s->hook, "path", s->path, "known",
-	                 (int)s->known, "accepted", s->accepted, "seq", (json_int_t)s->seq, "gave_up", s->gave_up, "pending", list);
+	root = json_pack("{s:i, s:s, s:s, s:b, s:O*, s:I, s:s, s:O, s:o}", "v", 1, "hook", s->hook, "path", s->path, "known",
+	                 (int)s->known, "accepted", s->accepted, "seq", (json_int_t)s->seq, "gave_up", s->gave_up, "pending", list,
+	                 "forget", forgets_json(s));
 	/* Key order is kept: hooks get the old value as it came. */
 	return root ? json_dumps(root, JSON_COMPACT) : NULL;
 }
@@ -209,6 +219,20 @@ static int get_list(const json_t *list, struct hook_state *s)
 	return 0;
 }
 
+static int get_forgets(const json_t *list, struct hook_state *s)
+{
+	if (json_array_size(list) > FORGETS_MAX)
+		return -EBADMSG;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *id = json_string_value(json_array_get(list, i));
+
+		if (!run_id_valid(id))
+			return -EBADMSG;
+		memcpy(s->forgets[s->n_forgets++].id, id, RUN_ID_LEN + 1);
+	}
+	return 0;
+}
+
 static int get_state(const json_t *root, struct hook_state *s)
 {
 	const char *hook = json_str(root, "hook"), *path = json_str(root, "path"), *gave_up = json_str(root, "gave_up");
@@ -224,6 +248,8 @@ static int get_state(const json_t *root, struct hook_state *s)
 	memcpy(s->gave_up, gave_up, strlen(gave_up) + 1);
 	s->known = json_is_true(json_object_get(root, "known"));
 	s->accepted = json_incref(json_object_get(root, "accepted"));
+	if (get_forgets(json_object_get(root, "forget"), s) < 0)
+		return -EBADMSG;
 	return get_list(json_object_get(root, "pending"), s);
 }
 

@@ -36,6 +36,13 @@ struct pending {
 	bool failed_here;     /* in this process: one pass does not try twice */
 };
 
+/* A run whose record at the runner is not needed any more. On disk too, so that a crash leaves no record behind. */
+#define FORGETS_MAX 16
+struct forget {
+	char id[RUN_ID_LEN + 1];
+	uint64_t gen; /* not on disk: from this state on */
+};
+
 struct hook_state {
 	char *hook, *path;
 	bool known;
@@ -43,6 +50,8 @@ struct hook_state {
 	uint64_t seq;      /* highest so far */
 	char gave_up[65];  /* digest of the value that was given up on, or "" */
 	struct pending *list;
+	struct forget forgets[FORGETS_MAX];
+	size_t n_forgets;
 };
 void hook_state_deinit(struct hook_state *s);
 /** hook_state_name() - the store entry for a hook: its name and path are its identity. */

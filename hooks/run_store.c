@@ -202,30 +202,30 @@ void run_store_drop_values(const struct run_store *s, const char *id)
 /* The record goes last: while it is there the run is not unknown. */
 void run_store_forget(const struct run_store *s, const char *id)
 {
-	static const char *const suffixes[] = {".lock", ".json.tmp", ".json"};
-	char path[ENV_PATH_MAX];
+	static const char *const names[][2] = {
+		{"", ".lock"},
+		{"", ".json.tmp"},
+		{".", ".json.new"}, /* what a killed fs_write_atomic() leaves */
+		{"", ".json"},
+	};
+	char path[2 * ENV_PATH_MAX];
 
 	run_store_drop_values(s, id);
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		run_file(s, id, suffixes[i], path);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s%s%s", s->dir, names[i][0], id, names[i][1]);
 		unlink(path);
 	}
 }
 
-static void sweep_one(const struct run_store *s, const char *name, int64_t before_s)
+static void sweep_one(const struct run_store *s, int dir_fd, const char *name, int64_t before_s)
 {
-	char id[RUN_ID_LEN + 1], path[ENV_PATH_MAX];
+	const char *from = name[0] == '.' ? name + 1 : name;
+	char id[RUN_ID_LEN + 1];
 	struct run_record record;
 	struct stat st;
 
-	if (strlen(name) < RUN_ID_LEN + 5)
-		return;
-	memcpy(id, name, RUN_ID_LEN);
-	id[RUN_ID_LEN] = '\0';
-	if (!run_id_valid(id) || strcmp(name + RUN_ID_LEN, ".lock") == 0)
-		return;
-	run_file(s, id, ".json", path);
-	if (lstat(path, &st) < 0 || st.st_mtime > before_s)
+	snprintf(id, sizeof(id), "%.64s", from);
+	if (!run_id_valid(id) || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_mtime > before_s)
 		return;
 	if (run_store_state(s, id, &record) != RUN_STATE_RUNNING)
 		run_store_forget(s, id);
@@ -240,7 +240,7 @@ void run_store_sweep(const struct run_store *s, int64_t age_s, int64_t now_real_
 	if (!dir)
 		return;
 	while ((d = readdir(dir)))
-		sweep_one(s, d->d_name, now_real_ms / 1000 - age_s);
+		sweep_one(s, dirfd(dir), d->d_name, now_real_ms / 1000 - age_s);
 	closedir(dir);
 }
 

@@ -2,6 +2,8 @@
 /* From documents to finished hooks, with a real store, a real runner and real hooks. */
 #include "agent.h"
 
+#include <dirent.h>
+
 #include "core/log.h"
 #include "hooks/run_record.h"
 
@@ -243,21 +245,30 @@ static void test_switch_of_the_runner(void **state)
 	agent_free(a);
 }
 
+/* The shepherd of the run that has not ended; 0 = there is none. */
 static pid_t shepherd_of(const struct fixture *f)
 {
-	char *found = NULL;
-	char command[ENV_PATH_MAX + 64], dir[ENV_PATH_MAX];
+	char path[ENV_PATH_MAX];
+	const struct dirent *d;
 	pid_t pid = 0;
-	FILE *p;
+	DIR *dir;
 
-	(void)found;
-	fixture_path(f, RUNS_DIR, dir);
-	snprintf(command, sizeof(command), "grep -L '\"result\"' %s/*.json | xargs grep -ho '\"shepherd\":[0-9]*' | cut -d: -f2", dir);
-	p = popen(command, "r");
-	assert_non_null(p);
-	if (fscanf(p, "%d", &pid) != 1)
-		pid = 0;
-	pclose(p);
+	fixture_path(f, RUNS_DIR, path);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((d = readdir(dir))) {
+		char name[600];
+		char *text;
+		const char *at;
+
+		snprintf(name, sizeof(name), RUNS_DIR "/%s", d->d_name);
+		text = fixture_read(f, name);
+		at = strstr(text, "\"shepherd\":");
+		if (at && !strstr(text, "\"result\""))
+			pid = (pid_t)strtol(at + strlen("\"shepherd\":"), NULL, 10);
+		free(text);
+	}
+	closedir(dir);
 	return pid;
 }
 
@@ -333,17 +344,17 @@ static void test_result_without_agent(void **state)
 
 static unsigned count_records(const struct fixture *f)
 {
-	char command[ENV_PATH_MAX + 64];
-	unsigned n = 99;
-	FILE *p;
+	char path[ENV_PATH_MAX];
+	unsigned n = 0;
+	DIR *dir;
 
-	snprintf(command, sizeof(command), "ls %s%s | wc -l", f->env.root, RUNS_DIR);
-	p = popen(command, "r");
-	assert_non_null(p);
-	if (fscanf(p, "%u", &n) != 1)
-		n = 99;
-	pclose(p);
-	return n;
+	fixture_path(f, RUNS_DIR, path);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
 }
 
 /* Records of finished runs are forgotten once the state is on disk. */
@@ -454,7 +465,8 @@ static void test_new_hooks(void **state)
 
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
 	hookset_deinit(&a->w->set);
-	snprintf(text, sizeof(text), "[DEFAULT]\nlog=%s/tmp/log\n[h]\n" ALL "action=" SHOW "\n[new]\n" ALL "action=" SHOW "\n", a->w->f->env.root);
+	snprintf(text, sizeof(text), "[DEFAULT]\nlog=%s/tmp/log\n%s", a->w->f->env.root,
+	         "[h]\n" ALL "action=" SHOW "\n[new]\n" ALL "action=" SHOW "\n");
 	world_load(*state, text, &a->w->set);
 	runner_set_hooks(a->w->runner, &a->w->set);
 	json = hookset_to_json(&a->w->set);
