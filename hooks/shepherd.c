@@ -106,8 +106,10 @@ static int find_user(const struct hook *hook, struct spawn_user *user, struct er
 {
 	int r = spawn_find_user(hook->runas, user, e);
 
-	if (r < 0)
-		return err_prefix(e, "runas");
+	if (r < 0) {
+		err_prefix(e, "runas");
+		return r;
+	}
 	if (geteuid() != 0 && user->uid != geteuid())
 		return err_set(e, -EPERM, "runas %s: the agent is not root and cannot become another user", user->name);
 	return 0;

@@ -21,7 +21,6 @@
 #include "signal/seqkey.h"
 #include "sink/sink.h"
 
-#define AGENT_SINKS_MAX 8
 #define AGENT_WAITERS_MAX 8
 
 struct agent_waiter { /* a control client that waits for a signal to be told */
@@ -48,7 +47,7 @@ struct agent {
 	bool seqkey_ready;
 	struct outbox *outbox;
 	bool outbox_loaded;
-	struct sink *sinks[AGENT_SINKS_MAX];
+	struct sink_set *sinks;
 	struct sink_setup sink_setup;
 	struct control *control;
 	struct agent_waiter waiters[AGENT_WAITERS_MAX];

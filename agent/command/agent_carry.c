@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals to sinks: every sink that takes a signal gets it; it is delivered when the last of them has it. Sinks are asked in the
- * order of their table.
+ * Between outbox and sinks, and the clients of the control socket that wait for a signal to be told.
  */
 #include "command/agent.h"
 
@@ -11,74 +10,11 @@
 #include "core/json.h"
 #include "core/log.h"
 
-struct carrying {
-	struct agent *agent;
-	const struct signal *signal; /* the outbox keeps it until done */
-	carry_done_fn *done;
-	void *done_ctx;
-	size_t at;                   /* sink in turn */
-	bool taken;
-};
-
-static void carry_next(struct carrying *c);
-
-static void carry_end(struct carrying *c, enum carry how, int64_t retry_after_s, const char *why)
-{
-	carry_done_fn *done = c->done;
-	void *ctx = c->done_ctx;
-
-	free(c);
-	done(how, retry_after_s, why, ctx);
-}
-
-static void on_sent(enum carry how, int64_t retry_after_s, const char *why, void *ctx)
-{
-	struct carrying *c = ctx;
-
-	if (how != CARRY_DELIVERED) {
-		carry_end(c, how, retry_after_s, why);
-		return;
-	}
-	c->at++;
-	carry_next(c);
-}
-
-static void carry_next(struct carrying *c)
-{
-	struct agent *a = c->agent;
-
-	for (; sinks[c->at]; c->at++) {
-		if (!a->sinks[c->at] || !sinks[c->at]->takes(&a->sink_setup, c->signal))
-			continue;
-		c->taken = true;
-		if (sinks[c->at]->send(a->sinks[c->at], c->signal, on_sent, c))
-			carry_end(c, CARRY_RETRY, -1, "out of memory");
-		return;
-	}
-	if (c->taken)
-		carry_end(c, CARRY_DELIVERED, -1, NULL);
-	else
-		carry_end(c, CARRY_NO_ROUTE, -1, "no credentials and no sink for it");
-}
-
-static void carry_deferred(struct loop *loop _unused_, void *ctx)
-{
-	carry_next(ctx);
-}
-
 static int carry(const struct signal *s, carry_done_fn *done, void *done_ctx, void *ctx)
 {
 	struct agent *a = ctx;
-	struct carrying *c = calloc(1, sizeof(*c));
-	int r;
 
-	if (!c)
-		return -ENOMEM;
-	*c = (struct carrying){.agent = a, .signal = s, .done = done, .done_ctx = done_ctx};
-	r = loop_defer(a->loop, carry_deferred, c);
-	if (r)
-		free(c);
-	return r;
+	return sink_set_send(a->sinks, s, done, done_ctx);
 }
 
 static void waiter_answer(struct agent_waiter *w, const char *state, const char *why)
@@ -144,11 +80,9 @@ int agent_carry_start(struct agent *a, struct err *e)
 
 	a->sink_setup = (struct sink_setup){.loop = a->loop, .http = a->http, .conf = a->conf, .creds = &a->creds,
 	                                    .keystone = watch_keystone(a->watch), .store = a->store, .document = agent_own_document, .ctx = a};
-	for (size_t i = 0; sinks[i] && i < AGENT_SINKS_MAX; i++) {
-		r = sinks[i]->open(&a->sink_setup, &a->sinks[i], e);
-		if (r < 0)
-			return r;
-	}
+	r = sink_set_open(&a->sink_setup, &a->sinks, e);
+	if (r < 0)
+		return r;
 	r = outbox_new(&setup, &a->outbox);
 	if (!r)
 		r = outbox_load(a->outbox);
@@ -160,8 +94,7 @@ void agent_carry_stop(struct agent *a)
 	for (size_t i = 0; i < AGENT_WAITERS_MAX; i++)
 		if (a->waiters[i].client)
 			waiter_answer(&a->waiters[i], "waiting", "the agent stops; the signal stays in the spool");
+	/* The sinks first: what is under way is not answered any more, and the outbox keeps it on disk. */
+	a->sinks = sink_set_close(a->sinks);
 	a->outbox = outbox_free(a->outbox);
-	for (size_t i = 0; sinks[i] && i < AGENT_SINKS_MAX; i++)
-		if (a->sinks[i])
-			a->sinks[i] = sinks[i]->close(a->sinks[i]);
 }

@@ -48,21 +48,6 @@ static json_t *all_problems(struct agent *a)
 	return list;
 }
 
-static json_t *all_sinks(struct agent *a)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; sinks[i] && i < AGENT_SINKS_MAX; i++) {
-		json_t *one = a->sinks[i] && sinks[i]->status ? sinks[i]->status(a->sinks[i]) : NULL;
-
-		if (one && !json_object_get(one, "name"))
-			json_object_set_new(one, "name", json_string(sinks[i]->name));
-		if (one)
-			json_array_append_new(list, one);
-	}
-	return list;
-}
-
 static json_t *health_of_agent(struct agent *a)
 {
 	const struct loop_stats *stats = loop_get_stats(a->loop);
@@ -89,7 +74,7 @@ static json_t *status(struct agent *a)
 	json_object_set_new(answer, "boot_told", json_boolean(a->boot_told));
 	json_object_set_new(answer, "hooks_disabled", json_boolean(a->hooks_off));
 	json_object_set_new(answer, "sources", watch_status(a->watch));
-	json_object_set_new(answer, "sinks", all_sinks(a));
+	json_object_set_new(answer, "sinks", sink_set_status(a->sinks));
 	json_object_set_new(answer, "spool", outbox_status(a->outbox));
 	json_object_set_new(answer, "findings", json_array());
 	json_object_set_new(answer, "forecasts", json_array());

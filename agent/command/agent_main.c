@@ -120,7 +120,7 @@ static void free_all(struct agent *a)
 	a->watch = watch_free(a->watch);
 	a->queue = hook_queue_free(a->queue);
 	a->http = http_free(a->http);
-	a->store = store_free(a->store);
+	a->store = store_free(a->store); /* after all that it answers into, with no turn of the loop in between */
 	loop_timer_free(a->store_timer);
 	a->prober_link = link_free(a->prober_link);
 	a->store_link = link_free(a->store_link);

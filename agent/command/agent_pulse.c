@@ -111,7 +111,7 @@ void agent_judge_boot(struct agent *a)
 		.now_boot_ms = loop_now(a->loop),
 		.started_boot_ms = a->started_ms,
 		.document_seen = a->document_seen,
-		.hooks_idle = a->document_seen && hook_queue_idle(a->queue),
+		.hooks_idle = a->document_seen && hook_queue_idle(a->queue) && hook_queue_retrying(a->queue) == 0,
 		.hooks_failed = a->failed_hook[0] ? 1 : a->hooks_failed,
 		.failed_hook = a->failed_hook[0] ? a->failed_hook : NULL,
 		.critical_last_boot_ms = a->critical_last_ms,

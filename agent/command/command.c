@@ -2,6 +2,7 @@
 /* The table of commands and the little that all of them share: --root, --help, usage errors. */
 #include "command/command.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -97,6 +98,8 @@ int command_main(int argc, char **argv)
 	if (argc < 1)
 		return EXIT_USAGE;
 	log_setup(LOG_LEVEL_INFO, "heat-pulse");
+	/* A peer that goes away is an error of write(2), for TLS and for a reader of our output alike, not our end. */
+	signal(SIGPIPE, SIG_IGN);
 	if (take_root(&argc, argv, &root))
 		return command_usage("heat-pulse", "--root needs a folder");
 	if (env_init(&env, root))

@@ -16,7 +16,6 @@
 #include "sink/sink.h"
 
 #define GIVE_UP_MS (2 * 60 * 1000)
-#define SINKS_MAX  8
 
 struct sending {
 	struct direct direct;
@@ -26,7 +25,7 @@ struct sending {
 	struct watch *watch;
 	struct loop_timer *timer;
 	struct sink_setup setup;
-	struct sink *open[SINKS_MAX];
+	struct sink_set *sinks;
 	struct signal signal;
 	enum carry how;
 	bool sent;
@@ -46,20 +45,15 @@ static void on_sent(enum carry how, int64_t retry_after_s _unused_, const char *
 
 	s->how = how;
 	s->sent = how == CARRY_DELIVERED;
-	snprintf(s->why, sizeof(s->why), "%s", why ? why : "");
+	snprintf(s->why, sizeof(s->why), "%s",
+	         how == CARRY_NO_ROUTE ? "no credentials that could tell it; see `heat-pulse check`" : why ? why : "");
 	loop_quit(s->loop, 0);
 }
 
 static void send_now(struct sending *s)
 {
-	for (size_t i = 0; sinks[i] && i < SINKS_MAX; i++) {
-		if (!s->open[i] || !sinks[i]->takes(&s->setup, &s->signal))
-			continue;
-		if (sinks[i]->send(s->open[i], &s->signal, on_sent, s))
-			on_sent(CARRY_RETRY, -1, "out of memory", s);
-		return;
-	}
-	on_sent(CARRY_NO_ROUTE, -1, "no credentials that could tell it; see `heat-pulse check`", s);
+	if (sink_set_send(s->sinks, &s->signal, on_sent, s))
+		on_sent(CARRY_RETRY, -1, "out of memory", s);
 }
 
 static void on_document(const struct document *doc _unused_, bool changed _unused_, void *ctx _unused_)
@@ -112,13 +106,7 @@ static int open_sinks(struct sending *s, struct err *e)
 {
 	s->setup = (struct sink_setup){.loop = s->loop, .http = s->http, .conf = &s->direct.conf, .creds = &s->direct.creds,
 	                               .keystone = s->watch ? watch_keystone(s->watch) : NULL, .store = s->store, .document = own_document, .ctx = s};
-	for (size_t i = 0; sinks[i] && i < SINKS_MAX; i++) {
-		int r = sinks[i]->open(&s->setup, &s->open[i], e);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return sink_set_open(&s->setup, &s->sinks, e);
 }
 
 static int build(struct sending *s, const json_t *request, struct err *e)
@@ -153,9 +141,7 @@ static int make(struct sending *s, const struct env *env, struct err *e)
 
 static void clean(struct sending *s)
 {
-	for (size_t i = 0; sinks[i] && i < SINKS_MAX; i++)
-		if (s->open[i])
-			sinks[i]->close(s->open[i]);
+	sink_set_close(s->sinks);
 	watch_free(s->watch);
 	http_free(s->http);
 	store_free(s->store);

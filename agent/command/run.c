@@ -35,12 +35,8 @@ static const struct option_set options = {
 static int print_settings(void)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
-	struct conf conf;
 
-	if (conf_init(&conf))
-		return EXIT_CONFIG;
-	conf_dump(&conf, &text);
-	conf_deinit(&conf);
+	conf_dump(NULL, &text);
 	fputs(buf_str(&text), stdout);
 	return buf_error(&text) ? EXIT_CONFIG : EXIT_GOOD;
 }
