@@ -8,6 +8,7 @@
 #include "auth/credentials_parse.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -43,6 +44,15 @@ void credentials_set_deinit(struct credentials_set *set)
 }
 
 /* ---- reading ---- */
+
+/* The whole of such a file passed through memory: no copy of its secrets stays there. */
+static void secret_text_deinit(struct buf *b)
+{
+	if (b->data)
+		OPENSSL_cleanse(b->data, b->cap);
+	buf_deinit(b);
+}
+#define _cleanup_secret_text_ _cleanup_(secret_text_deinit)
 
 static const char *name_of(const struct finder *f, enum privpath id, char out[static ENV_PATH_MAX])
 {
@@ -100,7 +110,7 @@ static bool read_file(struct finder *f, enum privpath id, bool private, struct b
 static bool read_ini(struct finder *f, enum privpath id, bool private, unsigned flags, struct ini *ini,
 		     char name[static ENV_PATH_MAX])
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(INI_TEXT_MAX);
+	_cleanup_secret_text_ struct buf text = BUF_INIT(INI_TEXT_MAX);
 	struct err why = ERR_INIT;
 
 	if (!read_file(f, id, private, &text, name))
@@ -197,7 +207,7 @@ static int copy_all(const struct copy *list, size_t n)
 
 static int read_credential_file(struct finder *f, struct credentials *c, char name[static ENV_PATH_MAX])
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(FILE_MAX_BYTES);
+	_cleanup_secret_text_ struct buf text = BUF_INIT(FILE_MAX_BYTES);
 	struct err why = ERR_INIT;
 	int rc;
 
@@ -332,7 +342,7 @@ static int take_document(struct finder *f, const json_t *document, const char *n
 
 static int find_init_data(struct finder *f)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(FILE_MAX_BYTES);
+	_cleanup_secret_text_ struct buf text = BUF_INIT(FILE_MAX_BYTES);
 	_cleanup_json_ json_t *document = NULL;
 	struct err why = ERR_INIT;
 	char name[ENV_PATH_MAX];
@@ -440,14 +450,15 @@ static int hup_endpoint(struct finder *f, const struct ini *ini, const char *nam
 			bool *own)
 {
 	const char *url = ini_get(ini, "main", "url");
+	const char *known = f->set->endpoint ? f->set->endpoint : f->set->cfn.metadata_url;
 	int rc = 1;
 
 	*own = url && *url;
 	c->insecure = f->set->endpoint_insecure;
 	if (*own)
 		rc = credentials_url(url, strlen(url), "https", &c->metadata_url);
-	else if (f->set->endpoint)
-		rc = (c->metadata_url = strdup(f->set->endpoint)) ? 0 : -ENOMEM;
+	else if (known)
+		rc = (c->metadata_url = strdup(known)) ? 0 : -ENOMEM;
 	if (rc == -EINVAL || rc == 1)
 		problems_add(
 			f->problems, PROBLEM_WARN, "credentials-incomplete",

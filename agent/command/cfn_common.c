@@ -59,6 +59,8 @@ static int read_given_file(const struct env *env, const char *name, struct crede
 		if (r < 0)
 			err_prefix(e, "%s", name);
 	}
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
 	return r;
 }
 

@@ -256,6 +256,21 @@ static void the_first_find_wins(void **state)
 	done(&g);
 }
 
+/* cfn-hup.conf without an endpoint of its own takes that of the block: one cloud, one endpoint. */
+static void the_block_names_the_endpoint(void **state)
+{
+	struct guest g = {
+		.files = {[PRIVPATH_CFN_INIT_DATA].text = BLOCK("https://192.0.2.10:8000/v1/", "s"),
+			  [PRIVPATH_CFN_HUP_CONF].text = HUP_CONF,
+			  [PRIVPATH_CFN_CREDENTIALS].text = "AWSAccessKeyId=AK3\nAWSSecretKey=SK3\n"}};
+
+	(void)state;
+	find(&g);
+	assert_non_null(problem(&g, "credentials", "2. cfn credentials in /etc/cfn/cfn-credentials: not used"));
+	assert_null(problem(&g, "credentials-incomplete", ""));
+	done(&g);
+}
+
 /* An unparsable or unreadable file is named and the search goes on. */
 static void bad_files_stop_nothing(void **state)
 {
@@ -412,6 +427,7 @@ int main(void)
 		cmocka_unit_test(classic_cfn_hup),
 		cmocka_unit_test(boto_is_the_fallback_and_amazon_never),
 		cmocka_unit_test(the_first_find_wins),
+		cmocka_unit_test(the_block_names_the_endpoint),
 		cmocka_unit_test(bad_files_stop_nothing),
 		cmocka_unit_test(world_readable_copy),
 		cmocka_unit_test(secrets_stay_out_of_problems),
