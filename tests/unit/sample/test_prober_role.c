@@ -251,7 +251,7 @@ static const char *mount_dead(struct dead_mount *m)
 
 	strcpy(m->dir, "/tmp/hp-dead-XXXXXX");
 	if (geteuid())
-		return "needs root";
+		return errno = EPERM, "needs root";
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return "no mount namespace of its own";
 	m->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
