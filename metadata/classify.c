@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an answer means. Heat says "403 AccessDenied" for a bad key, an expired signature, a suspended
- * or deleted stack and a Keystone that wants a service token alike; what can be told apart is told
- * apart here, by the first row that fits. Knows nothing of retries: that is watch_policy.c.
+ * What an answer means. Heat says "403 AccessDenied" for a bad key, an expired signature, a
+ * suspended or deleted stack and a Keystone that wants a service token alike; what can be told
+ * apart is told apart here, by the first row that fits. Knows nothing of retries: that is
+ * watch_policy.c.
  */
 #include "metadata/classify.h"
 
@@ -12,8 +13,8 @@
 #include "metadata/document.h"
 
 struct answer_row {
-	long from, to;        /* status */
-	const char *text;     /* must be in code or message; NULL = any */
+	long from, to;    /* status */
+	const char *text; /* must be in code or message; NULL = any */
 	enum fetch_class class;
 };
 
@@ -79,9 +80,11 @@ enum fetch_class classify_token(int status)
 		int error;
 		enum fetch_class class;
 	} rows[] = {
-		{EACCES, FETCH_REFUSED}, {EKEYREJECTED, FETCH_CERTIFICATE}, {EBUSY, FETCH_BUSY},
-		{EREMOTEIO, FETCH_SERVER_ERROR}, {EPROTO, FETCH_NOT_HEAT}, {ENOENT, FETCH_NOT_HEAT},
-		{EINVAL, FETCH_NOT_HEAT}, {EBADMSG, FETCH_NOT_HEAT}, {EFBIG, FETCH_NOT_HEAT},
+		{EACCES, FETCH_REFUSED},  {EKEYREJECTED, FETCH_CERTIFICATE},
+		{EBUSY, FETCH_BUSY},      {EREMOTEIO, FETCH_SERVER_ERROR},
+		{EPROTO, FETCH_NOT_HEAT}, {ENOENT, FETCH_NOT_HEAT},
+		{EINVAL, FETCH_NOT_HEAT}, {EBADMSG, FETCH_NOT_HEAT},
+		{EFBIG, FETCH_NOT_HEAT},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -91,14 +94,17 @@ enum fetch_class classify_token(int status)
 	return FETCH_UNREACHABLE;
 }
 
-static bool row_fits(const struct answer_row *row, long status, const char *code, const char *message)
+static bool row_fits(const struct answer_row *row, long status, const char *code,
+		     const char *message)
 {
 	if (status < row->from || status > row->to)
 		return false;
-	return !row->text || (code && strstr(code, row->text)) || (message && strstr(message, row->text));
+	return !row->text || (code && strstr(code, row->text)) ||
+	       (message && strstr(message, row->text));
 }
 
-static enum fetch_class look_up(const struct answer_row *rows, size_t n, long status, const char *code, const char *message)
+static enum fetch_class look_up(const struct answer_row *rows, size_t n, long status,
+				const char *code, const char *message)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (row_fits(&rows[i], status, code, message))
@@ -124,11 +130,11 @@ static void from_body(const struct http_answer *a, bool cfn, bool own, struct fe
 	struct buf code = BUF_INIT(1024), message = BUF_INIT(1024);
 
 	document_cfn_error(buf_str(&a->body), a->body.len, &code, &message);
-	ret->class = cfn ? classify_cfn(a->status, buf_str(&code), buf_str(&message)) :
-			   classify_heat(a->status, buf_str(&message), own);
+	ret->class = cfn ? classify_cfn(a->status, buf_str(&code), buf_str(&message))
+			 : classify_heat(a->status, buf_str(&message), own);
 	if (code.len || message.len)
 		snprintf(ret->why, sizeof(ret->why), "%ld %s%s%s", a->status, buf_str(&code),
-		         code.len && message.len ? ": " : "", buf_str(&message));
+			 code.len && message.len ? ": " : "", buf_str(&message));
 	else
 		snprintf(ret->why, sizeof(ret->why), "status %ld without explanation", a->status);
 	buf_deinit(&code);
@@ -161,7 +167,8 @@ void classify_clock(struct fetch_result *r)
 		return;
 	r->class = FETCH_CLOCK_SKEW;
 	snprintf(why, sizeof(why), "%s", r->why);
-	snprintf(r->why, sizeof(r->why), "%lld minutes behind the server; %.240s", (long long)minutes, why);
+	snprintf(r->why, sizeof(r->why), "%lld minutes behind the server; %.240s",
+		 (long long)minutes, why);
 }
 
 void classify_document(int code, const char *text, struct fetch_result *ret)

@@ -17,9 +17,11 @@ enum fetch_class classify_token(int status);
 enum fetch_class classify_cfn(long status, const char *code, const char *message);
 /** classify_heat() - the native API; @own: the guest's own resource was asked for. */
 enum fetch_class classify_heat(long status, const char *message, bool own);
-/** classify_result() - @ret from an answer: failure, or status and error body; retry_after_s, skew and why are filled.
- * The body of a 200 is not looked at: class FETCH_OK means that it is the caller's turn. */
-void classify_result(const struct http_answer *answer, bool cfn, bool own, struct fetch_result *ret);
+/** classify_result() - @ret from an answer: failure, or status and error body; retry_after_s, skew
+ * and why are filled. The body of a 200 is not looked at: class FETCH_OK means that it is the
+ * caller's turn. */
+void classify_result(const struct http_answer *answer, bool cfn, bool own,
+		     struct fetch_result *ret);
 /** classify_clock() - a plain refusal of a guest whose clock is behind is FETCH_CLOCK_SKEW. */
 void classify_clock(struct fetch_result *r);
 /** classify_document() - what document_from_*() returned (not 0, not 1) into @ret. */

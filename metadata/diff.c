@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compares metadata trees and names the paths that changed. Values never reach the summary: they may
- * be secrets. The walk keeps its own stack, so a deep tree cannot exhaust ours; below DIFF_DEPTH a
- * change is reported at that depth.
+ * Compares metadata trees and names the paths that changed. Values never reach the summary: they
+ * may be secrets. The walk keeps its own stack, so a deep tree cannot exhaust ours; below
+ * DIFF_DEPTH a change is reported at that depth.
  */
 #include "metadata/diff.h"
 
@@ -24,9 +24,9 @@ enum change_kind diff_value(const json_t *old, const json_t *new_value)
 
 struct diff_frame {
 	json_t *old, *new_value;
-	void *iter;     /* next member to look at: of new_value first, then of old */
-	bool second;    /* the members of old are being looked at for removals */
-	size_t path_len;/* length of the path that leads here */
+	void *iter;      /* next member to look at: of new_value first, then of old */
+	bool second;     /* the members of old are being looked at for removals */
+	size_t path_len; /* length of the path that leads here */
 };
 
 struct diff_walk {
@@ -74,8 +74,8 @@ static void report(struct diff_walk *w, enum change_kind kind)
 		w->hidden++;
 		return;
 	}
-	buf_printf(w->out, "%s%s: %s", w->shown ? ", " : "", w->path.len ? buf_str(&w->path) : "(all)",
-	           change_word(kind));
+	buf_printf(w->out, "%s%s: %s", w->shown ? ", " : "",
+		   w->path.len ? buf_str(&w->path) : "(all)", change_word(kind));
 	w->shown++;
 }
 
@@ -94,7 +94,8 @@ static void visit(struct diff_walk *w, json_t *old, json_t *new_value)
 
 	if (kind == CHANGE_NONE)
 		return;
-	if (kind == CHANGE_UPDATED && json_is_object(old) && json_is_object(new_value) && w->depth < DIFF_DEPTH)
+	if (kind == CHANGE_UPDATED && json_is_object(old) && json_is_object(new_value) &&
+	    w->depth < DIFF_DEPTH)
 		push(w, old, new_value);
 	else
 		report(w, kind);

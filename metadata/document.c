@@ -14,10 +14,10 @@
 
 /* What document_save() adds around a document that was within the limits when it came. */
 static const struct json_limits saved_limits = {
-	.text_bytes = 16U << 20, .depth = 66, .values = 65536 + 64, .tree_bytes = 17U << 20
-};
+	.text_bytes = 16U << 20, .depth = 66, .values = 65536 + 64, .tree_bytes = 17U << 20};
 
-static int parse(const char *p, size_t n, const struct json_limits *limits, const char *what, json_t **ret, struct err *e)
+static int parse(const char *p, size_t n, const struct json_limits *limits, const char *what,
+		 json_t **ret, struct err *e)
 {
 	int r = json_parse(p, n, limits, ret, e);
 
@@ -49,7 +49,8 @@ static bool status_in_progress(const char *status)
 	return n >= sizeof(tail) - 1 && !strcmp(status + n - (sizeof(tail) - 1), tail);
 }
 
-/* Metadata as it came: object, JSON text of an object, or one of the ways to say that there is none. */
+/* Metadata as it came: object, JSON text of an object, or one of the ways to say that there is
+ * none. */
 static int take_metadata(json_t *v, struct document *doc, struct err *e)
 {
 	const char *text = json_string_value(v);
@@ -58,7 +59,8 @@ static int take_metadata(json_t *v, struct document *doc, struct err *e)
 	if (!v || json_is_null(v) || (text && !*text))
 		return 0;
 	if (text) {
-		r = parse(text, json_string_length(v), &json_limits_default, "Metadata", &doc->metadata, e);
+		r = parse(text, json_string_length(v), &json_limits_default, "Metadata",
+			  &doc->metadata, e);
 		if (r < 0)
 			return r;
 	} else {
@@ -131,8 +133,10 @@ int document_from_cfn(const char *p, size_t n, struct document *ret, struct err 
 	detail = json_obj(detail, "DescribeStackResourceResult");
 	detail = json_obj(detail, "StackResourceDetail");
 	if (!detail)
-		return err_set(e, -EBADMSG, "answer: no DescribeStackResourceResponse.DescribeStackResourceResult."
-		               "StackResourceDetail in it");
+		return err_set(
+			e, -EBADMSG,
+			"answer: no DescribeStackResourceResponse.DescribeStackResourceResult."
+			"StackResourceDetail in it");
 	return finish(take_detail(detail, &doc, e), &doc, ret, e);
 }
 
@@ -153,7 +157,8 @@ int document_from_heat(const char *p, size_t n, struct document *ret, struct err
 	return finish(take_metadata(metadata, &doc, e), &doc, ret, e);
 }
 
-int document_from_file(const char *p, size_t n, const char *resource, struct document *ret, struct err *e)
+int document_from_file(const char *p, size_t n, const char *resource, struct document *ret,
+		       struct err *e)
 {
 	_cleanup_json_ json_t *root = NULL;
 	struct document doc = {.source = "local"};
@@ -200,12 +205,9 @@ static int take_saved(const json_t *root, struct document *doc, struct err *e)
 		const char *key;
 		char **to;
 	} texts[] = {
-		{"stack", &doc->stack},
-		{"stack_id", &doc->stack_id},
-		{"resource", &doc->resource},
-		{"physical_id", &doc->physical_id},
-		{"status", &doc->status},
-		{"updated", &doc->updated},
+		{"stack", &doc->stack},       {"stack_id", &doc->stack_id},
+		{"resource", &doc->resource}, {"physical_id", &doc->physical_id},
+		{"status", &doc->status},     {"updated", &doc->updated},
 	};
 
 	doc->source = source_name(json_str(root, "source"));
@@ -232,7 +234,8 @@ int document_load(const char *p, size_t n, struct document *ret, struct err *e)
 	if (!json_int(root, "v", &version) || version < 1)
 		return err_set(e, -EBADMSG, "saved document: no version");
 	if (version > 1)
-		return err_set(e, -ENOTSUP, "saved document: version %lld is newer than this program",
-		               (long long)version);
+		return err_set(e, -ENOTSUP,
+			       "saved document: version %lld is newer than this program",
+			       (long long)version);
 	return finish(take_saved(root, &doc, e), &doc, ret, e);
 }

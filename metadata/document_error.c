@@ -11,12 +11,11 @@
 
 #include "core/text.h"
 
-#define ERROR_TEXT_MAX 240     /* of code and of message: they go into one log line */
-#define ERROR_BODY_MAX 65536   /* an error longer than this is not looked into */
+#define ERROR_TEXT_MAX 240   /* of code and of message: they go into one log line */
+#define ERROR_BODY_MAX 65536 /* an error longer than this is not looked into */
 
 static const struct json_limits error_limits = {
-	.text_bytes = ERROR_BODY_MAX, .depth = 16, .values = 1024, .tree_bytes = 1U << 20
-};
+	.text_bytes = ERROR_BODY_MAX, .depth = 16, .values = 1024, .tree_bytes = 1U << 20};
 
 static void put_cut(struct buf *out, const char *p, size_t n)
 {
@@ -48,8 +47,9 @@ static size_t decode_entity(const char *p, size_t n, char *ret)
 	static const struct {
 		const char *text;
 		char c;
-	} entities[] = {{"&lt;", '<'}, {"&gt;", '>'}, {"&amp;", '&'}, {"&quot;", '"'}, {"&apos;", '\''},
-	                {"&#39;", '\''}, {"&#x27;", '\''}, {"&#34;", '"'}, {"&#10;", ' '}};
+	} entities[] = {{"&lt;", '<'},    {"&gt;", '>'},    {"&amp;", '&'},
+			{"&quot;", '"'},  {"&apos;", '\''}, {"&#39;", '\''},
+			{"&#x27;", '\''}, {"&#34;", '"'},   {"&#10;", ' '}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(entities); i++) {
 		size_t len = strlen(entities[i].text);

@@ -16,11 +16,12 @@
 #define MASK_DEPTH 80
 
 static const char *const secret_words[] = {
-	"passw", "pwd", "passphrase", "secret", "token", "key", "credential", "signature", "authorization",
-	"temp_url_sig", "cookie",
+	"passw",      "pwd",       "passphrase",    "secret",       "token",  "key",
+	"credential", "signature", "authorization", "temp_url_sig", "cookie",
 };
 /* Names that contain such a word and are no secret. */
-static const char *const plain_words[] = {"keystone", "keyboard", "keymap", "keypair_name", "key_name"};
+static const char *const plain_words[] = {"keystone", "keyboard", "keymap", "keypair_name",
+					  "key_name"};
 
 static bool contains(const char *p, size_t n, const char *word)
 {
@@ -36,7 +37,8 @@ static bool contains(const char *p, size_t n, const char *word)
 static bool name_is_secret(const char *p, size_t n)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(plain_words); i++) {
-		if (contains(p, n, plain_words[i]) && !contains(p, n, "secret") && !contains(p, n, "passw"))
+		if (contains(p, n, plain_words[i]) && !contains(p, n, "secret") &&
+		    !contains(p, n, "passw"))
 			return false;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(secret_words); i++) {
@@ -195,7 +197,8 @@ static json_t *replacement(const json_t *v, bool secret, bool too_deep)
 	return json_is_string(v) ? masked_text(v) : NULL;
 }
 
-/* Looks at the next child. Return: the child to descend into, or NULL; *@done when there is none left. */
+/* Looks at the next child. Return: the child to descend into, or NULL; *@done when there is none
+ * left. */
 static json_t *mask_step(struct mask_frame *f, bool too_deep, bool *done)
 {
 	json_t *child, *new_value;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One row per key of the "heat-pulse" section. A row without a reader is a key that metadata may not
- * set, or that this version knows and does not use.
+ * One row per key of the "heat-pulse" section. A row without a reader is a key that metadata may
+ * not set, or that this version knows and does not use.
  */
 #include "metadata/settings.h"
 
@@ -27,7 +27,8 @@ static int read_handle(const json_t *v, char **to, struct err *e)
 	size_t n = text ? json_string_length(v) : 0;
 
 	if (!n || n > SETTINGS_TEXT_MAX)
-		return err_set(e, 1, "must be the name of a resource, 1 to %d characters", SETTINGS_TEXT_MAX);
+		return err_set(e, 1, "must be the name of a resource, 1 to %d characters",
+			       SETTINGS_TEXT_MAX);
 	for (size_t i = 0; i < n; i++) {
 		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
 			return err_set(e, 1, "must not contain blanks or control characters");
@@ -55,7 +56,8 @@ static int read_interval(const json_t *v, struct settings *s, struct err *e)
 		bad = text_duration_ms(json_string_value(v), json_string_length(v), &ms);
 	else if (json_is_integer(v) && json_integer_value(v) <= INTERVAL_MAX_MS)
 		ms = json_integer_value(v) * 1000;
-	else if (json_is_real(v) && json_real_value(v) >= 0 && json_real_value(v) <= INTERVAL_MAX_MS)
+	else if (json_is_real(v) && json_real_value(v) >= 0 &&
+		 json_real_value(v) <= INTERVAL_MAX_MS)
 		ms = (int64_t)(json_real_value(v) * 1000);
 	if (bad || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
 		return err_set(e, 1, "must be a time from 1s to 1h, such as 10s");
@@ -77,9 +79,11 @@ static int read_list(const json_t *v, bool paths, char **list, size_t *n, struct
 	for (size_t i = 0; i < json_array_size(v); i++) {
 		const char *text = json_string_value(json_array_get(v, i));
 
-		if (!text || !*text || strlen(text) > SETTINGS_TEXT_MAX || (paths && *text != '/')) {
+		if (!text || !*text || strlen(text) > SETTINGS_TEXT_MAX ||
+		    (paths && *text != '/')) {
 			list_deinit(list, n);
-			return err_set(e, 1, "[%zu] must be %s", i, paths ? "an absolute path" : "a name");
+			return err_set(e, 1, "[%zu] must be %s", i,
+				       paths ? "an absolute path" : "a name");
 		}
 		list[i] = strdup(text);
 		if (!list[i])
@@ -131,7 +135,8 @@ static const struct setting watch_settings[] = {
 	{"processes", read_processes, false},
 };
 
-/* What templates put into the os-collect-config block for another agent: nothing of it is read here. */
+/* What templates put into the os-collect-config block for another agent: nothing of it is read
+ * here. */
 static const struct setting collect_settings[] = {
 	{"command", NULL, true},
 	{"cachedir", NULL, true},
@@ -146,21 +151,23 @@ struct section {
 	bool name_unknown; /* report keys without a row */
 };
 
-static void report(struct problems *problems, const struct section *sec, const char *key, const struct setting *row, const char *why)
+static void report(struct problems *problems, const struct section *sec, const char *key,
+		   const struct setting *row, const char *why)
 {
 	struct buf name = BUF_INIT(160);
 
 	text_escape(&name, key, strnlen(key, 32));
 	if (row && row->refused)
 		problems_add(problems, PROBLEM_WARN, "metadata-refused",
-		             "set it in the guest's own configuration, which root owns, or take it out of the template",
-		             "%s.%s in the metadata is not obeyed", sec->name, buf_str(&name));
+			     "set it in the guest's own configuration, which root owns, or take it "
+			     "out of the template",
+			     "%s.%s in the metadata is not obeyed", sec->name, buf_str(&name));
 	else if (row)
-		problems_add(problems, PROBLEM_WARN, "metadata-setting", "correct the template", "%s.%s in the metadata %s",
-		             sec->name, buf_str(&name), why);
+		problems_add(problems, PROBLEM_WARN, "metadata-setting", "correct the template",
+			     "%s.%s in the metadata %s", sec->name, buf_str(&name), why);
 	else
 		problems_add(problems, PROBLEM_WARN, "metadata-setting", "correct the template",
-		             "%s.%s in the metadata is not a known key", sec->name, buf_str(&name));
+			     "%s.%s in the metadata is not a known key", sec->name, buf_str(&name));
 	buf_deinit(&name);
 }
 
@@ -173,7 +180,8 @@ static const struct setting *find(const struct section *sec, const char *key)
 	return NULL;
 }
 
-static int read_member(const struct section *sec, const char *key, const json_t *value, struct settings *s, struct problems *problems)
+static int read_member(const struct section *sec, const char *key, const json_t *value,
+		       struct settings *s, struct problems *problems)
 {
 	const struct setting *row = find(sec, key);
 	struct err e = ERR_INIT;
@@ -191,13 +199,15 @@ static int read_member(const struct section *sec, const char *key, const json_t 
 }
 
 /* @skip: a member that is a section of its own. */
-static int read_section(const struct section *sec, json_t *object, const char *skip, struct settings *s, struct problems *problems)
+static int read_section(const struct section *sec, json_t *object, const char *skip,
+			struct settings *s, struct problems *problems)
 {
 	const char *key;
 	json_t *value;
 	int r = 0;
 
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		if (skip && !strcmp(key, skip))
 			continue;
 		r = read_member(sec, key, value, s, problems);
@@ -214,15 +224,18 @@ static json_t *take_object(const json_t *parent, const char *key, struct problem
 
 	if (v && !json_is_null(v) && !json_is_object(v))
 		problems_add(problems, PROBLEM_WARN, "metadata-setting", "correct the template",
-		             "%s in the metadata must be a mapping", key);
+			     "%s in the metadata must be a mapping", key);
 	return json_is_object(v) ? v : NULL;
 }
 
 int settings_from_metadata(const json_t *metadata, struct settings *ret, struct problems *problems)
 {
-	static const struct section top = {"heat-pulse", top_settings, ARRAY_SIZE(top_settings), true};
-	static const struct section watch = {"heat-pulse.watch", watch_settings, ARRAY_SIZE(watch_settings), true};
-	static const struct section collect = {"os-collect-config", collect_settings, ARRAY_SIZE(collect_settings), false};
+	static const struct section top = {"heat-pulse", top_settings, ARRAY_SIZE(top_settings),
+					   true};
+	static const struct section watch = {"heat-pulse.watch", watch_settings,
+					     ARRAY_SIZE(watch_settings), true};
+	static const struct section collect = {"os-collect-config", collect_settings,
+					       ARRAY_SIZE(collect_settings), false};
 	json_t *own = take_object(metadata, "heat-pulse", problems);
 	json_t *cfn_block = json_obj(json_obj(metadata, "os-collect-config"), "cfn");
 	int r;
@@ -232,7 +245,8 @@ int settings_from_metadata(const json_t *metadata, struct settings *ret, struct 
 	if (!r)
 		r = read_section(&watch, take_object(own, "watch", problems), NULL, ret, problems);
 	if (!r)
-		r = read_section(&collect, json_obj(metadata, "os-collect-config"), NULL, ret, problems);
+		r = read_section(&collect, json_obj(metadata, "os-collect-config"), NULL, ret,
+				 problems);
 	if (!r)
 		r = read_section(&collect, cfn_block, NULL, ret, problems);
 	if (r < 0)
@@ -262,7 +276,8 @@ static bool list_equal(char *const *a, size_t n_a, char *const *b, size_t n_b)
 
 bool settings_equal(const struct settings *a, const struct settings *b)
 {
-	return text_equal(a->boot, b->boot) && text_equal(a->health, b->health) && a->interval_ms == b->interval_ms &&
+	return text_equal(a->boot, b->boot) && text_equal(a->health, b->health) &&
+	       a->interval_ms == b->interval_ms &&
 	       list_equal(a->mounts, a->n_mounts, b->mounts, b->n_mounts) &&
 	       list_equal(a->processes, a->n_processes, b->processes, b->n_processes);
 }

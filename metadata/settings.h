@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The "heat-pulse" section of a document into plain settings. Metadata come from whoever may write a
- * template: they may say what is sampled, watched and told to whom by name, never what is run or
+ * The "heat-pulse" section of a document into plain settings. Metadata come from whoever may write
+ * a template: they may say what is sampled, watched and told to whom by name, never what is run or
  * which file is read. What is refused, unknown or wrong becomes a problem and changes nothing else.
  */
 #pragma once
@@ -12,10 +12,10 @@
 #define SETTINGS_TEXT_MAX 2048
 
 struct settings {
-	char *boot;           /* handle told once that the guest came up; NULL = none */
-	char *health;         /* handle that keeps the latest signal; NULL = none */
-	int64_t interval_ms;  /* sampling; 0 = not set */
-	char *mounts[SETTINGS_LIST_MAX];    /* absolute paths */
+	char *boot;                      /* handle told once that the guest came up; NULL = none */
+	char *health;                    /* handle that keeps the latest signal; NULL = none */
+	int64_t interval_ms;             /* sampling; 0 = not set */
+	char *mounts[SETTINGS_LIST_MAX]; /* absolute paths */
 	size_t n_mounts;
 	char *processes[SETTINGS_LIST_MAX]; /* names */
 	size_t n_processes;
@@ -25,11 +25,13 @@ struct settings {
  * settings_from_metadata() - a null or absent section gives empty settings
  *
  * @metadata: the document's tree, may be NULL
- * @problems: gets codes "metadata-setting" (wrong value, unknown key) and "metadata-refused" (a key that only
- * root-owned configuration may set, here or in the os-collect-config block); may hold others already
+ * @problems: gets codes "metadata-setting" (wrong value, unknown key) and "metadata-refused" (a key
+ * that only root-owned configuration may set, here or in the os-collect-config block); may hold
+ * others already
  *
  * Return: 0 or -ENOMEM. @ret is zeroed first; settings_deinit() it.
  */
-int settings_from_metadata(const json_t *metadata, struct settings *ret, struct problems *problems) _must_check_;
+int settings_from_metadata(const json_t *metadata, struct settings *ret,
+			   struct problems *problems) _must_check_;
 void settings_deinit(struct settings *s);
 bool settings_equal(const struct settings *a, const struct settings *b);

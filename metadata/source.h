@@ -4,33 +4,51 @@
 
 #include "metadata/watch.h"
 
-enum fetch_class { /* what an answer means; what follows from it is watch's: one row per class in watch_policy.c */
-	FETCH_OK, FETCH_UNCHANGED, FETCH_UNREACHABLE, FETCH_CERTIFICATE, FETCH_SERVER_ERROR, FETCH_BUSY, FETCH_NOT_HEAT,
-	FETCH_REFUSED, FETCH_REFUSED_POLICY, FETCH_REFUSED_FOREIGN, FETCH_CLOCK_SKEW, FETCH_CLOCK_WRONG,
-	FETCH_EXPIRED_URL, FETCH_GONE, FETCH_BAD_DOCUMENT, FETCH_TOO_BIG, FETCH_CLASSES
+/* What an answer means; what follows from it is watch's: one row per class in watch_policy.c. */
+enum fetch_class {
+	FETCH_OK,
+	FETCH_UNCHANGED,
+	FETCH_UNREACHABLE,
+	FETCH_CERTIFICATE,
+	FETCH_SERVER_ERROR,
+	FETCH_BUSY,
+	FETCH_NOT_HEAT,
+	FETCH_REFUSED,
+	FETCH_REFUSED_POLICY,
+	FETCH_REFUSED_FOREIGN,
+	FETCH_CLOCK_SKEW,
+	FETCH_CLOCK_WRONG,
+	FETCH_EXPIRED_URL,
+	FETCH_GONE,
+	FETCH_BAD_DOCUMENT,
+	FETCH_TOO_BIG,
+	FETCH_CLASSES
 };
 struct fetch_result {
 	enum fetch_class class;
-	struct document doc;      /* with FETCH_OK; the callee copies what it keeps */
-	int64_t retry_after_s;    /* -1 */
-	int64_t date_skew_ms;     /* server minus guest */
+	struct document doc;   /* with FETCH_OK; the callee copies what it keeps */
+	int64_t retry_after_s; /* -1 */
+	int64_t date_skew_ms;  /* server minus guest */
 	bool has_skew;
-	char why[320];            /* a clause; never a secret, never a query string */
+	char why[320]; /* a clause; never a secret, never a query string */
 };
 typedef void fetch_fn(const struct fetch_result *result, void *ctx);
 
 struct source;
 struct source_ops {
 	const char *name;
-	bool remote;                                          /* failures back off; false: the interval stays */
-	bool (*usable)(const struct watch_setup *setup);      /* credentials or file for it are there */
+	bool remote; /* failures back off; false: the interval stays */
+	bool (*usable)(const struct watch_setup *setup); /* credentials or file for it are there */
 	int (*open)(const struct watch_setup *setup, struct source **ret, struct err *e);
-	/** fetch one resource (NULL = own); @full: not the light form. One fetch at a time per resource; exactly one @fn
-	 * per call that returned 0, never from inside, none after close */
+	/** fetch one resource (NULL = own); @full: not the light form. One fetch at a time per
+	 * resource; exactly one @fn per call that returned 0, never from inside, none after close
+	 */
 	int (*fetch)(struct source *s, const char *resource, bool full, fetch_fn *fn, void *ctx);
-	const char *(*own)(const struct source *s);           /* the guest's own resource, NULL = not known */
-	bool (*reaches)(const struct source *s, const char *resource); /* can it ever fetch that resource? */
-	bool (*needs_clock)(const struct source *s);          /* speaks TLS: no request while the clock is before the build */
+	const char *(*own)(const struct source *s); /* the guest's own resource, NULL = not known */
+	/** can it ever fetch that resource? */
+	bool (*reaches)(const struct source *s, const char *resource);
+	/** speaks TLS: no request while the clock is before the build */
+	bool (*needs_clock)(const struct source *s);
 	/** NULL, or: call @fn when there may be news before the next poll is due */
 	void (*subscribe)(struct source *s, void (*fn)(void *ctx), void *ctx);
 	struct source *(*close)(struct source *s);

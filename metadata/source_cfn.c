@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DescribeStackResource at heat-api-cfn. Requests are signed afresh; which signature a cloud takes is found
- * out by going down a ladder when it refuses, once, and remembered for the life of the process. After a
- * ladder in vain (a suspended stack refuses every signature) each poll costs one request again: it
- * takes the rung that worked, and every other time one of the others.
+ * DescribeStackResource at heat-api-cfn. Requests are signed afresh; which signature a cloud takes
+ * is found out by going down a ladder when it refuses, once, and remembered for the life of the
+ * process. After a ladder in vain (a suspended stack refuses every signature) each poll costs one
+ * request again: it takes the rung that worked, and every other time one of the others.
  */
 #include "metadata/source.h"
 
@@ -34,15 +34,15 @@ struct source {
 	const struct env *env;
 	struct credentials cred;
 	int64_t timeout_ms;
-	char *origin;        /* scheme://authority as configured */
-	char *path;          /* raw: what is signed; ends in /v1/ */
-	struct buf wire;     /* the path as sent */
-	struct buf host;     /* the Host header */
+	char *origin;    /* scheme://authority as configured */
+	char *path;      /* raw: what is signed; ends in /v1/ */
+	struct buf wire; /* the path as sent */
+	struct buf host; /* the Host header */
 	bool tls;
-	char *arn;           /* of the stack, once known */
-	size_t worked;       /* rung */
-	bool exhausted;      /* the whole ladder was refused */
-	unsigned turn;       /* polls since then */
+	char *arn;      /* of the stack, once known */
+	size_t worked;  /* rung */
+	bool exhausted; /* the whole ladder was refused */
+	unsigned turn;  /* polls since then */
 	int64_t skew_ms;
 	struct cfn_fetch *fetches;
 };
@@ -56,14 +56,15 @@ struct cfn_fetch {
 	struct http_call *call;
 	size_t rung;
 	bool tried[RUNGS];
-	bool single;         /* one rung only */
+	bool single; /* one rung only */
 };
 
 static bool cfn_usable(const struct watch_setup *setup)
 {
 	const struct credentials *c = &setup->creds->cfn;
 
-	return c->kind == CREDENTIALS_EC2 && c->metadata_url && c->access_key && c->secret_key && c->stack;
+	return c->kind == CREDENTIALS_EC2 && c->metadata_url && c->access_key && c->secret_key &&
+	       c->stack;
 }
 
 static bool path_ends_with(const char *path, size_t n, const char *tail)
@@ -73,7 +74,8 @@ static bool path_ends_with(const char *path, size_t n, const char *tail)
 	return n >= len && !memcmp(path + n - len, tail, len);
 }
 
-/* "" "/" "/v1" "/v1/" "/v1/v1/" "/prefix/v1" and so on: always one "/v1/" at the end, the prefix kept. */
+/* "" "/" "/v1" "/v1/" "/v1/v1/" "/prefix/v1" and so on: always one "/v1/" at the end, the prefix
+ * kept. */
 static int normal_path(const char *path, char **ret)
 {
 	size_t n = strcspn(path, "?#");
@@ -188,22 +190,26 @@ static int sign(const struct cfn_fetch *f, struct cfn_signed *out)
 	const struct source *s = f->s;
 	const struct cfn_rung *rung = &ladder[f->rung];
 	const struct ec2_param params[] = {
-		{"Action", "DescribeStackResource"},
-		{"StackName", s->arn ? s->arn : s->cred.stack},
-		{"LogicalResourceId", f->resource},
-		{"ContentType", "JSON"},
+		{"Action", "DescribeStackResource"}, {"StackName", s->arn ? s->arn : s->cred.stack},
+		{"LogicalResourceId", f->resource},  {"ContentType", "JSON"},
 		{"Version", "2010-05-15"},
 	};
 	int64_t now_ms = s->env->real_ms() + (rung->corrected ? s->skew_ms : 0);
 	const struct ec2_request request = {
-		.verb = "GET", .host = buf_str(&s->host), .path = s->path, .params = params,
-		.n_params = ARRAY_SIZE(params), .access_key = s->cred.access_key, .secret_key = s->cred.secret_key,
+		.verb = "GET",
+		.host = buf_str(&s->host),
+		.path = s->path,
+		.params = params,
+		.n_params = ARRAY_SIZE(params),
+		.access_key = s->cred.access_key,
+		.secret_key = s->cred.secret_key,
 		.time_s = rung->timestamp ? now_ms / 1000 : -1,
 	};
 	int r;
 
 	if (rung->v4)
-		r = ec2_sign_v4(&request, "heat", "cloudformation", &out->query, &out->authorization, out->amz_date);
+		r = ec2_sign_v4(&request, "heat", "cloudformation", &out->query,
+				&out->authorization, out->amz_date);
 	else
 		r = ec2_sign_v2(&request, &out->query);
 	if (r < 0)
@@ -216,18 +222,23 @@ static void cfn_answered(const struct http_answer *answer, void *ctx);
 
 static int send_request(struct cfn_fetch *f)
 {
-	struct cfn_signed q = {.query = BUF_INIT(16384), .authorization = BUF_INIT(4096), .url = BUF_INIT(32768)};
+	struct cfn_signed q = {
+		.query = BUF_INIT(16384), .authorization = BUF_INIT(4096), .url = BUF_INIT(32768)};
 	char authorization[1024], date[64];
 	const char *headers[] = {"Accept: application/json", authorization, date, NULL};
 	struct http_request request = {
-		.method = "GET", .headers = headers, .timeout_ms = f->s->timeout_ms, .insecure = f->s->cred.insecure,
+		.method = "GET",
+		.headers = headers,
+		.timeout_ms = f->s->timeout_ms,
+		.insecure = f->s->cred.insecure,
 	};
 	int r;
 
 	f->tried[f->rung] = true;
 	r = sign(f, &q);
 	if (!r) {
-		snprintf(authorization, sizeof(authorization), "Authorization: %s", buf_str(&q.authorization));
+		snprintf(authorization, sizeof(authorization), "Authorization: %s",
+			 buf_str(&q.authorization));
 		snprintf(date, sizeof(date), "X-Amz-Date: %s", q.amz_date);
 		if (!ladder[f->rung].v4)
 			headers[1] = NULL;
@@ -282,7 +293,8 @@ static void deliver(struct cfn_fetch *f, struct fetch_result *r)
 	document_deinit(&r->doc);
 }
 
-static void take_document(const struct cfn_fetch *f, const struct http_answer *a, struct fetch_result *r)
+static void take_document(const struct cfn_fetch *f, const struct http_answer *a,
+			  struct fetch_result *r)
 {
 	struct err e = ERR_INIT;
 	int code;
@@ -346,7 +358,8 @@ static int cfn_fetch(struct source *s, const char *resource, bool full, fetch_fn
 	(void)full; /* cfn has no lighter request */
 	if (!f)
 		return -ENOMEM;
-	*f = (struct cfn_fetch){.s = s, .fn = fn, .ctx = ctx, .single = s->exhausted, .next = s->fetches};
+	*f = (struct cfn_fetch){
+		.s = s, .fn = fn, .ctx = ctx, .single = s->exhausted, .next = s->fetches};
 	s->fetches = f;
 	f->rung = pick_rung(s);
 	if (resource || s->cred.resource)
@@ -362,7 +375,8 @@ static const char *cfn_own(const struct source *s)
 	return s->cred.resource;
 }
 
-/* Which resources a key may read is the stack's affair: a refusal becomes the problem of that resource. */
+/* Which resources a key may read is the stack's affair: a refusal becomes the problem of that
+ * resource. */
 static bool cfn_reaches(const struct source *s, const char *resource)
 {
 	return resource || s->cred.resource;
@@ -374,6 +388,13 @@ static bool cfn_needs_clock(const struct source *s)
 }
 
 const struct source_ops source_cfn = {
-	.name = "cfn", .remote = true, .usable = cfn_usable, .open = cfn_open, .fetch = cfn_fetch, .own = cfn_own,
-	.reaches = cfn_reaches, .needs_clock = cfn_needs_clock, .close = cfn_close,
+	.name = "cfn",
+	.remote = true,
+	.usable = cfn_usable,
+	.open = cfn_open,
+	.fetch = cfn_fetch,
+	.own = cfn_own,
+	.reaches = cfn_reaches,
+	.needs_clock = cfn_needs_clock,
+	.close = cfn_close,
 };

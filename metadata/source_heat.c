@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resource metadata at Heat's native API with a Keystone token. The light form asks for the server's
- * deployments only, which does not load the stack, and goes on to the full document when they differ
- * from last time. It cannot show a change of the template's metadata: the watch asks for the full
- * form as often as something depends on that.
+ * Resource metadata at Heat's native API with a Keystone token. The light form asks for the
+ * server's deployments only, which does not load the stack, and goes on to the full document when
+ * they differ from last time. It cannot show a change of the template's metadata: the watch asks
+ * for the full form as often as something depends on that.
  */
 #include "metadata/source.h"
 
@@ -21,9 +21,10 @@ struct source {
 	struct keystone *keystone; /* the watch's */
 	struct credentials cred;
 	int64_t timeout_ms;
-	char *server_id;           /* NULL until known: no light form */
-	bool light_off;            /* refused once */
-	char digest[DIGEST_MAX];   /* of the light answer that goes with the last full document, "" = none */
+	char *server_id;         /* NULL until known: no light form */
+	bool light_off;          /* refused once */
+	char digest[DIGEST_MAX]; /* of the light answer that goes with the last full document, "" =
+				    none */
 	char deployments[DIGEST_MAX]; /* of the deployments in the last full document */
 	struct heat_fetch *fetches;
 };
@@ -37,14 +38,15 @@ struct heat_fetch {
 	void *ctx;
 	struct http_call *call;
 	char *token;
-	char digest[DIGEST_MAX];   /* of this round's light answer */
+	char digest[DIGEST_MAX]; /* of this round's light answer */
 };
 
 static bool heat_usable(const struct watch_setup *setup)
 {
 	const struct credentials *c = &setup->creds->heat;
 
-	return (c->kind == CREDENTIALS_PASSWORD || c->kind == CREDENTIALS_APPLICATION) && c->auth_url && c->stack;
+	return (c->kind == CREDENTIALS_PASSWORD || c->kind == CREDENTIALS_APPLICATION) &&
+	       c->auth_url && c->stack;
 }
 
 static void token_free(struct heat_fetch *f)
@@ -97,7 +99,8 @@ static int heat_open(const struct watch_setup *setup, struct source **ret, struc
 		s->keystone = setup->keystone;
 		s->timeout_ms = setup->conf->request_timeout_ms;
 		r = credentials_copy(&s->cred, &setup->creds->heat);
-		if (!r && setup->creds->physical_id && !(s->server_id = strdup(setup->creds->physical_id)))
+		if (!r && setup->creds->physical_id &&
+		    !(s->server_id = strdup(setup->creds->physical_id)))
 			r = -ENOMEM;
 	}
 	if (r < 0) {
@@ -151,12 +154,16 @@ static void send_request(struct heat_fetch *f)
 	struct buf url = BUF_INIT(8192), header = BUF_INIT(8192);
 	const char *headers[] = {"Accept: application/json", NULL, NULL};
 	struct http_request request = {
-		.method = "GET", .headers = headers, .timeout_ms = f->s->timeout_ms, .insecure = f->s->cred.insecure,
+		.method = "GET",
+		.headers = headers,
+		.timeout_ms = f->s->timeout_ms,
+		.insecure = f->s->cred.insecure,
 	};
 	int r;
 
 	if (!endpoint) {
-		fail(f, FETCH_NOT_HEAT, "Keystone's catalog names no orchestration service for this region");
+		fail(f, FETCH_NOT_HEAT,
+		     "Keystone's catalog names no orchestration service for this region");
 		return;
 	}
 	r = build_url(f, endpoint, &url);
@@ -212,7 +219,8 @@ static void learn_server_id(struct source *s, const json_t *metadata)
 	const json_t *list = json_object_get(metadata, "deployments");
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *id = input_value(json_object_get(json_array_get(list, i), "inputs"), "deploy_server_id");
+		const char *id = input_value(json_object_get(json_array_get(list, i), "inputs"),
+					     "deploy_server_id");
 
 		if (!id || !*id)
 			continue;
@@ -226,8 +234,8 @@ static void learn_server_id(struct source *s, const json_t *metadata)
 	}
 }
 
-/* A full poll without a light one keeps the light digest only if it found the same deployments: else a change that
- * is taken back before the next light poll would go unseen. */
+/* A full poll without a light one keeps the light digest only if it found the same deployments:
+ * else a change that is taken back before the next light poll would go unseen. */
 static void keep_digest(struct heat_fetch *f, const json_t *metadata)
 {
 	struct source *s = f->s;
@@ -347,7 +355,8 @@ static const char *heat_own(const struct source *s)
 /* The user that Heat makes for a server (by id) may read that server's resource and no other. */
 static bool heat_reaches(const struct source *s, const char *resource)
 {
-	bool domain_user = s->cred.kind == CREDENTIALS_PASSWORD && s->cred.user_id && s->cred.resource;
+	bool domain_user =
+		s->cred.kind == CREDENTIALS_PASSWORD && s->cred.user_id && s->cred.resource;
 
 	if (!resource || text_equal(resource, s->cred.resource))
 		return s->cred.resource != NULL;
@@ -360,6 +369,13 @@ static bool heat_needs_clock(const struct source *s)
 }
 
 const struct source_ops source_heat = {
-	.name = "heat", .remote = true, .usable = heat_usable, .open = heat_open, .fetch = heat_fetch, .own = heat_own,
-	.reaches = heat_reaches, .needs_clock = heat_needs_clock, .close = heat_close,
+	.name = "heat",
+	.remote = true,
+	.usable = heat_usable,
+	.open = heat_open,
+	.fetch = heat_fetch,
+	.own = heat_own,
+	.reaches = heat_reaches,
+	.needs_clock = heat_needs_clock,
+	.close = heat_close,
 };

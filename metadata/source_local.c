@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A metadata tree in a file. The runner opens it; we read it, and look again when inotify tells that
- * the folder's entry changed. Where the folder cannot be watched (rights, a file system without
- * events, an entry that is a symbolic link) the interval remains.
+ * A metadata tree in a file. The runner opens it; we read it, and look again when inotify tells
+ * that the folder's entry changed. Where the folder cannot be watched (rights, a file system
+ * without events, an entry that is a symbolic link) the interval remains.
  */
 #include "metadata/source.h"
 
@@ -17,16 +17,18 @@
 #include "metadata/document.h"
 
 #define DEBOUNCE_MS 20 /* an editor makes several events of one save */
-#define FOLDER_EVENTS (IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF | IN_ONLYDIR)
+#define FOLDER_EVENTS                                                                              \
+	(IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF |     \
+	 IN_ONLYDIR)
 
 struct source {
 	struct loop *loop;
 	int (*open_fd)(int privpath, void *ctx);
 	void *open_ctx;
-	char *file;                /* with the root prefix */
-	char *shown;               /* as configured */
+	char *file;  /* with the root prefix */
+	char *shown; /* as configured */
 	char *resource;
-	char digest[65];           /* of what was delivered last */
+	char digest[65]; /* of what was delivered last */
 	int inotify_fd, wd;
 	struct loop_io *io;
 	struct loop_timer *answer; /* the fetch under way */
@@ -63,7 +65,8 @@ static int read_file(const struct source *s, struct buf *text)
 {
 	_cleanup_close_ int fd = -1;
 
-	fd = s->open_fd ? s->open_fd(PRIVPATH_LOCAL_FILE, s->open_ctx) : open(s->file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = s->open_fd ? s->open_fd(PRIVPATH_LOCAL_FILE, s->open_ctx)
+			: open(s->file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return s->open_fd ? fd : -errno;
 	return fs_read_fd(fd, text);
@@ -253,6 +256,13 @@ static void local_subscribe(struct source *s, void (*fn)(void *ctx), void *ctx)
 }
 
 const struct source_ops source_local = {
-	.name = "local", .usable = local_usable, .open = local_open, .fetch = local_fetch, .own = local_own,
-	.reaches = local_reaches, .needs_clock = local_needs_clock, .subscribe = local_subscribe, .close = local_close,
+	.name = "local",
+	.usable = local_usable,
+	.open = local_open,
+	.fetch = local_fetch,
+	.own = local_own,
+	.reaches = local_reaches,
+	.needs_clock = local_needs_clock,
+	.subscribe = local_subscribe,
+	.close = local_close,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of sources in order of preference. heat comes before cfn: with a token that lasts an hour
- * a poll costs the cloud about a tenth of a signed one, and stock policy since Heat 22 refuses cfn's.
+ * The table of sources in order of preference. heat comes before cfn: with a token that lasts an
+ * hour a poll costs the cloud about a tenth of a signed one, and stock policy since Heat 22 refuses
+ * cfn's.
  */
 #include "metadata/source.h"
 

@@ -13,14 +13,17 @@
 #include "metadata/watch_item.h"
 
 #define NO_SOURCE_CODE "no-source"
-#define NO_SOURCE_REMEDY "heat-pulse check tells where credentials are looked for and what was found"
+#define NO_SOURCE_REMEDY                                                                           \
+	"heat-pulse check tells where credentials are looked for and what was found"
 #define HOOK_RESOURCE_CODE "hook-resource"
 #define HOOK_RESOURCE_TEXT "hooks name resources that no source can reach: %s"
 #define HOOK_RESOURCE_REMEDY                                                                       \
-	"correct the path in the hook; the local file's resource is named by local-resource, a server's own user reads " \
+	"correct the path in the hook; the local file's resource is named by local-resource, a "   \
+	"server's own user reads "                                                                 \
 	"its own resource only"
 
-void watch_problem(const struct watch *w, enum problem_level level, const char *code, const char *remedy, const char *fmt, ...)
+void watch_problem(const struct watch *w, enum problem_level level, const char *code,
+		   const char *remedy, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -60,11 +63,14 @@ void watch_round(struct watch *w)
 static const char *wanted_source(const struct conf *conf)
 {
 	static const char *const names[] = {
-		[CONF_SOURCE_AUTO] = NULL, [CONF_SOURCE_CFN] = "cfn", [CONF_SOURCE_HEAT] = "heat",
+		[CONF_SOURCE_AUTO] = NULL,
+		[CONF_SOURCE_CFN] = "cfn",
+		[CONF_SOURCE_HEAT] = "heat",
 		[CONF_SOURCE_LOCAL] = "local",
 	};
 
-	return conf->source >= 0 && (size_t)conf->source < ARRAY_SIZE(names) ? names[conf->source] : NULL;
+	return conf->source >= 0 && (size_t)conf->source < ARRAY_SIZE(names) ? names[conf->source]
+									     : NULL;
 }
 
 static int copy_credentials(struct watch *w, const struct credentials_set *from)
@@ -85,7 +91,8 @@ static int64_t interval_for(const struct watch *w, const struct source_ops *ops)
 {
 	const int64_t default_ms = 60000;
 
-	if (ops == &source_cfn && w->creds.cfn_hup_interval_ms > 0 && w->setup.conf->interval_ms == default_ms)
+	if (ops == &source_cfn && w->creds.cfn_hup_interval_ms > 0 &&
+	    w->setup.conf->interval_ms == default_ms)
 		return w->creds.cfn_hup_interval_ms;
 	return w->setup.conf->interval_ms > 0 ? w->setup.conf->interval_ms : default_ms;
 }
@@ -118,7 +125,8 @@ static int open_source(struct watch *w, const struct source_ops *ops, struct err
 	return 0;
 }
 
-/* A source that cannot be opened (a broken URL) leaves the others; it is told when the loop runs. */
+/* A source that cannot be opened (a broken URL) leaves the others; it is told when the loop runs.
+ */
 static int open_sources(struct watch *w)
 {
 	const char *wanted = wanted_source(w->setup.conf);
@@ -127,7 +135,8 @@ static int open_sources(struct watch *w)
 	for (size_t i = 0; sources[i] && w->n_sources < WATCH_SOURCES_MAX && r != -ENOMEM; i++) {
 		struct err e = ERR_INIT;
 
-		if ((wanted && strcmp(wanted, sources[i]->name) != 0) || !sources[i]->usable(&w->setup))
+		if ((wanted && strcmp(wanted, sources[i]->name) != 0) ||
+		    !sources[i]->usable(&w->setup))
 			continue;
 		r = open_source(w, sources[i], &e);
 		if (r < 0)
@@ -177,7 +186,8 @@ static int add_item(struct watch *w, struct watch_source *source, const char *re
 	return 0;
 }
 
-/* The guest's own resource through the first source that knows it, and the local file whenever there is one. */
+/* The guest's own resource through the first source that knows it, and the local file whenever
+ * there is one. */
 static int add_own(struct watch *w)
 {
 	bool have_own = false;
@@ -199,15 +209,19 @@ static void tell_sources(const struct watch *w)
 	const char *wanted = wanted_source(w->setup.conf);
 
 	if (*w->open_error)
-		watch_problem(w, PROBLEM_ERROR, "source", "correct the URL or the credentials", "%s", w->open_error);
+		watch_problem(w, PROBLEM_ERROR, "source", "correct the URL or the credentials",
+			      "%s", w->open_error);
 	if (w->n_sources)
 		return;
 	if (wanted)
 		watch_problem(w, PROBLEM_ERROR, NO_SOURCE_CODE, NO_SOURCE_REMEDY,
-		              "the configuration asks for source %s and nothing complete was found for it", wanted);
+			      "the configuration asks for source %s and nothing complete was found "
+			      "for it",
+			      wanted);
 	else
 		watch_problem(w, PROBLEM_ERROR, NO_SOURCE_CODE, NO_SOURCE_REMEDY,
-		              "no credentials of Heat and no local file were found: there is nothing to watch");
+			      "no credentials of Heat and no local file were found: there is "
+			      "nothing to watch");
 }
 
 static void on_start(struct loop *loop, void *ctx)
@@ -218,7 +232,8 @@ static void on_start(struct loop *loop, void *ctx)
 	w->started = true;
 	tell_sources(w);
 	if (*w->hook_resources)
-		watch_problem(w, PROBLEM_ERROR, HOOK_RESOURCE_CODE, HOOK_RESOURCE_REMEDY, HOOK_RESOURCE_TEXT, w->hook_resources);
+		watch_problem(w, PROBLEM_ERROR, HOOK_RESOURCE_CODE, HOOK_RESOURCE_REMEDY,
+			      HOOK_RESOURCE_TEXT, w->hook_resources);
 	for (size_t i = 0; i < w->n_items; i++)
 		watch_item_first(w->items[i]);
 	if (!w->n_items)
@@ -326,9 +341,11 @@ static void tell_unreachable(struct watch *w, const char *list)
 	if (same || !w->started)
 		return;
 	if (had)
-		watch_problem(w, PROBLEM_OK, HOOK_RESOURCE_CODE, NULL, "the names in the hooks' paths have changed");
+		watch_problem(w, PROBLEM_OK, HOOK_RESOURCE_CODE, NULL,
+			      "the names in the hooks' paths have changed");
 	if (*list)
-		watch_problem(w, PROBLEM_ERROR, HOOK_RESOURCE_CODE, HOOK_RESOURCE_REMEDY, HOOK_RESOURCE_TEXT, list);
+		watch_problem(w, PROBLEM_ERROR, HOOK_RESOURCE_CODE, HOOK_RESOURCE_REMEDY,
+			      HOOK_RESOURCE_TEXT, list);
 }
 
 int watch_set_resources(struct watch *w, const char *const *names, size_t n)
@@ -408,10 +425,12 @@ static json_t *status_of(const struct watch_item *item)
 
 	if (item->last_ok_real_ms)
 		clock_iso(item->last_ok_real_ms / 1000, iso);
-	return json_pack("{s:s, s:s, s:s, s:s?, s:f, s:s?, s:s?, s:f}", "name", item->source->ops->name, "resource",
-	                 watch_item_name(item), "state", state_of(item), "last_ok", *iso ? iso : NULL, "next_s",
-	                 due > now ? (double)(due - now) / 1000 : 0.0, "problem", code, "error",
-	                 *item->why ? item->why : NULL, "interval_s", (double)item->source->interval_ms / 1000);
+	return json_pack("{s:s, s:s, s:s, s:s?, s:f, s:s?, s:s?, s:f}", "name",
+			 item->source->ops->name, "resource", watch_item_name(item), "state",
+			 state_of(item), "last_ok", *iso ? iso : NULL, "next_s",
+			 due > now ? (double)(due - now) / 1000 : 0.0, "problem", code, "error",
+			 *item->why ? item->why : NULL, "interval_s",
+			 (double)item->source->interval_ms / 1000);
 }
 
 json_t *watch_status(const struct watch *w)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From transports to documents: polls every wanted resource at its interval with splay, jitter and backoff, judges the
- * answers, keeps the last good document. What a document means is the callee's business.
+ * From transports to documents: polls every wanted resource at its interval with splay, jitter and
+ * backoff, judges the answers, keeps the last good document. What a document means is the callee's
+ * business.
  */
 #pragma once
 
@@ -14,44 +15,54 @@ struct watch;
 struct watch_events {
 	/** a document came (changed or not); borrowed during the call */
 	void (*document)(const struct document *doc, bool changed, void *ctx);
-	/** the state of a source changed (for the log and the problem list). PROBLEM_OK: nothing has that code any more;
-	 * remedy is NULL then. @code is "<source>-<word>", such as "cfn-403-policy", or "clock". */
-	void (*problem)(enum problem_level level, const char *code, const char *text, const char *remedy, void *ctx);
-	/** no poll is under way any more; @failures counts resources whose last poll failed. In one-pass mode: once, when
-	 * all are done; a watch without any usable source or resource counts 1 */
+	/** the state of a source changed (for the log and the problem list). PROBLEM_OK: nothing
+	 * has that code any more; remedy is NULL then. What concerns a source as a whole is told
+	 * once; what concerns a resource (gone, foreign, a bad document) once for each, with the
+	 * same code and another text. @code is "<source>-<word>", such as "cfn-403-policy", or
+	 * "clock". */
+	void (*problem)(enum problem_level level, const char *code, const char *text,
+			const char *remedy, void *ctx);
+	/** no poll is under way any more; @failures counts resources whose last poll failed. In
+	 * one-pass mode: once, when all are done; a watch without any usable source or resource
+	 * counts 1 */
 	void (*round_done)(unsigned failures, void *ctx);
 	void *ctx;
 };
 struct watch_setup {
 	struct loop *loop;
 	struct http *http;
-	const struct conf *conf;              /* borrowed for the life of the watch */
-	const struct credentials_set *creds;  /* copied */
+	const struct conf *conf;                 /* borrowed for the life of the watch */
+	const struct credentials_set *creds;     /* copied */
 	int (*open_fd)(int privpath, void *ctx); /* local file; NULL: opened directly */
 	void *open_ctx;
-	bool one_pass;                        /* poll each resource once, no splay */
+	bool one_pass; /* poll each resource once, no splay */
 	struct watch_events events;
-	struct keystone *keystone;            /* NULL: watch_new() makes it and shows it to the sources here */
+	struct keystone *keystone; /* NULL: watch_new() makes it and shows it to the sources here */
 };
 /**
  * watch_new() - opens every usable source, or the one that the configuration names
  *
- * The first poll of a source comes after uniform(0, splay). Splay: as configured; else up to the interval, at most
- * 30 s, or 3 s for a resource without a primed document (a guest that has nothing yet should not wait long).
- * Nothing is called from inside; the events begin with the loop.
+ * The first poll of a source comes after uniform(0, splay). Splay: as configured; else up to the
+ * interval, at most 30 s, or 3 s for a resource without a primed document (a guest that has nothing
+ * yet should not wait long). Nothing is called from inside; the events begin with the loop.
  */
 int watch_new(const struct watch_setup *setup, struct watch **ret, struct err *e) _must_check_;
 struct watch *watch_free(struct watch *w); /* not from inside an event */
-/** watch_set_resources() - the logical ids that hooks name; the guest's own resource is always polled. Names no source can
- * reach become problems ("hook-resource"). May be called again; documents of names that stay are kept. */
+/** watch_set_resources() - the logical ids that hooks name; the guest's own resource is always
+ * polled. Names no source can reach become problems ("hook-resource"). May be called again;
+ * documents of names that stay are kept. */
 int watch_set_resources(struct watch *w, const char *const *names, size_t n) _must_check_;
-/** watch_prime() - a last good document read from disk at start: shown, diffed against, not announced. Before or after
- * watch_set_resources(); one that belongs to no resource is kept until such a name is set. */
+/** watch_prime() - a last good document read from disk at start: shown, diffed against, not
+ * announced. Before or after watch_set_resources(); one that belongs to no resource is kept until
+ * such a name is set. */
 int watch_prime(struct watch *w, const struct document *doc) _must_check_;
 void watch_poll_now(struct watch *w);
-const struct document *watch_document(const struct watch *w, const char *resource); /* NULL = own; borrowed */
-/** watch_status() - array for `status`: name, resource, state ("ok", "backoff", "never"), last_ok, next_s, error, interval_s. New reference. */
+/** watch_document() - the last good one; @resource NULL = own. Borrowed, until the next event. */
+const struct document *watch_document(const struct watch *w, const char *resource);
+/** watch_status() - array for `status`: name, resource, state ("ok", "backoff", "never"), last_ok,
+ * next_s, error, interval_s. New reference. */
 json_t *watch_status(const struct watch *w);
-struct keystone *watch_keystone(const struct watch *w); /* shared with sinks; NULL when no heat credentials */
+/** watch_keystone() - shared with sinks; NULL when there are no heat credentials. */
+struct keystone *watch_keystone(const struct watch *w);
 /** watch_clock_skew_ms() - server minus guest by Date headers of the last answers; 0 until known */
 int64_t watch_clock_skew_ms(const struct watch *w);

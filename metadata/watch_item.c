@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of one polled resource: due, fetch, judge, tell, wait. Periods are counted from the start of a
- * poll, so a slow server does not stretch them; a timer that is overdue after a pause or a migration
- * fires once. Only changes of state are told as problems.
+ * The life of one polled resource: due, fetch, judge, tell, wait. Periods are counted from the
+ * start of a poll, so a slow server does not stretch them; a timer that is overdue after a pause or
+ * a migration fires once. Only changes of state are told as problems.
  */
 #include "metadata/watch_item.h"
 
@@ -11,14 +11,15 @@
 #include "core/text.h"
 #include "metadata/diff.h"
 
-#define IN_PROGRESS_MS 10000  /* while the stack is being changed */
+#define IN_PROGRESS_MS  10000 /* while the stack is being changed */
 #define PRIMED_SPLAY_MS 30000
-#define BARE_SPLAY_MS 3000
-#define SLACK_SHARE 50        /* a poll may be late by that part of the interval to share a wake-up */
+#define BARE_SPLAY_MS   3000
+#define SLACK_SHARE     50 /* a poll may be late by that part of the interval to share a wake-up */
 
 const char *watch_item_name(const struct watch_item *item)
 {
-	const char *name = item->resource ? item->resource : item->source->ops->own(item->source->src);
+	const char *name =
+		item->resource ? item->resource : item->source->ops->own(item->source->src);
 
 	return name ? name : "";
 }
@@ -36,7 +37,8 @@ static bool is_failure(enum fetch_class class)
 }
 
 /* "clock" is about the guest and not about a source. */
-static void problem_code(const struct watch_item *item, enum fetch_class class, char *out, size_t size)
+static void problem_code(const struct watch_item *item, enum fetch_class class, char *out,
+			 size_t size)
 {
 	const char *word = fetch_policy(class)->code;
 
@@ -46,27 +48,35 @@ static void problem_code(const struct watch_item *item, enum fetch_class class, 
 		snprintf(out, size, "%s-%s", item->source->ops->name, word);
 }
 
-static bool same_problem(const struct watch_item *a, const struct watch_item *b, enum fetch_class class)
+static bool same_problem(const struct watch_item *a, const struct watch_item *b,
+			 enum fetch_class class)
 {
 	if (a == b || !a->answered || a->class != class)
 		return false;
 	return class == FETCH_CLOCK_WRONG || a->source == b->source;
 }
 
-static void clear_problem(const struct watch_item *item, enum fetch_class class)
+static bool others_have(const struct watch_item *item, enum fetch_class class)
 {
 	const struct watch *w = item->w;
-	char code[32];
 
-	if (!is_failure(class))
-		return;
 	for (size_t i = 0; i < w->n_items; i++) {
 		if (same_problem(w->items[i], item, class))
-			return; /* another resource still has it */
+			return true;
 	}
+	return false;
+}
+
+static void clear_problem(const struct watch_item *item, enum fetch_class class)
+{
+	char code[32];
+
+	if (!is_failure(class) || others_have(item, class))
+		return;
 	problem_code(item, class, code, sizeof(code));
-	watch_problem(w, PROBLEM_OK, code, NULL, "%s %s: this is over: %s", item->source->ops->name,
-	              watch_item_name(item), fetch_policy(class)->sentence);
+	watch_problem(item->w, PROBLEM_OK, code, NULL, "%s %s: this is over: %s",
+		      item->source->ops->name, watch_item_name(item),
+		      fetch_policy(class)->sentence);
 }
 
 static void tell_problem(const struct watch_item *item)
@@ -74,11 +84,11 @@ static void tell_problem(const struct watch_item *item)
 	const struct fetch_policy *p = fetch_policy(item->class);
 	char code[32];
 
-	if (!p->code)
+	if (!p->code || (p->whole && others_have(item, item->class)))
 		return;
 	problem_code(item, item->class, code, sizeof(code));
-	watch_problem(item->w, p->level, code, p->remedy, "%s %s: %s%s%s", item->source->ops->name, watch_item_name(item),
-	              p->sentence, *item->why ? ": " : "", item->why);
+	watch_problem(item->w, p->level, code, p->remedy, "%s %s: %s%s%s", item->source->ops->name,
+		      watch_item_name(item), p->sentence, *item->why ? ": " : "", item->why);
 }
 
 static void set_class(struct watch_item *item, enum fetch_class class, const char *why)
@@ -97,9 +107,9 @@ static void set_class(struct watch_item *item, enum fetch_class class, const cha
 
 static bool document_differs(const struct document *a, const struct document *b)
 {
-	return diff_value(a->metadata, b->metadata) != CHANGE_NONE || !text_equal(a->physical_id, b->physical_id) ||
-	       !text_equal(a->updated, b->updated) || !text_equal(a->status, b->status) ||
-	       !text_equal(a->stack_id, b->stack_id);
+	return diff_value(a->metadata, b->metadata) != CHANGE_NONE ||
+	       !text_equal(a->physical_id, b->physical_id) || !text_equal(a->updated, b->updated) ||
+	       !text_equal(a->status, b->status) || !text_equal(a->stack_id, b->stack_id);
 }
 
 static int keep_document(struct watch_item *item, const struct document *doc, bool *changed)
@@ -132,7 +142,8 @@ static void wake_refused(const struct watch_item *item)
 	for (size_t i = 0; i < w->n_items; i++) {
 		struct watch_item *other = w->items[i];
 
-		if (other != item && other->source == item->source && other->answered && other->class == FETCH_REFUSED)
+		if (other != item && other->source == item->source && other->answered &&
+		    other->class == FETCH_REFUSED)
 			watch_item_poll_now(other);
 	}
 }
@@ -140,7 +151,9 @@ static void wake_refused(const struct watch_item *item)
 static void schedule(struct watch_item *item, const struct fetch_result *r)
 {
 	const struct watch *w = item->w;
-	enum fetch_class pace = item->source->ops->remote || item->class == FETCH_CLOCK_WRONG ? item->class : FETCH_OK;
+	enum fetch_class pace = item->source->ops->remote || item->class == FETCH_CLOCK_WRONG
+					? item->class
+					: FETCH_OK;
 	int64_t interval = interval_of(item), spent = loop_now(w->setup.loop) - item->started_ms;
 	int64_t delay = fetch_delay(&item->pacer, pace, interval, r->retry_after_s, random_unit());
 
@@ -176,7 +189,8 @@ static bool take_answer(struct watch_item *item, const struct fetch_result *r)
 	return changed;
 }
 
-/* The item counts as busy until all is told: what the callee does meanwhile (poll now, drop it) is kept for the end. */
+/* The item counts as busy until all is told: what the callee does meanwhile (poll now, drop it) is
+ * kept for the end. */
 static void on_fetched(const struct fetch_result *r, void *ctx)
 {
 	struct watch_item *item = ctx;
@@ -200,9 +214,9 @@ static void on_fetched(const struct fetch_result *r, void *ctx)
 /* The light form only where nothing waits for the rest, and the full one now and then. */
 static bool wants_full(struct watch_item *item)
 {
-	bool full = item->hooked || !item->has_doc || !item->last_ok_real_ms || item->w->setup.one_pass ||
-	            item->doc.in_progress || is_failure(item->class) ||
-	            item->since_full + 1 >= item->w->setup.conf->full_every;
+	bool full = item->hooked || !item->has_doc || !item->last_ok_real_ms ||
+		    item->w->setup.one_pass || item->doc.in_progress || is_failure(item->class) ||
+		    item->since_full + 1 >= item->w->setup.conf->full_every;
 
 	item->since_full = full ? 0 : item->since_full + 1;
 	return full;
@@ -227,7 +241,8 @@ static void on_due(struct loop *loop, void *ctx)
 	if (item->busy)
 		return;
 	item->started_ms = loop_now(loop);
-	if (source->ops->needs_clock(source->src) && clock_is_before_build(loop_env(loop)->real_ms())) {
+	if (source->ops->needs_clock(source->src) &&
+	    clock_is_before_build(loop_env(loop)->real_ms())) {
 		fail_now(item, FETCH_CLOCK_WRONG, "");
 		return;
 	}
@@ -240,7 +255,8 @@ static void on_due(struct loop *loop, void *ctx)
 	item->w->busy++;
 }
 
-struct watch_item *watch_item_new(struct watch *w, struct watch_source *source, const char *resource)
+struct watch_item *watch_item_new(struct watch *w, struct watch_source *source,
+				  const char *resource)
 {
 	struct watch_item *item = calloc(1, sizeof(*item));
 
@@ -250,7 +266,8 @@ struct watch_item *watch_item_new(struct watch *w, struct watch_source *source, 
 	item->source = source;
 	if (resource && !(item->resource = strdup(resource)))
 		return watch_item_free(item);
-	if (loop_timer_new(w->setup.loop, source->interval_ms / SLACK_SHARE, on_due, item, &item->timer) < 0)
+	if (loop_timer_new(w->setup.loop, source->interval_ms / SLACK_SHARE, on_due, item,
+			   &item->timer) < 0)
 		return watch_item_free(item);
 	return item;
 }
@@ -289,7 +306,8 @@ void watch_item_drop(struct watch_item *item)
 void watch_item_first(struct watch_item *item)
 {
 	const struct watch_setup *setup = &item->w->setup;
-	int64_t splay = setup->conf->splay_ms, limit = item->has_doc ? PRIMED_SPLAY_MS : BARE_SPLAY_MS;
+	int64_t splay = setup->conf->splay_ms,
+		limit = item->has_doc ? PRIMED_SPLAY_MS : BARE_SPLAY_MS;
 
 	if (splay < 0)
 		splay = item->source->interval_ms < limit ? item->source->interval_ms : limit;

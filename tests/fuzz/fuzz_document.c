@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every form of a document, error bodies, masking, summaries and settings from any bytes: no crash, no leak, and what was
- * accepted can be saved and read back unchanged.
+ * Every form of a document, error bodies, masking, summaries and settings from any bytes: no crash,
+ * no leak, and what was accepted can be saved and read back unchanged.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,8 @@ static void check_document(struct document *doc)
 
 	if (!text || document_load(text, strlen(text), &back, NULL))
 		abort();
-	if (diff_value(doc->metadata, back.metadata) != CHANGE_NONE || doc->in_progress != back.in_progress)
+	if (diff_value(doc->metadata, back.metadata) != CHANGE_NONE ||
+	    doc->in_progress != back.in_progress)
 		abort();
 	check_tree(doc->metadata);
 	document_deinit(&back);

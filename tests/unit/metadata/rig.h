@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests of sources and watch share: a loop, an HTTP client, configuration and credentials, and one
- * fetch run to its answer. Include after cmocka.h.
+ * What the tests of sources and watch share: a loop, an HTTP client, configuration and credentials,
+ * and one fetch run to its answer. Include after cmocka.h.
  */
 #pragma once
 
@@ -43,7 +43,8 @@ static _unused_ void rig_init(struct rig *rig)
 	assert_int_equal(conf_init(&rig->conf), 0);
 	assert_int_equal(loop_timer_new(rig->loop, 0, rig_too_late, NULL, &rig->limit), 0);
 	rig->conf.request_timeout_ms = 5000;
-	rig->setup = (struct watch_setup){.loop = rig->loop, .http = rig->http, .conf = &rig->conf, .creds = &rig->creds};
+	rig->setup = (struct watch_setup){
+		.loop = rig->loop, .http = rig->http, .conf = &rig->conf, .creds = &rig->creds};
 }
 
 static _unused_ void rig_deinit(struct rig *rig)
@@ -95,7 +96,8 @@ static _unused_ void rig_answered(const struct fetch_result *r, void *ctx)
 	loop_quit(rig->loop, 0);
 }
 
-static _unused_ enum fetch_class rig_fetch(struct rig *rig, const struct source_ops *ops, struct source *s, const char *resource, bool full)
+static _unused_ enum fetch_class rig_fetch(struct rig *rig, const struct source_ops *ops,
+					   struct source *s, const char *resource, bool full)
 {
 	rig->answers = 0;
 	assert_int_equal(ops->fetch(s, resource, full, rig_answered, rig), 0);

@@ -51,9 +51,11 @@ static void kinds(void **state)
 	}
 }
 
-static void check_summary(const char *old_text, const char *new_text, unsigned max, const char *want)
+static void check_summary(const char *old_text, const char *new_text, unsigned max,
+			  const char *want)
 {
-	json_t *old = old_text ? tree(old_text) : NULL, *new_value = new_text ? tree(new_text) : NULL;
+	json_t *old = old_text ? tree(old_text) : NULL,
+	       *new_value = new_text ? tree(new_text) : NULL;
 	struct buf out = BUF_INIT(65536);
 
 	diff_summary(old, new_value, max, &out);
@@ -68,9 +70,10 @@ static void summaries(void **state)
 {
 	(void)state;
 	check_summary("{\"a\":1}", "{\"a\":1}", 5, "");
-	check_summary("{\"a\":{\"b\":1,\"x\":[1]},\"c\":2}", "{\"a\":{\"b\":2,\"x\":[2]},\"d\":3}", 9,
-	              "a.b: updated, a.x: updated, d: added, c: removed");
-	check_summary("{\"a\":1,\"b\":1,\"c\":1}", "{\"a\":2,\"b\":2,\"c\":2}", 1, "a: updated, 2 more");
+	check_summary("{\"a\":{\"b\":1,\"x\":[1]},\"c\":2}", "{\"a\":{\"b\":2,\"x\":[2]},\"d\":3}",
+		      9, "a.b: updated, a.x: updated, d: added, c: removed");
+	check_summary("{\"a\":1,\"b\":1,\"c\":1}", "{\"a\":2,\"b\":2,\"c\":2}", 1,
+		      "a: updated, 2 more");
 	check_summary("{}", "{\"AWS::X\":{\"k.k\":1}}", 5, "AWS::X: added");
 	check_summary("{\"x\":{\"k.k\":1}}", "{\"x\":{\"k.k\":2}}", 5, "x.k\\.k: updated");
 	check_summary(NULL, "{}", 5, "(all): added");
@@ -102,7 +105,8 @@ static void summaries_are_safe(void **state)
 	json_decref(new_value);
 }
 
-/* A tree deeper than the walk's own stack is reported where the stack ends, not walked out of bounds. */
+/* A tree deeper than the walk's own stack is reported where the stack ends, not walked out of
+ * bounds. */
 static void deep_trees(void **state)
 {
 	struct buf out = BUF_INIT(65536);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shapes that Heat sends become documents; what is none is refused with a reason; the state file gives it back. */
+/* The shapes that Heat sends become documents; what is none is refused with a reason; the state
+ * file gives it back. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,9 @@
 #include "metadata/diff.h"
 #include "metadata/document.h"
 
-#define DETAIL_HEAD "{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":{\"StackResourceDetail\":{"
+#define DETAIL_HEAD                                                                                \
+	"{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":{"                    \
+	"\"StackResourceDetail\":{"
 #define DETAIL_TAIL "}}}}"
 
 static int from_cfn(const char *text, struct document *doc, struct err *e)
@@ -27,10 +30,15 @@ static void cfn_object(void **state)
 
 	(void)state;
 	assert_int_equal(from_cfn(DETAIL_HEAD
-		"\"Description\":\"\",\"LastUpdatedTimestamp\":\"2026-11-22T07:23:52Z\",\"LogicalResourceId\":\"srv\","
-		"\"Metadata\":{\"note\":\"quotes \\\" & <xml> \\u00e9\"},\"PhysicalResourceId\":\"af92\","
-		"\"ResourceStatus\":\"CREATE_COMPLETE\",\"StackId\":\"arn:openstack:heat::p:stacks/s1/1638\","
-		"\"StackName\":\"s1\"" DETAIL_TAIL, &doc, &e), 0);
+				  "\"Description\":\"\",\"LastUpdatedTimestamp\":\"2026-11-22T07:"
+				  "23:52Z\",\"LogicalResourceId\":\"srv\","
+				  "\"Metadata\":{\"note\":\"quotes \\\" & <xml> "
+				  "\\u00e9\"},\"PhysicalResourceId\":\"af92\","
+				  "\"ResourceStatus\":\"CREATE_COMPLETE\",\"StackId\":\"arn:"
+				  "openstack:heat::p:stacks/s1/1638\","
+				  "\"StackName\":\"s1\"" DETAIL_TAIL,
+				  &doc, &e),
+			 0);
 	assert_string_equal(doc.source, "cfn");
 	assert_string_equal(doc.stack, "s1");
 	assert_string_equal(doc.stack_id, "arn:openstack:heat::p:stacks/s1/1638");
@@ -49,7 +57,8 @@ struct metadata_case {
 	bool present;
 };
 
-/* Metadata as object, as text, and the ways to say that there are none; anything else is a bad document. */
+/* Metadata as object, as text, and the ways to say that there are none; anything else is a bad
+ * document. */
 static void cfn_metadata_forms(void **state)
 {
 	static const struct metadata_case cases[] = {
@@ -86,23 +95,39 @@ static void cfn_status_and_time(void **state)
 	struct document doc;
 
 	(void)state;
-	assert_int_equal(from_cfn(DETAIL_HEAD "\"LastUpdatedTimestamp\":1767323045,\"ResourceStatus\":\"UPDATE_IN_PROGRESS\""
-	                          DETAIL_TAIL, &doc, NULL), 0);
+	assert_int_equal(from_cfn(DETAIL_HEAD
+				  "\"LastUpdatedTimestamp\":1767323045,\"ResourceStatus\":\"UPDATE_"
+				  "IN_PROGRESS\"" DETAIL_TAIL,
+				  &doc, NULL),
+			 0);
 	assert_string_equal(doc.updated, "1767323045");
 	assert_true(doc.in_progress);
 	document_deinit(&doc);
-	assert_int_equal(from_cfn(DETAIL_HEAD "\"ResourceStatus\":null,\"StackName\":[1]" DETAIL_TAIL, &doc, NULL), 0);
+	assert_int_equal(from_cfn(DETAIL_HEAD
+				  "\"ResourceStatus\":null,\"StackName\":[1]" DETAIL_TAIL,
+				  &doc, NULL),
+			 0);
 	assert_null(doc.status);
 	assert_null(doc.stack);
 	assert_false(doc.in_progress);
 	document_deinit(&doc);
 }
 
-/* Status 200 with a bare string is an error and its text is kept; other shapes are bad documents. */
+/* Status 200 with a bare string is an error and its text is kept; other shapes are bad documents.
+ */
 static void cfn_wrong_shapes(void **state)
 {
-	static const char *const wrong[] = {"", "{}", "[]", "null", "7", "<xml/>", "{\"DescribeStackResourceResponse\":null}",
-		"{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":[]}}", "{\"a\":NaN}", "{\"a\":1"};
+	static const char *const wrong[] = {
+		"",
+		"{}",
+		"[]",
+		"null",
+		"7",
+		"<xml/>",
+		"{\"DescribeStackResourceResponse\":null}",
+		"{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":[]}}",
+		"{\"a\":NaN}",
+		"{\"a\":1"};
 	struct document doc;
 	struct err e = ERR_INIT;
 
@@ -137,7 +162,8 @@ static void bounded(void **state)
 /* The native API's envelope. */
 static void heat(void **state)
 {
-	static const char good[] = "{\"metadata\":{\"deployments\":[]}}", empty[] = "{\"metadata\":null}", none[] = "{}";
+	static const char good[] = "{\"metadata\":{\"deployments\":[]}}",
+			  empty[] = "{\"metadata\":null}", none[] = "{}";
 	static const char list[] = "{\"metadata\":[]}";
 	struct document doc;
 	struct err e = ERR_INIT;
@@ -157,7 +183,8 @@ static void heat(void **state)
 /* A local file is the tree itself; a syntax error is named. */
 static void file(void **state)
 {
-	static const char good[] = " {\"os-collect-config\":{\"cfn\":null}}\n", bad[] = "{\"a\": [1,}";
+	static const char good[] = " {\"os-collect-config\":{\"cfn\":null}}\n",
+			  bad[] = "{\"a\": [1,}";
 	struct document doc;
 	struct err e = ERR_INIT;
 
@@ -180,10 +207,15 @@ static void save_and_load(void **state)
 	char *text;
 
 	(void)state;
-	assert_int_equal(from_cfn(DETAIL_HEAD "\"Metadata\":{\"f\":0.1,\"i\":9223372036854775807,\"s\":\"\\u00e9\\n\",\"n\":null,"
-	                          "\"l\":[1,1.0]},\"StackName\":\"s\",\"LogicalResourceId\":\"r\",\"PhysicalResourceId\":\"p\","
-	                          "\"StackId\":\"arn:x\",\"ResourceStatus\":\"UPDATE_IN_PROGRESS\",\"LastUpdatedTimestamp\":\"t\""
-	                          DETAIL_TAIL, &doc, &e), 0);
+	assert_int_equal(from_cfn(DETAIL_HEAD
+				  "\"Metadata\":{\"f\":0.1,\"i\":9223372036854775807,\"s\":"
+				  "\"\\u00e9\\n\",\"n\":null,"
+				  "\"l\":[1,1.0]},\"StackName\":\"s\",\"LogicalResourceId\":\"r\","
+				  "\"PhysicalResourceId\":\"p\","
+				  "\"StackId\":\"arn:x\",\"ResourceStatus\":\"UPDATE_IN_PROGRESS\","
+				  "\"LastUpdatedTimestamp\":\"t\"" DETAIL_TAIL,
+				  &doc, &e),
+			 0);
 	text = document_save(&doc);
 	assert_non_null(text);
 	assert_int_equal(document_load(text, strlen(text), &back, &e), 0);
@@ -213,8 +245,14 @@ static void load_refuses(void **state)
 	struct document doc;
 	struct err e = ERR_INIT;
 	static const char newer[] = "{\"v\":2,\"source\":\"cfn\",\"metadata\":{}}";
-	static const char *const bad[] = {"", "{", "{}", "{\"v\":0}", "{\"v\":\"1\",\"source\":\"cfn\"}", "{\"v\":1}",
-		"{\"v\":1,\"source\":\"elsewhere\"}", "{\"v\":1,\"source\":\"cfn\",\"metadata\":[]}"};
+	static const char *const bad[] = {"",
+					  "{",
+					  "{}",
+					  "{\"v\":0}",
+					  "{\"v\":\"1\",\"source\":\"cfn\"}",
+					  "{\"v\":1}",
+					  "{\"v\":1,\"source\":\"elsewhere\"}",
+					  "{\"v\":1,\"source\":\"cfn\",\"metadata\":[]}"};
 
 	(void)state;
 	assert_int_equal(document_load(newer, sizeof(newer) - 1, &doc, &e), -ENOTSUP);
@@ -230,18 +268,32 @@ struct error_case {
 static void errors(void **state)
 {
 	static const struct error_case cases[] = {
-		{"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User is not authorized to perform "
-		 "action</Message></Error></ErrorResponse>", "AccessDenied", "User is not authorized to perform action"},
-		{"<?xml?>\n<ErrorResponse><Error><Message>a &lt;b&gt; &amp;amp; &#39;c&quot; &bogus; &</Message></Error>", "",
-		 "a <b> &amp; 'c\" &bogus; &"},
+		{"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User "
+		 "is not authorized to perform "
+		 "action</Message></Error></ErrorResponse>",
+		 "AccessDenied", "User is not authorized to perform action"},
+		{"<?xml?>\n<ErrorResponse><Error><Message>a &lt;b&gt; &amp;amp; &#39;c&quot; "
+		 "&bogus; &</Message></Error>",
+		 "", "a <b> &amp; 'c\" &bogus; &"},
 		{"{\"ErrorResponse\":{\"Error\":{\"Code\":\"C\",\"Message\":\"M\"}}}", "C", "M"},
-		{"\"You are not authorized to use this action.\"", "", "You are not authorized to use this action."},
-		{"{\"code\":404,\"title\":\"Not Found\",\"explanation\":\"gone\",\"error\":{\"type\":\"EntityNotFound\","
-		 "\"message\":\"The Stack could not be found.\"}}", "EntityNotFound", "The Stack could not be found."},
-		{"{\"error\":{\"code\":401,\"title\":\"Unauthorized\",\"message\":\"no\"}}", "Unauthorized", "no"},
-		{"{\"code\":400,\"title\":\"Bad Request\",\"explanation\":\"e\"}", "Bad Request", "e"},
-		{"<Code>open", "", ""}, {"<Code></Code>", "", ""}, {"</Code><Code>", "", ""}, {"", "", ""}, {"   ", "", ""},
-		{"plain text", "", ""}, {"[1,2]", "", ""}, {"{\"error\":7}", "", ""},
+		{"\"You are not authorized to use this action.\"", "",
+		 "You are not authorized to use this action."},
+		{"{\"code\":404,\"title\":\"Not "
+		 "Found\",\"explanation\":\"gone\",\"error\":{\"type\":\"EntityNotFound\","
+		 "\"message\":\"The Stack could not be found.\"}}",
+		 "EntityNotFound", "The Stack could not be found."},
+		{"{\"error\":{\"code\":401,\"title\":\"Unauthorized\",\"message\":\"no\"}}",
+		 "Unauthorized", "no"},
+		{"{\"code\":400,\"title\":\"Bad Request\",\"explanation\":\"e\"}", "Bad Request",
+		 "e"},
+		{"<Code>open", "", ""},
+		{"<Code></Code>", "", ""},
+		{"</Code><Code>", "", ""},
+		{"", "", ""},
+		{"   ", "", ""},
+		{"plain text", "", ""},
+		{"[1,2]", "", ""},
+		{"{\"error\":7}", "", ""},
 		{"<Message>line\nbreak\033</Message>", "", "line\\x0abreak\\x1b"},
 	};
 
@@ -281,7 +333,8 @@ struct mask_case {
 
 static void check_mask(const char *in, const char *out)
 {
-	json_t *tree = json_loads(in, JSON_DECODE_ANY, NULL), *want = json_loads(out, JSON_DECODE_ANY, NULL);
+	json_t *tree = json_loads(in, JSON_DECODE_ANY, NULL),
+	       *want = json_loads(out, JSON_DECODE_ANY, NULL);
 	json_t *masked;
 	char *before, *after;
 
@@ -309,24 +362,37 @@ static void check_mask(const char *in, const char *out)
 static void mask(void **state)
 {
 	static const struct mask_case cases[] = {
-		{"{\"password\":\"x\",\"db_passwd\":7,\"Secret\":[1],\"api_token\":{\"a\":1},\"note\":\"hi\"}",
-		 "{\"password\":\"***\",\"db_passwd\":\"***\",\"Secret\":\"***\",\"api_token\":\"***\",\"note\":\"hi\"}"},
-		{"{\"cfn\":{\"access_key_id\":\"a\",\"secret_access_key\":\"b\",\"metadata_url\":\"http://h:8000/v1/\"},\"heat\":null}",
-		 "{\"cfn\":{\"access_key_id\":\"***\",\"secret_access_key\":\"***\",\"metadata_url\":\"http://h:8000/v1/\"},"
+		{"{\"password\":\"x\",\"db_passwd\":7,\"Secret\":[1],\"api_token\":{\"a\":1},"
+		 "\"note\":\"hi\"}",
+		 "{\"password\":\"***\",\"db_passwd\":\"***\",\"Secret\":\"***\",\"api_token\":\"**"
+		 "*\",\"note\":\"hi\"}"},
+		{"{\"cfn\":{\"access_key_id\":\"a\",\"secret_access_key\":\"b\",\"metadata_url\":"
+		 "\"http://h:8000/v1/\"},\"heat\":null}",
+		 "{\"cfn\":{\"access_key_id\":\"***\",\"secret_access_key\":\"***\",\"metadata_"
+		 "url\":\"http://h:8000/v1/\"},"
 		 "\"heat\":null}"},
 		{"{\"password\":null,\"token\":\"\"}", "{\"password\":null,\"token\":\"\"}"},
-		{"[{\"name\":\"deploy_password\",\"value\":\"s\",\"type\":\"String\"},{\"name\":\"foo\",\"value\":\"1\"}]",
-		 "[{\"name\":\"deploy_password\",\"value\":\"***\",\"type\":\"String\"},{\"name\":\"foo\",\"value\":\"1\"}]"},
-		{"\"http://h/v1/signal/arn%3A?Timestamp=t&SignatureMethod=m&AWSAccessKeyId=k&Signature=s%3D&x=1\"",
-		 "\"http://h/v1/signal/arn%3A?Timestamp=t&SignatureMethod=***&AWSAccessKeyId=***&Signature=***&x=1\""},
-		{"\"see https://user:pw@h:1/p and http://h/a@b\"", "\"see https://***@h:1/p and http://h/a@b\""},
+		{"[{\"name\":\"deploy_password\",\"value\":\"s\",\"type\":\"String\"},{\"name\":"
+		 "\"foo\",\"value\":\"1\"}]",
+		 "[{\"name\":\"deploy_password\",\"value\":\"***\",\"type\":\"String\"},{\"name\":"
+		 "\"foo\",\"value\":\"1\"}]"},
+		{"\"http://h/v1/signal/"
+		 "arn%3A?Timestamp=t&SignatureMethod=m&AWSAccessKeyId=k&Signature=s%3D&x=1\"",
+		 "\"http://h/v1/signal/"
+		 "arn%3A?Timestamp=t&SignatureMethod=***&AWSAccessKeyId=***&Signature=***&x=1\""},
+		{"\"see https://user:pw@h:1/p and http://h/a@b\"",
+		 "\"see https://***@h:1/p and http://h/a@b\""},
 		{"\"AWSAccessKeyId=abc\\nAWSSecretKey=^FW7OP%Y1&M #x\\nother=1\\n\"",
 		 "\"AWSAccessKeyId=***\\nAWSSecretKey=*** #x\\nother=1\\n\""},
 		{"\"curl -H 'X-Auth-Token: abc' u\"", "\"curl -H 'X-Auth-Token: *** u\""},
 		{"\"Authorization: Basic Zm9vOmJhcg==\\nnext\"", "\"Authorization: ***\\nnext\""},
-		{"\"{\\\"password\\\": \\\"abc def\\\", \\\"b\\\": 1}\"", "\"{\\\"password\\\": \\\"***\\\", \\\"b\\\": 1}\""},
-		{"{\"keystone_url\":\"http://k\",\"keyboard\":\"de\"}", "{\"keystone_url\":\"http://k\",\"keyboard\":\"de\"}"},
-		{"\"token\"", "\"token\""}, {"\"key=\"", "\"key=\""}, {"7", "7"},
+		{"\"{\\\"password\\\": \\\"abc def\\\", \\\"b\\\": 1}\"",
+		 "\"{\\\"password\\\": \\\"***\\\", \\\"b\\\": 1}\""},
+		{"{\"keystone_url\":\"http://k\",\"keyboard\":\"de\"}",
+		 "{\"keystone_url\":\"http://k\",\"keyboard\":\"de\"}"},
+		{"\"token\"", "\"token\""},
+		{"\"key=\"", "\"key=\""},
+		{"7", "7"},
 	};
 
 	(void)state;
@@ -338,10 +404,18 @@ static void mask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cfn_object), cmocka_unit_test(cfn_metadata_forms), cmocka_unit_test(cfn_status_and_time),
-		cmocka_unit_test(cfn_wrong_shapes), cmocka_unit_test(bounded), cmocka_unit_test(heat),
-		cmocka_unit_test(file), cmocka_unit_test(save_and_load), cmocka_unit_test(load_refuses),
-		cmocka_unit_test(errors), cmocka_unit_test(long_errors), cmocka_unit_test(mask),
+		cmocka_unit_test(cfn_object),
+		cmocka_unit_test(cfn_metadata_forms),
+		cmocka_unit_test(cfn_status_and_time),
+		cmocka_unit_test(cfn_wrong_shapes),
+		cmocka_unit_test(bounded),
+		cmocka_unit_test(heat),
+		cmocka_unit_test(file),
+		cmocka_unit_test(save_and_load),
+		cmocka_unit_test(load_refuses),
+		cmocka_unit_test(errors),
+		cmocka_unit_test(long_errors),
+		cmocka_unit_test(mask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,33 +23,49 @@ static void cfn_answers(void **state)
 {
 	static const struct answer_case cases[] = {
 		{403, "AccessDenied", "User is not authorized to perform action", FETCH_REFUSED},
-		{403, "AccessDenied", "User is not authorized to perform action:Action DescribeStackResource not allowed for user",
+		{403, "AccessDenied",
+		 "User is not authorized to perform action:Action DescribeStackResource not "
+		 "allowed for user",
 		 FETCH_REFUSED_POLICY},
-		{403, "AccessDenied", "User is not authorized to perform action:You are not authorized to use this action.",
+		{403, "AccessDenied",
+		 "User is not authorized to perform action:You are not authorized to use this "
+		 "action.",
 		 FETCH_REFUSED_FOREIGN},
 		{403, "MissingAuthenticationToken", "x", FETCH_REFUSED},
 		{403, NULL, NULL, FETCH_REFUSED},
 		{200, NULL, "You are not authorized to use this action.", FETCH_REFUSED_FOREIGN},
-		{200, NULL, "Action DescribeStackResource not allowed for user", FETCH_REFUSED_POLICY},
+		{200, NULL, "Action DescribeStackResource not allowed for user",
+		 FETCH_REFUSED_POLICY},
 		{200, NULL, "The Stack (x) could not be found.", FETCH_GONE},
 		{200, NULL, "User is not authorized to perform action", FETCH_REFUSED},
 		{200, NULL, "whatever else", FETCH_SERVER_ERROR},
-		{400, "InvalidParameterValue", "The Stack (nosuch) could not be found.", FETCH_GONE},
+		{400, "InvalidParameterValue", "The Stack (nosuch) could not be found.",
+		 FETCH_GONE},
 		{400, "InvalidParameterValue", "bad", FETCH_GONE},
 		{400, "IncompleteSignature", "x", FETCH_NOT_HEAT},
 		{400, "InvalidAction", "x", FETCH_NOT_HEAT},
 		{400, "Throttling", "Rate exceeded", FETCH_BUSY},
 		{401, "", "", FETCH_REFUSED},
-		{300, "", "", FETCH_NOT_HEAT}, {302, "", "", FETCH_NOT_HEAT}, {404, "", "", FETCH_NOT_HEAT},
-		{405, "", "", FETCH_NOT_HEAT}, {407, "", "", FETCH_NOT_HEAT},
-		{408, "", "", FETCH_BUSY}, {409, "", "", FETCH_BUSY}, {429, "", "", FETCH_BUSY}, {503, "", "", FETCH_BUSY},
-		{500, "InternalFailure", "ValueError: resources.h_aws: Metadata format invalid", FETCH_BAD_DOCUMENT},
-		{500, "", "", FETCH_SERVER_ERROR}, {502, "", "", FETCH_SERVER_ERROR}, {504, "", "", FETCH_SERVER_ERROR},
+		{300, "", "", FETCH_NOT_HEAT},
+		{302, "", "", FETCH_NOT_HEAT},
+		{404, "", "", FETCH_NOT_HEAT},
+		{405, "", "", FETCH_NOT_HEAT},
+		{407, "", "", FETCH_NOT_HEAT},
+		{408, "", "", FETCH_BUSY},
+		{409, "", "", FETCH_BUSY},
+		{429, "", "", FETCH_BUSY},
+		{503, "", "", FETCH_BUSY},
+		{500, "InternalFailure", "ValueError: resources.h_aws: Metadata format invalid",
+		 FETCH_BAD_DOCUMENT},
+		{500, "", "", FETCH_SERVER_ERROR},
+		{502, "", "", FETCH_SERVER_ERROR},
+		{504, "", "", FETCH_SERVER_ERROR},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_int_equal(classify_cfn(cases[i].status, cases[i].code, cases[i].message), cases[i].class);
+		assert_int_equal(classify_cfn(cases[i].status, cases[i].code, cases[i].message),
+				 cases[i].class);
 }
 
 /* The native API: a 403 means another thing for one's own resource than for another. */
@@ -57,9 +73,14 @@ static void heat_answers(void **state)
 {
 	(void)state;
 	assert_int_equal(classify_heat(401, "x", true), FETCH_REFUSED);
-	assert_int_equal(classify_heat(403, "You are not authorized to complete this action.", true), FETCH_REFUSED);
-	assert_int_equal(classify_heat(403, "You are not authorized to complete this action.", false), FETCH_REFUSED_FOREIGN);
-	assert_int_equal(classify_heat(403, "stacks:metadata is disallowed by policy", true), FETCH_REFUSED_POLICY);
+	assert_int_equal(
+		classify_heat(403, "You are not authorized to complete this action.", true),
+		FETCH_REFUSED);
+	assert_int_equal(
+		classify_heat(403, "You are not authorized to complete this action.", false),
+		FETCH_REFUSED_FOREIGN);
+	assert_int_equal(classify_heat(403, "stacks:metadata is disallowed by policy", true),
+			 FETCH_REFUSED_POLICY);
 	assert_int_equal(classify_heat(404, "The Stack (x) could not be found.", true), FETCH_GONE);
 	assert_int_equal(classify_heat(404, "", true), FETCH_NOT_HEAT);
 	assert_int_equal(classify_heat(400, "Stack is suspended", true), FETCH_REFUSED);
@@ -78,10 +99,11 @@ static void transport_failures(void **state)
 		enum http_failure failure;
 		enum fetch_class class;
 	} cases[] = {
-		{HTTP_RESOLVE, FETCH_UNREACHABLE}, {HTTP_CONNECT, FETCH_UNREACHABLE}, {HTTP_TIMEOUT, FETCH_UNREACHABLE},
-		{HTTP_RESET, FETCH_UNREACHABLE}, {HTTP_TLS, FETCH_CERTIFICATE}, {HTTP_CERT, FETCH_CERTIFICATE},
-		{HTTP_TOO_BIG, FETCH_TOO_BIG}, {HTTP_BAD_URL, FETCH_NOT_HEAT}, {HTTP_BAD_ANSWER, FETCH_NOT_HEAT},
-		{HTTP_CANCELLED, FETCH_UNREACHABLE},
+		{HTTP_RESOLVE, FETCH_UNREACHABLE}, {HTTP_CONNECT, FETCH_UNREACHABLE},
+		{HTTP_TIMEOUT, FETCH_UNREACHABLE}, {HTTP_RESET, FETCH_UNREACHABLE},
+		{HTTP_TLS, FETCH_CERTIFICATE},     {HTTP_CERT, FETCH_CERTIFICATE},
+		{HTTP_TOO_BIG, FETCH_TOO_BIG},     {HTTP_BAD_URL, FETCH_NOT_HEAT},
+		{HTTP_BAD_ANSWER, FETCH_NOT_HEAT}, {HTTP_CANCELLED, FETCH_UNREACHABLE},
 	};
 
 	(void)state;
@@ -89,16 +111,21 @@ static void transport_failures(void **state)
 		assert_int_equal(classify_failure(cases[i].failure), cases[i].class);
 }
 
-/* A plain refusal of a guest that is more than 14 min behind is its clock's fault; ahead or little behind is not. */
+/* A plain refusal of a guest that is more than 14 min behind is its clock's fault; ahead or little
+ * behind is not. */
 static void skew(void **state)
 {
-	struct fetch_result r = {.class = FETCH_REFUSED, .has_skew = true, .date_skew_ms = 20 * MINUTE, .why = "403"};
+	struct fetch_result r = {.class = FETCH_REFUSED,
+				 .has_skew = true,
+				 .date_skew_ms = 20 * MINUTE,
+				 .why = "403"};
 
 	(void)state;
 	classify_clock(&r);
 	assert_int_equal(r.class, FETCH_CLOCK_SKEW);
 	assert_non_null(strstr(r.why, "20 minutes behind"));
-	r = (struct fetch_result){.class = FETCH_REFUSED, .has_skew = true, .date_skew_ms = 5 * MINUTE};
+	r = (struct fetch_result){
+		.class = FETCH_REFUSED, .has_skew = true, .date_skew_ms = 5 * MINUTE};
 	classify_clock(&r);
 	assert_int_equal(r.class, FETCH_REFUSED);
 	r.date_skew_ms = -60 * MINUTE;
@@ -115,7 +142,8 @@ struct row_case {
 	int64_t first_ms, cap_ms; /* at an interval of 60 s and rnd 0.5 */
 };
 
-/* Every row: its word, its first wait, its ceiling, a sentence and a remedy; nothing is ever given up. */
+/* Every row: its word, its first wait, its ceiling, a sentence and a remedy; nothing is ever given
+ * up. */
 static void rows(void **state)
 {
 	static const struct row_case cases[] = {
@@ -152,7 +180,8 @@ static void rows(void **state)
 			assert_true(delay > 0);
 			most = delay > most ? delay : most;
 		}
-		assert_true(most >= cases[i].cap_ms && most <= cases[i].cap_ms + cases[i].cap_ms / 5);
+		assert_true(most >= cases[i].cap_ms &&
+			    most <= cases[i].cap_ms + cases[i].cap_ms / 5);
 	}
 }
 
@@ -164,10 +193,12 @@ static void doubling(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++) {
-		assert_in_range(fetch_delay(&pacer, FETCH_REFUSED_POLICY, MINUTE, -1, 0.5), want - 1, want + 1);
+		assert_in_range(fetch_delay(&pacer, FETCH_REFUSED_POLICY, MINUTE, -1, 0.5),
+				want - 1, want + 1);
 		want = want < 30 * MINUTE ? 2 * want : 60 * MINUTE;
 	}
-	assert_in_range(fetch_delay(&pacer, FETCH_REFUSED_POLICY, MINUTE, -1, 0.0), 48 * MINUTE - 1, 48 * MINUTE + 1);
+	assert_in_range(fetch_delay(&pacer, FETCH_REFUSED_POLICY, MINUTE, -1, 0.0), 48 * MINUTE - 1,
+			48 * MINUTE + 1);
 }
 
 /* Good answers keep the interval +-20 % and make the next failure start anew. */
@@ -180,10 +211,12 @@ static void good_answers(void **state)
 		(void)fetch_delay(&pacer, FETCH_REFUSED, MINUTE, -1, 0.5);
 	assert_in_range(fetch_delay(&pacer, FETCH_OK, 10000, -1, 0.0), 7999, 8001);
 	assert_in_range(fetch_delay(&pacer, FETCH_UNCHANGED, 10000, -1, 0.9999), 11990, 12000);
-	assert_in_range(fetch_delay(&pacer, FETCH_REFUSED, MINUTE, -1, 0.5), MINUTE - 1, MINUTE + 1);
+	assert_in_range(fetch_delay(&pacer, FETCH_REFUSED, MINUTE, -1, 0.5), MINUTE - 1,
+			MINUTE + 1);
 }
 
-/* With a short interval the first waits are short too; with a long one no failure makes polls more frequent than 5 s. */
+/* With a short interval the first waits are short too; with a long one no failure makes polls more
+ * frequent than 5 s. */
 static void intervals(void **state)
 {
 	struct fetch_pacer pacer = {0};
@@ -235,9 +268,16 @@ static void spread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cfn_answers), cmocka_unit_test(heat_answers), cmocka_unit_test(transport_failures),
-		cmocka_unit_test(skew), cmocka_unit_test(rows), cmocka_unit_test(doubling), cmocka_unit_test(good_answers),
-		cmocka_unit_test(intervals), cmocka_unit_test(retry_after), cmocka_unit_test(spread),
+		cmocka_unit_test(cfn_answers),
+		cmocka_unit_test(heat_answers),
+		cmocka_unit_test(transport_failures),
+		cmocka_unit_test(skew),
+		cmocka_unit_test(rows),
+		cmocka_unit_test(doubling),
+		cmocka_unit_test(good_answers),
+		cmocka_unit_test(intervals),
+		cmocka_unit_test(retry_after),
+		cmocka_unit_test(spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The heat-pulse section: good values are taken, wrong ones named, and nothing that metadata may not set is obeyed. */
+/* The heat-pulse section: good values are taken, wrong ones named, and nothing that metadata may
+ * not set is obeyed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,8 +37,10 @@ static void all_good(void **state)
 	struct problems p;
 
 	(void)state;
-	read_settings("{\"heat-pulse\":{\"boot\":\"boot_handle\",\"health\":\"health\",\"interval\":\"10s\","
-	              "\"watch\":{\"processes\":[\"nginx\"],\"mounts\":[\"/\",\"/srv\"]}}}", &s, &p);
+	read_settings("{\"heat-pulse\":{\"boot\":\"boot_handle\",\"health\":\"health\","
+		      "\"interval\":\"10s\","
+		      "\"watch\":{\"processes\":[\"nginx\"],\"mounts\":[\"/\",\"/srv\"]}}}",
+		      &s, &p);
 	assert_int_equal(p.n, 0);
 	assert_string_equal(s.boot, "boot_handle");
 	assert_string_equal(s.health, "health");
@@ -54,7 +57,8 @@ static void all_good(void **state)
 static void absent(void **state)
 {
 	static const char *const texts[] = {"{}", "{\"heat-pulse\":null}", "{\"heat-pulse\":{}}",
-		"{\"heat-pulse\":{\"boot\":null,\"watch\":null,\"command\":null},\"os-collect-config\":null}"};
+					    "{\"heat-pulse\":{\"boot\":null,\"watch\":null,"
+					    "\"command\":null},\"os-collect-config\":null}"};
 	struct settings s, empty = {0};
 	struct problems p = {0};
 
@@ -77,17 +81,25 @@ struct wrong {
 static void wrong_values(void **state)
 {
 	static const struct wrong cases[] = {
-		{"\"boot\":7", "heat-pulse.boot"}, {"\"boot\":\"\"", "heat-pulse.boot"}, {"\"boot\":\"a b\"", "heat-pulse.boot"},
-		{"\"boot\":[\"x\"]", "heat-pulse.boot"}, {"\"interval\":\"0s\"", "heat-pulse.interval"},
-		{"\"interval\":\"2h\"", "heat-pulse.interval"}, {"\"interval\":-1", "heat-pulse.interval"},
-		{"\"interval\":9223372036854775807", "heat-pulse.interval"}, {"\"interval\":1e300", "heat-pulse.interval"},
-		{"\"interval\":\"soon\"", "heat-pulse.interval"}, {"\"interval\":true", "heat-pulse.interval"},
-		{"\"watch\":[]", "watch"}, {"\"watch\":{\"mounts\":\"/\"}", "heat-pulse.watch.mounts"},
+		{"\"boot\":7", "heat-pulse.boot"},
+		{"\"boot\":\"\"", "heat-pulse.boot"},
+		{"\"boot\":\"a b\"", "heat-pulse.boot"},
+		{"\"boot\":[\"x\"]", "heat-pulse.boot"},
+		{"\"interval\":\"0s\"", "heat-pulse.interval"},
+		{"\"interval\":\"2h\"", "heat-pulse.interval"},
+		{"\"interval\":-1", "heat-pulse.interval"},
+		{"\"interval\":9223372036854775807", "heat-pulse.interval"},
+		{"\"interval\":1e300", "heat-pulse.interval"},
+		{"\"interval\":\"soon\"", "heat-pulse.interval"},
+		{"\"interval\":true", "heat-pulse.interval"},
+		{"\"watch\":[]", "watch"},
+		{"\"watch\":{\"mounts\":\"/\"}", "heat-pulse.watch.mounts"},
 		{"\"watch\":{\"mounts\":[\"/\",\"srv\"]}", "heat-pulse.watch.mounts"},
 		{"\"watch\":{\"processes\":[\"a\",\"\"]}", "heat-pulse.watch.processes"},
 		{"\"watch\":{\"processes\":[1]}", "heat-pulse.watch.processes"},
 		{"\"watch\":{\"files\":[]}", "heat-pulse.watch.files"},
-		{"\"colour\":1", "heat-pulse.colour"}, {"\"sinks\":[]", "heat-pulse.sinks"},
+		{"\"colour\":1", "heat-pulse.colour"},
+		{"\"sinks\":[]", "heat-pulse.sinks"},
 		{"\"bad\\nkey\":1", "heat-pulse.bad\\x0akey"},
 	};
 	struct settings s;
@@ -96,7 +108,8 @@ static void wrong_values(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		snprintf(text, sizeof(text), "{\"heat-pulse\":{%s,\"health\":\"h\"}}", cases[i].section);
+		snprintf(text, sizeof(text), "{\"heat-pulse\":{%s,\"health\":\"h\"}}",
+			 cases[i].section);
 		read_settings(text, &s, &p);
 		assert_int_equal(p.n, 1);
 		assert_non_null(problem_with(&p, cases[i].named));
@@ -113,8 +126,11 @@ static void wrong_values(void **state)
 /* What only root-owned configuration may set is reported wherever a template puts it. */
 static void refused(void **state)
 {
-	static const char *const keys[] = {"command", "hooks", "cachedir", "ca_certificate", "ca_file", "user", "runas", "path",
-		"paths", "file", "credential-file", "http_proxy", "https_proxy", "no_proxy", "trust-metadata", "insecure"};
+	static const char *const keys[] = {
+		"command",     "hooks",    "cachedir",        "ca_certificate",
+		"ca_file",     "user",     "runas",           "path",
+		"paths",       "file",     "credential-file", "http_proxy",
+		"https_proxy", "no_proxy", "trust-metadata",  "insecure"};
 	struct settings s;
 	struct problems p;
 	char text[256];
@@ -131,8 +147,10 @@ static void refused(void **state)
 		settings_deinit(&s);
 		problems_deinit(&p);
 	}
-	read_settings("{\"os-collect-config\":{\"command\":\"x\",\"cachedir\":\"/y\",\"polling_interval\":3,"
-	              "\"cfn\":{\"ca_certificate\":\"/z\",\"metadata_url\":\"u\"}}}", &s, &p);
+	read_settings("{\"os-collect-config\":{\"command\":\"x\",\"cachedir\":\"/"
+		      "y\",\"polling_interval\":3,"
+		      "\"cfn\":{\"ca_certificate\":\"/z\",\"metadata_url\":\"u\"}}}",
+		      &s, &p);
 	assert_int_equal(p.n, 3);
 	assert_non_null(problem_with(&p, "os-collect-config.ca_certificate"));
 	settings_deinit(&s);
@@ -172,8 +190,12 @@ static void edges(void **state)
 /* settings_equal() sees each member. */
 static void equality(void **state)
 {
-	static const char *const texts[] = {"{\"boot\":\"a\"}", "{\"health\":\"a\"}", "{\"interval\":5}",
-		"{\"watch\":{\"mounts\":[\"/a\"]}}", "{\"watch\":{\"mounts\":[\"/b\"]}}", "{\"watch\":{\"processes\":[\"a\"]}}"};
+	static const char *const texts[] = {"{\"boot\":\"a\"}",
+					    "{\"health\":\"a\"}",
+					    "{\"interval\":5}",
+					    "{\"watch\":{\"mounts\":[\"/a\"]}}",
+					    "{\"watch\":{\"mounts\":[\"/b\"]}}",
+					    "{\"watch\":{\"processes\":[\"a\"]}}"};
 	struct settings s[ARRAY_SIZE(texts)];
 	struct problems p;
 	char text[256];
@@ -194,8 +216,9 @@ static void equality(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_good), cmocka_unit_test(absent), cmocka_unit_test(wrong_values),
-		cmocka_unit_test(refused), cmocka_unit_test(edges), cmocka_unit_test(equality),
+		cmocka_unit_test(all_good),     cmocka_unit_test(absent),
+		cmocka_unit_test(wrong_values), cmocka_unit_test(refused),
+		cmocka_unit_test(edges),        cmocka_unit_test(equality),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

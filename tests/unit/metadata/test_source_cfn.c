@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cfn source against a server that refuses as Heat does: which requests it sends, and what it makes of the answers. */
+/* The cfn source against a server that refuses as Heat does: which requests it sends, and what it
+ * makes of the answers. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,15 +11,19 @@
 
 #include "metadata/rig.h"
 
-#define GOOD                                                                                                        \
-	"{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":{\"StackResourceDetail\":{\"StackId\":"        \
-	"\"arn:openstack:heat::p:stacks/web/7b1c\",\"StackName\":\"web\",\"LogicalResourceId\":\"srv\",\"Metadata\":{\"a\":1}," \
+#define GOOD                                                                                       \
+	"{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":{"                    \
+	"\"StackResourceDetail\":{\"StackId\":"                                                    \
+	"\"arn:openstack:heat::p:stacks/web/"                                                      \
+	"7b1c\",\"StackName\":\"web\",\"LogicalResourceId\":\"srv\",\"Metadata\":{\"a\":1},"       \
 	"\"ResourceStatus\":\"UPDATE_IN_PROGRESS\",\"PhysicalResourceId\":\"pid\"}}}}"
-#define DENIED                                                                                                      \
-	"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User is not authorized to perform action" \
+#define DENIED                                                                                     \
+	"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User is not "  \
+	"authorized to perform action"                                                             \
 	"%s</Message></Error></ErrorResponse>"
 
-static void setup_rig(struct rig *rig, struct httpd **h, httpd_fn *fn, void *ctx, const char *path, struct source **s)
+static void setup_rig(struct rig *rig, struct httpd **h, httpd_fn *fn, void *ctx, const char *path,
+		      struct source **s)
 {
 	struct err e = ERR_INIT;
 
@@ -41,7 +46,8 @@ static bool is_v4(const struct httpd_seen *seen)
 {
 	char value[512];
 
-	return !strncmp(httpd_header(seen, "Authorization", value, sizeof(value)), "AWS4-HMAC-SHA256 ", 17);
+	return !strncmp(httpd_header(seen, "Authorization", value, sizeof(value)),
+			"AWS4-HMAC-SHA256 ", 17);
 }
 
 static bool has_timestamp(const struct httpd_seen *seen)
@@ -49,7 +55,8 @@ static bool has_timestamp(const struct httpd_seen *seen)
 	return strstr(seen->target, "Timestamp=") != NULL;
 }
 
-static void answer_good(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_good(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			void *ctx)
 {
 	(void)seen;
 	(void)nth;
@@ -57,7 +64,8 @@ static void answer_good(const struct httpd_seen *seen, unsigned nth, struct http
 	reply->body = GOOD;
 }
 
-/* One request, signed in the header, by name first and by ARN afterwards; the document has what the answer had. */
+/* One request, signed in the header, by name first and by ARN afterwards; the document has what the
+ * answer had. */
 static void good(void **state)
 {
 	struct rig rig;
@@ -80,9 +88,11 @@ static void good(void **state)
 	assert_non_null(strstr(httpd_seen(h, 0)->target, "LogicalResourceId=srv"));
 	assert_non_null(strstr(httpd_seen(h, 0)->target, "StackName=web"));
 	assert_non_null(strstr(httpd_seen(h, 0)->target, "Version=2010-05-15"));
-	assert_int_equal(strlen(httpd_header(httpd_seen(h, 0), "X-Amz-Date", value, sizeof(value))), 16);
+	assert_int_equal(strlen(httpd_header(httpd_seen(h, 0), "X-Amz-Date", value, sizeof(value))),
+			 16);
 	assert_int_equal(rig_fetch(&rig, &source_cfn, s, "other 1", true), FETCH_OK);
-	assert_non_null(strstr(httpd_seen(h, 1)->target, "StackName=arn%3Aopenstack%3Aheat%3A%3Ap%3Astacks%2Fweb%2F7b1c"));
+	assert_non_null(strstr(httpd_seen(h, 1)->target,
+			       "StackName=arn%3Aopenstack%3Aheat%3A%3Ap%3Astacks%2Fweb%2F7b1c"));
 	assert_non_null(strstr(httpd_seen(h, 1)->target, "LogicalResourceId=other%201"));
 	teardown_rig(&rig, h, s);
 }
@@ -95,9 +105,15 @@ struct url_case {
 static void urls(void **state)
 {
 	static const struct url_case cases[] = {
-		{"", "/v1/?"}, {"/", "/v1/?"}, {"/v1", "/v1/?"}, {"/v1/", "/v1/?"}, {"/v1/v1/", "/v1/?"},
-		{"/heat-api-cfn/v1/", "/heat-api-cfn/v1/?"}, {"/heat-api-cfn", "/heat-api-cfn/v1/?"},
-		{"/a%20b/v1", "/a%20b/v1/?"}, {"/xv1", "/xv1/v1/?"},
+		{"", "/v1/?"},
+		{"/", "/v1/?"},
+		{"/v1", "/v1/?"},
+		{"/v1/", "/v1/?"},
+		{"/v1/v1/", "/v1/?"},
+		{"/heat-api-cfn/v1/", "/heat-api-cfn/v1/?"},
+		{"/heat-api-cfn", "/heat-api-cfn/v1/?"},
+		{"/a%20b/v1", "/a%20b/v1/?"},
+		{"/xv1", "/xv1/v1/?"},
 	};
 
 	(void)state;
@@ -108,7 +124,8 @@ static void urls(void **state)
 
 		setup_rig(&rig, &h, answer_good, NULL, cases[i].path, &s);
 		assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-		assert_true(!strncmp(httpd_seen(h, 0)->target, cases[i].sent, strlen(cases[i].sent)));
+		assert_true(
+			!strncmp(httpd_seen(h, 0)->target, cases[i].sent, strlen(cases[i].sent)));
 		teardown_rig(&rig, h, s);
 	}
 }
@@ -116,7 +133,8 @@ static void urls(void **state)
 /* A URL that is none is an error of opening, not a crash. */
 static void bad_urls(void **state)
 {
-	static const char *const urls[] = {"", "h:8000/v1/", "ftp://h/v1/", "http:///v1/", "http://h/%zz/"};
+	static const char *const urls[] = {"", "h:8000/v1/", "ftp://h/v1/", "http:///v1/",
+					   "http://h/%zz/"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
@@ -132,7 +150,8 @@ static void bad_urls(void **state)
 	}
 }
 
-static void answer_v2_only(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_v2_only(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			   void *ctx)
 {
 	const char *want = ctx; /* "v2", "bare" */
 	bool ok = !is_v4(seen) && (*want == 'v' || !has_timestamp(seen));
@@ -162,7 +181,8 @@ static void falls_back_to_v2(void **state)
 	teardown_rig(&rig, h, s);
 }
 
-/* The last rung is V2 without Timestamp; with clocks that agree none is tried with corrected time. */
+/* The last rung is V2 without Timestamp; with clocks that agree none is tried with corrected time.
+ */
 static void falls_back_to_bare(void **state)
 {
 	struct rig rig;
@@ -180,8 +200,10 @@ static void falls_back_to_bare(void **state)
 	teardown_rig(&rig, h, s);
 }
 
-/* A server an hour ahead: refuses what is signed with a time more than 15 minutes behind its own. */
-static void answer_ahead(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+/* A server an hour ahead: refuses what is signed with a time more than 15 minutes behind its own.
+ */
+static void answer_ahead(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			 void *ctx)
 {
 	static char headers[128];
 	time_t server = time(NULL) + 3600;
@@ -225,7 +247,8 @@ static void corrects_its_clock(void **state)
 	teardown_rig(&rig, h, s);
 }
 
-static void answer_denied(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_denied(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			  void *ctx)
 {
 	(void)seen;
 	(void)nth;
@@ -262,7 +285,8 @@ struct answer_case {
 	unsigned requests;
 };
 
-static void answer_case(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_case(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			void *ctx)
 {
 	(void)seen;
 	(void)nth;
@@ -273,16 +297,41 @@ static void answer_case(const struct httpd_seen *seen, unsigned nth, struct http
 static void answers(void **state)
 {
 	static struct answer_case cases[] = {
-		{{.status = 200, .body = "\"The Stack (x) could not be found.\""}, FETCH_GONE, "could not be found", 1},
-		{{.status = 200, .body = "\"You are not authorized to use this action.\""}, FETCH_REFUSED_FOREIGN, "not authorized", 1},
-		{{.status = 200, .body = "\"Action DescribeStackResource not allowed for user\""}, FETCH_REFUSED_POLICY, "DescribeStackResource", 1},
-		{{.status = 403, .body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>x:Action DescribeStackResource not allowed "
-		  "for user</Message></Error></ErrorResponse>"}, FETCH_REFUSED_POLICY, "AccessDenied", 1},
-		{{.status = 400, .body = "<ErrorResponse><Error><Code>InvalidParameterValue</Code><Message>The Stack (n) could not be "
-		  "found.</Message></Error></ErrorResponse>"}, FETCH_GONE, "could not be found", 1},
-		{{.status = 503, .headers = "Retry-After: 7\r\n", .body = ""}, FETCH_BUSY, "503", 1},
+		{{.status = 200, .body = "\"The Stack (x) could not be found.\""},
+		 FETCH_GONE,
+		 "could not be found",
+		 1},
+		{{.status = 200, .body = "\"You are not authorized to use this action.\""},
+		 FETCH_REFUSED_FOREIGN,
+		 "not authorized",
+		 1},
+		{{.status = 200, .body = "\"Action DescribeStackResource not allowed for user\""},
+		 FETCH_REFUSED_POLICY,
+		 "DescribeStackResource",
+		 1},
+		{{.status = 403,
+		  .body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>x:Action "
+			  "DescribeStackResource not allowed "
+			  "for user</Message></Error></ErrorResponse>"},
+		 FETCH_REFUSED_POLICY,
+		 "AccessDenied",
+		 1},
+		{{.status = 400,
+		  .body = "<ErrorResponse><Error><Code>InvalidParameterValue</Code><Message>The "
+			  "Stack (n) could not be "
+			  "found.</Message></Error></ErrorResponse>"},
+		 FETCH_GONE,
+		 "could not be found",
+		 1},
+		{{.status = 503, .headers = "Retry-After: 7\r\n", .body = ""},
+		 FETCH_BUSY,
+		 "503",
+		 1},
 		{{.status = 500, .body = ""}, FETCH_SERVER_ERROR, "500", 1},
-		{{.status = 302, .headers = "Location: http://127.0.0.1:1/\r\n"}, FETCH_NOT_HEAT, "302", 1},
+		{{.status = 302, .headers = "Location: http://127.0.0.1:1/\r\n"},
+		 FETCH_NOT_HEAT,
+		 "302",
+		 1},
 		{{.status = 200, .body = "<html>log in</html>"}, FETCH_NOT_HEAT, "markup", 1},
 		{{.status = 200, .body = "{}"}, FETCH_BAD_DOCUMENT, "StackResourceDetail", 1},
 		{{.status = 200, .body = "{\"a\":"}, FETCH_BAD_DOCUMENT, "answer", 1},
@@ -319,7 +368,8 @@ static void answers(void **state)
 	}
 }
 
-static void answer_then_gone(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_then_gone(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			     void *ctx)
 {
 	(void)seen;
 	(void)ctx;
@@ -387,9 +437,16 @@ static void without_own_resource(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good), cmocka_unit_test(urls), cmocka_unit_test(bad_urls), cmocka_unit_test(falls_back_to_v2),
-		cmocka_unit_test(falls_back_to_bare), cmocka_unit_test(corrects_its_clock), cmocka_unit_test(exhausted),
-		cmocka_unit_test(answers), cmocka_unit_test(forgets_the_arn), cmocka_unit_test(closed_while_busy),
+		cmocka_unit_test(good),
+		cmocka_unit_test(urls),
+		cmocka_unit_test(bad_urls),
+		cmocka_unit_test(falls_back_to_v2),
+		cmocka_unit_test(falls_back_to_bare),
+		cmocka_unit_test(corrects_its_clock),
+		cmocka_unit_test(exhausted),
+		cmocka_unit_test(answers),
+		cmocka_unit_test(forgets_the_arn),
+		cmocka_unit_test(closed_while_busy),
 		cmocka_unit_test(without_own_resource),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The heat source with a server that plays Keystone and Heat: tokens, the light form, and what refusals become. */
+/* The heat source with a server that plays Keystone and Heat: tokens, the light form, and what
+ * refusals become. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,30 +14,36 @@ struct script {
 	int token_status;            /* 0 = 201 */
 	unsigned unauthorized_first; /* that many metadata requests get 401 */
 	int full_status, light_status;
-	bool light_changes;          /* each light answer differs from the one before */
+	bool light_changes; /* each light answer differs from the one before */
 	const char *full_body;
 };
 
-#define FULL                                                                                                   \
-	"{\"metadata\":{\"deployments\":[{\"name\":\"d\",\"inputs\":[{\"name\":\"foo\",\"value\":\"1\"},"              \
+#define FULL                                                                                       \
+	"{\"metadata\":{\"deployments\":[{\"name\":\"d\",\"inputs\":[{\"name\":\"foo\",\"value\":" \
+	"\"1\"},"                                                                                  \
 	"{\"name\":\"deploy_server_id\",\"value\":\"srv-uuid\"}]}],\"note\":\"x\"}}"
 
-static void answer_token(const struct httpd_seen *seen, const struct script *sc, struct httpd_reply *reply)
+static void answer_token(const struct httpd_seen *seen, const struct script *sc,
+			 struct httpd_reply *reply)
 {
 	static char body[1024];
 	char host[128];
 
 	snprintf(body, sizeof(body),
-	         "{\"token\":{\"expires_at\":\"2099-01-01T00:00:00Z\",\"user\":{\"id\":\"u1\"},\"project\":{\"id\":\"p1\"},"
-	         "\"catalog\":[{\"type\":\"%s\",\"endpoints\":[{\"interface\":\"public\",\"region\":\"R\","
-	         "\"region_id\":\"R\",\"url\":\"http://%s/heat/v1/p1\"}]}]}}",
-	         sc->token_status == 1 ? "compute" : "orchestration", httpd_header(seen, "Host", host, sizeof(host)));
+		 "{\"token\":{\"expires_at\":\"2099-01-01T00:00:00Z\",\"user\":{\"id\":\"u1\"},"
+		 "\"project\":{\"id\":\"p1\"},"
+		 "\"catalog\":[{\"type\":\"%s\",\"endpoints\":[{\"interface\":\"public\","
+		 "\"region\":\"R\","
+		 "\"region_id\":\"R\",\"url\":\"http://%s/heat/v1/p1\"}]}]}}",
+		 sc->token_status == 1 ? "compute" : "orchestration",
+		 httpd_header(seen, "Host", host, sizeof(host)));
 	reply->status = sc->token_status > 1 ? sc->token_status : 201;
 	reply->headers = "X-Subject-Token: tok-1\r\nContent-Type: application/json\r\n";
 	reply->body = body;
 }
 
-static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+		   void *ctx)
 {
 	struct script *sc = ctx;
 	static char light[128];
@@ -66,7 +73,8 @@ static void start(struct rig *rig, struct httpd **h, struct script *sc, struct s
 	assert_non_null(*h);
 	rig_heat(rig, httpd_url(*h, "/v3"));
 	assert_true(source_heat.usable(&rig->setup));
-	assert_int_equal(keystone_new(rig->loop, rig->http, &rig->creds.heat, &rig->setup.keystone), 0);
+	assert_int_equal(keystone_new(rig->loop, rig->http, &rig->creds.heat, &rig->setup.keystone),
+			 0);
 	assert_int_equal(source_heat.open(&rig->setup, s, &e), 0);
 }
 
@@ -88,7 +96,8 @@ static unsigned requests(struct httpd *h, const char *text)
 	return n;
 }
 
-/* A token once, then the resource's metadata at the catalog's endpoint; the document knows its names. */
+/* A token once, then the resource's metadata at the catalog's endpoint; the document knows its
+ * names. */
 static void full(void **state)
 {
 	struct script sc = {0};
@@ -102,9 +111,12 @@ static void full(void **state)
 	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
 	assert_int_equal(rig_fetch(&rig, &source_heat, s, "a b/c", true), FETCH_OK);
 	assert_int_equal(httpd_count(h), 3);
-	assert_string_equal(httpd_seen(h, 1)->target, "/heat/v1/p1/stacks/web/7b1c/resources/srv/metadata");
-	assert_string_equal(httpd_header(httpd_seen(h, 1), "X-Auth-Token", value, sizeof(value)), "tok-1");
-	assert_string_equal(httpd_seen(h, 2)->target, "/heat/v1/p1/stacks/web/7b1c/resources/a%20b%2Fc/metadata");
+	assert_string_equal(httpd_seen(h, 1)->target,
+			    "/heat/v1/p1/stacks/web/7b1c/resources/srv/metadata");
+	assert_string_equal(httpd_header(httpd_seen(h, 1), "X-Auth-Token", value, sizeof(value)),
+			    "tok-1");
+	assert_string_equal(httpd_seen(h, 2)->target,
+			    "/heat/v1/p1/stacks/web/7b1c/resources/a%20b%2Fc/metadata");
 	assert_string_equal(rig.doc.resource, "a b/c");
 	assert_null(rig.doc.physical_id);
 	assert_string_equal(rig.doc.stack, "web");
@@ -114,7 +126,8 @@ static void full(void **state)
 	stop(&rig, h, s);
 }
 
-/* Light polls: the first takes its bearings and goes on to the full one; then one light request each. */
+/* Light polls: the first takes its bearings and goes on to the full one; then one light request
+ * each. */
 static void light(void **state)
 {
 	struct script sc = {0};
@@ -124,14 +137,16 @@ static void light(void **state)
 
 	(void)state;
 	start(&rig, &h, &sc, &s);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK); /* no server id yet: full */
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false),
+			 FETCH_OK); /* no server id yet: full */
 	assert_int_equal(requests(h, "/software_deployments/"), 0);
 	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_UNCHANGED);
 	assert_int_equal(requests(h, "/software_deployments/metadata/srv-uuid"), 6);
 	assert_int_equal(requests(h, "/resources/srv/metadata"), 2);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, "other", false), FETCH_OK); /* never light for another one */
+	assert_int_equal(rig_fetch(&rig, &source_heat, s, "other", false),
+			 FETCH_OK); /* never light for another one */
 	assert_int_equal(requests(h, "/software_deployments/"), 6);
 	stop(&rig, h, s);
 }
@@ -198,14 +213,25 @@ struct refusal {
 static void refusals(void **state)
 {
 	static struct refusal cases[] = {
-		{{.token_status = 401}, NULL, FETCH_REFUSED}, {{.token_status = 503}, NULL, FETCH_BUSY},
-		{{.token_status = 500}, NULL, FETCH_SERVER_ERROR}, {{.token_status = 404}, NULL, FETCH_NOT_HEAT},
+		{{.token_status = 401}, NULL, FETCH_REFUSED},
+		{{.token_status = 503}, NULL, FETCH_BUSY},
+		{{.token_status = 500}, NULL, FETCH_SERVER_ERROR},
+		{{.token_status = 404}, NULL, FETCH_NOT_HEAT},
 		{{.token_status = 1}, NULL, FETCH_NOT_HEAT},
-		{{.full_status = 403, .full_body = "{\"code\":403,\"title\":\"Forbidden\"}"}, NULL, FETCH_REFUSED},
-		{{.full_status = 403, .full_body = "{\"code\":403,\"title\":\"Forbidden\"}"}, "other", FETCH_REFUSED_FOREIGN},
-		{{.full_status = 404, .full_body = "{\"error\":{\"type\":\"EntityNotFound\",\"message\":\"The Stack (web) could not "
-		  "be found.\"}}"}, NULL, FETCH_GONE},
-		{{.full_status = 409, .full_body = "{}"}, NULL, FETCH_BUSY}, {{.full_status = 503, .full_body = ""}, NULL, FETCH_BUSY},
+		{{.full_status = 403, .full_body = "{\"code\":403,\"title\":\"Forbidden\"}"},
+		 NULL,
+		 FETCH_REFUSED},
+		{{.full_status = 403, .full_body = "{\"code\":403,\"title\":\"Forbidden\"}"},
+		 "other",
+		 FETCH_REFUSED_FOREIGN},
+		{{.full_status = 404,
+		  .full_body = "{\"error\":{\"type\":\"EntityNotFound\",\"message\":\"The Stack "
+			       "(web) could not "
+			       "be found.\"}}"},
+		 NULL,
+		 FETCH_GONE},
+		{{.full_status = 409, .full_body = "{}"}, NULL, FETCH_BUSY},
+		{{.full_status = 503, .full_body = ""}, NULL, FETCH_BUSY},
 		{{.full_status = 200, .full_body = "{}"}, NULL, FETCH_BAD_DOCUMENT},
 	};
 
@@ -216,7 +242,8 @@ static void refusals(void **state)
 		struct source *s;
 
 		start(&rig, &h, &cases[i].script, &s);
-		assert_int_equal(rig_fetch(&rig, &source_heat, s, cases[i].resource, true), cases[i].class);
+		assert_int_equal(rig_fetch(&rig, &source_heat, s, cases[i].resource, true),
+				 cases[i].class);
 		assert_true(*rig.why);
 		assert_null(strstr(rig.why, "pw-7"));
 		assert_null(strstr(rig.why, "tok-1"));
@@ -272,9 +299,14 @@ static void closed_while_busy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(full), cmocka_unit_test(light), cmocka_unit_test(light_sees_changes),
-		cmocka_unit_test(light_refused), cmocka_unit_test(token_rejected), cmocka_unit_test(refusals),
-		cmocka_unit_test(reach), cmocka_unit_test(closed_while_busy),
+		cmocka_unit_test(full),
+		cmocka_unit_test(light),
+		cmocka_unit_test(light_sees_changes),
+		cmocka_unit_test(light_refused),
+		cmocka_unit_test(token_rejected),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(reach),
+		cmocka_unit_test(closed_while_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,8 @@ static void splay(void **state)
 	finish(&rig, &t, h);
 }
 
-/* Resources that hooks name are polled, kept while named, dropped when not; unreachable names are one problem. */
+/* Resources that hooks name are polled, kept while named, dropped when not; unreachable names are
+ * one problem. */
 static void resources(void **state)
 {
 	static const char *const names[] = {"other", "srv"};
@@ -300,10 +301,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(suspend_and_resume), cmocka_unit_test(refusal_backs_off),
-		cmocka_unit_test(retry_after), cmocka_unit_test(bad_document),
-		cmocka_unit_test(interval), cmocka_unit_test(splay), cmocka_unit_test(resources),
-		cmocka_unit_test(dropped_in_event), cmocka_unit_test(freed_while_busy),
-		cmocka_unit_test(one_pass), cmocka_unit_test(no_source), cmocka_unit_test(status),
+		cmocka_unit_test(retry_after),        cmocka_unit_test(bad_document),
+		cmocka_unit_test(interval),           cmocka_unit_test(splay),
+		cmocka_unit_test(resources),          cmocka_unit_test(dropped_in_event),
+		cmocka_unit_test(freed_while_busy),   cmocka_unit_test(one_pass),
+		cmocka_unit_test(no_source),          cmocka_unit_test(status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

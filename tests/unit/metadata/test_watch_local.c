@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The watch of a local file: seen by inotify, each state told once, what is primed, and one source beside another. */
+/* The watch of a local file: seen by inotify, each state told once, what is primed, and one source
+ * beside another. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,7 +65,8 @@ static void local_file(void **state)
 	t.stop_problems = 1;
 	rig_run(&rig);
 	assert_string_equal(t.code, "local-bad-document");
-	assert_string_equal(json_str(watch_document(t.w, NULL)->metadata, "note"), "two"); /* the last good one stays */
+	assert_string_equal(json_str(watch_document(t.w, NULL)->metadata, "note"),
+			    "two"); /* the last good one stays */
 	folder_write(&f, "{\"note\":3, }");
 	rig_run_for(&rig, 100);
 	assert_int_equal(t.problems, 1); /* the same state is not told again */
@@ -84,7 +86,8 @@ static void local_file(void **state)
 	rig_deinit(&rig);
 }
 
-/* The folder is made later, and replaced by another: the file is still found (by inotify or at the interval). */
+/* The folder is made later, and replaced by another: the file is still found (by inotify or at the
+ * interval). */
 static void local_folder_comes_and_goes(void **state)
 {
 	struct rig rig;
@@ -151,7 +154,8 @@ static void local_opened_by_runner(void **state)
 	rig_deinit(&rig);
 }
 
-/* A primed document is shown at once and not announced; an equal answer is no change, another one is. */
+/* A primed document is shown at once and not announced; an equal answer is no change, another one
+ * is. */
 static void primed(void **state)
 {
 	static const char *const primed_notes[] = {"same", "old"};
@@ -172,7 +176,8 @@ static void primed(void **state)
 		assert_null(watch_document(t.w, NULL));
 		assert_int_equal(watch_prime(t.w, &doc), 0);
 		document_deinit(&doc);
-		assert_string_equal(json_str(watch_document(t.w, NULL)->metadata, "note"), primed_notes[i]);
+		assert_string_equal(json_str(watch_document(t.w, NULL)->metadata, "note"),
+				    primed_notes[i]);
 		assert_ptr_equal(watch_document(t.w, NULL), watch_document(t.w, "box"));
 		assert_int_equal(t.documents, 0);
 		rig_run(&rig);
@@ -238,9 +243,12 @@ static void broken_source(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(local_file), cmocka_unit_test(local_folder_comes_and_goes),
-		cmocka_unit_test(local_opened_by_runner), cmocka_unit_test(primed),
-		cmocka_unit_test(unreachable_names), cmocka_unit_test(broken_source),
+		cmocka_unit_test(local_file),
+		cmocka_unit_test(local_folder_comes_and_goes),
+		cmocka_unit_test(local_opened_by_runner),
+		cmocka_unit_test(primed),
+		cmocka_unit_test(unreachable_names),
+		cmocka_unit_test(broken_source),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,8 @@ static void use_clock(struct rig *rig, int64_t offset_ms)
 	rig->setup.http = rig->http;
 }
 
-/* Before the build date nothing is sent over TLS; plain http goes on; once the clock is right the poll comes. */
+/* Before the build date nothing is sent over TLS; plain http goes on; once the clock is right the
+ * poll comes. */
 static void clock_before_build(void **state)
 {
 	struct script sc = {0};
@@ -73,7 +74,8 @@ static void clock_before_build(void **state)
 	finish(&rig, &t, h);
 }
 
-static void answer_dated(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_dated(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			 void *ctx)
 {
 	static char header[128];
 	time_t at = time(NULL);
@@ -116,7 +118,8 @@ static void skew(void **state)
 
 /* ---- heat ---- */
 
-static void answer_heat(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static void answer_heat(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			void *ctx)
 {
 	static char body[512];
 	char host[128];
@@ -124,12 +127,15 @@ static void answer_heat(const struct httpd_seen *seen, unsigned nth, struct http
 	(void)nth;
 	(void)ctx;
 	if (strcmp(seen->method, "POST") != 0) {
-		reply->body = strstr(seen->target, "/software_deployments/") ? "{\"metadata\":[]}" : "{\"metadata\":{}}";
+		reply->body = strstr(seen->target, "/software_deployments/") ? "{\"metadata\":[]}"
+									     : "{\"metadata\":{}}";
 		return;
 	}
-	snprintf(body, sizeof(body), "{\"token\":{\"expires_at\":\"2099-01-01T00:00:00Z\",\"catalog\":[{\"type\":\"orchestration\","
-	         "\"endpoints\":[{\"interface\":\"public\",\"url\":\"http://%s/v1/p1\"}]}]}}",
-	         httpd_header(seen, "Host", host, sizeof(host)));
+	snprintf(body, sizeof(body),
+		 "{\"token\":{\"expires_at\":\"2099-01-01T00:00:00Z\",\"catalog\":[{\"type\":"
+		 "\"orchestration\","
+		 "\"endpoints\":[{\"interface\":\"public\",\"url\":\"http://%s/v1/p1\"}]}]}}",
+		 httpd_header(seen, "Host", host, sizeof(host)));
 	reply->status = 201;
 	reply->headers = "X-Subject-Token: tok\r\n";
 	reply->body = body;
@@ -144,7 +150,8 @@ static unsigned light_requests(struct httpd *h, unsigned from)
 	return n;
 }
 
-/* Light polls with a full one now and then; once a hook depends on the resource every poll is full. */
+/* Light polls with a full one now and then; once a hook depends on the resource every poll is full.
+ */
 static void light_polls(void **state)
 {
 	static const char *const names[] = {"srv"};
@@ -179,7 +186,8 @@ static void light_polls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(clock_before_build), cmocka_unit_test(skew),
+		cmocka_unit_test(clock_before_build),
+		cmocka_unit_test(skew),
 		cmocka_unit_test(light_polls),
 	};
 

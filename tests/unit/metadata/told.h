@@ -6,11 +6,15 @@
 #include "metadata/rig.h"
 #include "metadata/watch.h"
 
-#define GOOD(resource, metadata, status)                                                                            \
-	"{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":{\"StackResourceDetail\":{\"StackId\":"        \
-	"\"arn:openstack:heat::p:stacks/web/7b1c\",\"LogicalResourceId\":\"" resource "\",\"Metadata\":" metadata "," \
+#define GOOD(resource, metadata, status)                                                           \
+	"{\"DescribeStackResourceResponse\":{\"DescribeStackResourceResult\":{"                    \
+	"\"StackResourceDetail\":{\"StackId\":"                                                    \
+	"\"arn:openstack:heat::p:stacks/web/7b1c\",\"LogicalResourceId\":\"" resource              \
+	"\",\"Metadata\":" metadata ","                                                            \
 	"\"ResourceStatus\":\"" status "\"}}}}"
-#define DENIED "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User is not authorized to perform action</Message></Error></ErrorResponse>"
+#define DENIED                                                                                     \
+	"<ErrorResponse><Error><Code>AccessDenied</Code><Message>User is not authorized to "       \
+	"perform action</Message></Error></ErrorResponse>"
 
 struct told {
 	struct rig *rig;
@@ -28,14 +32,16 @@ static _unused_ void on_document(const struct document *doc, bool changed, void 
 	t->documents++;
 	t->changes += changed;
 	snprintf(t->resource, sizeof(t->resource), "%s", doc->resource);
-	snprintf(t->note, sizeof(t->note), "%s", json_str(doc->metadata, "note") ? json_str(doc->metadata, "note") : "");
+	snprintf(t->note, sizeof(t->note), "%s",
+		 json_str(doc->metadata, "note") ? json_str(doc->metadata, "note") : "");
 	if (t->drop_in_event)
 		assert_int_equal(watch_set_resources(t->w, NULL, 0), 0);
 	if (t->documents == t->stop_documents)
 		loop_quit(t->rig->loop, 0);
 }
 
-static _unused_ void on_problem(enum problem_level level, const char *code, const char *text, const char *remedy, void *ctx)
+static _unused_ void on_problem(enum problem_level level, const char *code, const char *text,
+				const char *remedy, void *ctx)
 {
 	struct told *t = ctx;
 
@@ -47,7 +53,8 @@ static _unused_ void on_problem(enum problem_level level, const char *code, cons
 		t->problems++;
 	snprintf(level == PROBLEM_OK ? t->cleared : t->code, sizeof(t->code), "%s", code);
 	snprintf(t->text, sizeof(t->text), "%s", text);
-	if ((level != PROBLEM_OK && t->problems == t->stop_problems) || (level == PROBLEM_OK && t->clears == t->stop_clears))
+	if ((level != PROBLEM_OK && t->problems == t->stop_problems) ||
+	    (level == PROBLEM_OK && t->clears == t->stop_clears))
 		loop_quit(t->rig->loop, 0);
 }
 
@@ -65,8 +72,11 @@ static _unused_ void start(struct rig *rig, struct told *t)
 {
 	struct err e = ERR_INIT;
 
-	*t = (struct told){.rig = rig, .stop_documents = t->stop_documents, .stop_problems = t->stop_problems,
-	                   .stop_clears = t->stop_clears, .stop_round = t->stop_round};
+	*t = (struct told){.rig = rig,
+			   .stop_documents = t->stop_documents,
+			   .stop_problems = t->stop_problems,
+			   .stop_clears = t->stop_clears,
+			   .stop_round = t->stop_round};
 	rig->setup.events = (struct watch_events){on_document, on_problem, on_round, t};
 	assert_int_equal(watch_new(&rig->setup, &t->w, &e), 0);
 	assert_int_equal(t->documents + t->problems + t->rounds, 0); /* nothing from inside */
@@ -86,10 +96,11 @@ struct script {
 	const char *retry_after;         /* with a 503, always */
 	const char *status;
 	bool hang;
-	unsigned changes_at;             /* from that request on the metadata differ */
+	unsigned changes_at; /* from that request on the metadata differ */
 };
 
-static _unused_ void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply, void *ctx)
+static _unused_ void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
+			    void *ctx)
 {
 	const struct script *sc = ctx;
 	bool other = strstr(seen->target, "LogicalResourceId=other") != NULL;
@@ -107,9 +118,10 @@ static _unused_ void answer(const struct httpd_seen *seen, unsigned nth, struct 
 	} else if (sc->status) {
 		reply->body = GOOD("srv", "{}", "UPDATE_IN_PROGRESS");
 	} else {
-		reply->body = other ? GOOD("other", "{\"note\":\"o\"}", "CREATE_COMPLETE") :
-			      sc->changes_at && nth >= sc->changes_at ? GOOD("srv", "{\"note\":\"t\"}", "UPDATE_COMPLETE") :
-			      GOOD("srv", "{\"note\":\"s\"}", "CREATE_COMPLETE");
+		reply->body = other ? GOOD("other", "{\"note\":\"o\"}", "CREATE_COMPLETE")
+			      : sc->changes_at && nth >= sc->changes_at
+				      ? GOOD("srv", "{\"note\":\"t\"}", "UPDATE_COMPLETE")
+				      : GOOD("srv", "{\"note\":\"s\"}", "CREATE_COMPLETE");
 	}
 }
 
