@@ -108,8 +108,8 @@ def test_failures(box):
     for fault, code, said in FAILURES:
         box.fake.clear()
         box.fake.fault(**dict(fault, times=0))
-        done = get(box, *given(box), "--timeout", "4s").expect(code, out="", err=said)
-        assert done.seconds < 8 and done.err.count("\n") == 1, (fault, done.seconds, done.err)
+        done = get(box, *given(box), "--timeout", "2s").expect(code, out="", err=said)
+        assert done.seconds < 6 and done.err.count("\n") == 1, (fault, done.seconds, done.err)
 
 
 def test_passing_trouble(box):

@@ -142,7 +142,7 @@ def test_deadline(box):
     box.fake.down()
     done = box.run("cfn-signal", "--timeout", "2s", target).expect(3)
     assert done.seconds < 5, done.seconds
-    done = box.run("cfn-signal", "--timeout", "20s", "http://127.0.0.1:1/v1/waitcondition/x?Signature=abcdef").expect(3)
+    box.run("cfn-signal", "--timeout", "1s", "http://127.0.0.1:1/v1/waitcondition/x?Signature=abcdef").expect(3)
 
 
 def test_expired_url(box):
