@@ -146,14 +146,17 @@ static inline void agent_start_queue(struct agent *a)
 	hook_queue_set_runner(a->queue, a->w->agent_end);
 }
 
+/* Dies without a word: what was open with runner and store stays unanswered. */
 static inline void agent_stop(struct agent *a)
 {
+	world_disconnect(a->w);
 	store_set_link(a->store, NULL);
-	a->store_link = link_free(a->store_link);
 	a->store = store_free(a->store);
 	a->queue = hook_queue_free(a->queue);
 	kill(a->store_pid, SIGKILL);
 	waitpid(a->store_pid, NULL, 0);
+	world_turn(a->w, 1); /* the store's open calls end with their link */
+	a->store_link = link_free(a->store_link);
 }
 
 static inline void agent_start(struct agent *a)
@@ -166,7 +169,6 @@ static inline void agent_start(struct agent *a)
 /* The agent and its store die, the runner lives on. */
 static inline void agent_restart(struct agent *a)
 {
-	world_disconnect(a->w);
 	agent_stop(a);
 	world_connect(a->w);
 	agent_start(a);

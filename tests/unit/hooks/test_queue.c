@@ -331,7 +331,6 @@ static void test_result_without_agent(void **state)
 
 	agent_offer(a, "R1", "{\"v\": 1}");
 	world_turn(a->w, 150);
-	world_disconnect(a->w);
 	agent_stop(a);
 	world_connect(a->w);
 	world_turn(a->w, 400);
