@@ -154,10 +154,11 @@ bool hook_queue_idle(const struct hook_queue *q)
 	return true;
 }
 
-static bool has_failed_here(const struct queue_hook *h)
+/* In this pass, or in one before it and not tried again yet. */
+static bool has_failed(const struct queue_hook *h)
 {
 	for (const struct pending *p = h->state.list; p; p = p->next)
-		if (p->failed_here)
+		if (p->failed_here || p->attempt > 1)
 			return true;
 	return false;
 }
@@ -167,7 +168,7 @@ static unsigned count_failed(const struct hook_queue *q)
 	unsigned n = 0;
 
 	for (const struct queue_hook *h = q->hooks; h; h = h->next)
-		if (h->state.gave_up[0] || (q->setup.one_pass && has_failed_here(h)))
+		if (h->state.gave_up[0] || (q->setup.one_pass && has_failed(h)))
 			n++;
 	return n;
 }

@@ -26,7 +26,7 @@ struct hook_queue_setup {
 	bool one_pass; /* each hook is tried at most once; what failed is left to the next pass */
 	void (*report)(const struct hook_report *report, void *ctx);
 	/** nothing runs, nothing waits for its first try; @failed hooks have given up on their current value (in one-pass
-	 * mode: or failed in this pass). Called after each document and each end of a run that leaves the queue so. */
+	 * mode: or failed at their last try). Called after each document and each end of a run that leaves the queue so. */
 	void (*idle)(unsigned failed, void *ctx);
 	void *ctx;
 };

@@ -56,7 +56,7 @@ struct agent {
 	bool hooks_off;
 	char hooks_off_why[ERR_TEXT_MAX];
 	/* one-pass mode */
-	bool round_over;
+	bool round_over, nothing_to_ask; /* one-pass mode; nothing_to_ask: no source has all it needs */
 	unsigned round_failures, hooks_failed;
 	/* boot and health */
 	struct loop_timer *boot_timer, *health_timer, *store_timer;

@@ -75,7 +75,8 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 	bool own = is_own(a, doc);
 
 	if (changed || (own && !a->document_seen)) {
-		log_info("%s document of %s from source %s%s", changed ? "new" : "first", doc->resource ? doc->resource : "this guest", doc->source,
+		/* To a single pass every document is new; what cron runs each minute must not chatter. */
+		log_at(a->setup->one_pass ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s document of %s from source %s%s", changed ? "new" : "first", doc->resource ? doc->resource : "this guest", doc->source,
 		         doc->in_progress ? " (its resource is in progress: hooks wait)" : "");
 		if (own)
 			take_settings(a, doc);
@@ -96,12 +97,22 @@ void agent_on_problem(enum problem_level level, const char *code, const char *te
 	struct agent *a = ctx;
 
 	problems_remove(&a->problems, code);
+	a->nothing_to_ask = a->nothing_to_ask || text_equal(code, "no-source") || text_equal(code, "source");
 	if (level == PROBLEM_OK) {
 		log_info("%s: %s", code, text);
 		return;
 	}
 	problems_add(&a->problems, level, code, remedy, "%s", text);
 	log_at(level == PROBLEM_ERROR ? LOG_LEVEL_ERR : LOG_LEVEL_WARN, "%s: %s%s%s", code, text, remedy ? "; " : "", remedy ? remedy : "");
+}
+
+static uint32_t one_pass_result(const struct agent *a)
+{
+	if (a->hooks_failed)
+		return EXIT_HOOK;
+	if (a->nothing_to_ask)
+		return EXIT_CONFIG;
+	return a->round_failures ? EXIT_NETWORK : EXIT_GOOD;
 }
 
 /* One pass is over when every resource was asked for and no hook is left to run. */
@@ -111,7 +122,7 @@ static void end_one_pass(struct agent *a)
 
 	if (!a->setup->one_pass || !a->round_over || !hook_queue_idle(a->queue) || store_pending(a->store))
 		return;
-	msg_put_u32(&w, a->hooks_failed ? EXIT_HOOK : a->round_failures ? EXIT_NETWORK : EXIT_GOOD);
+	msg_put_u32(&w, one_pass_result(a));
 	if (link_send(a->runner, RUNNER_DONE, &w, NULL, 0))
 		loop_quit(a->loop, EXIT_CONFIG);
 	a->round_over = false;

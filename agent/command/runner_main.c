@@ -260,6 +260,10 @@ static int runner_life(struct runner_main *m)
 		log_info("an agent is running already, leaving the work to it");
 		return EXIT_GOOD;
 	}
+	if (m->options->one_pass && m->hooks.n == 0) {
+		log_err("no hook to run below %s", m->options->hooks_dir ? m->options->hooks_dir : m->conf.hooks_conf_dir);
+		return EXIT_CONFIG;
+	}
 	find_user(m);
 	make_folders(m);
 	r = loop_new(m->env, &m->loop);

@@ -24,11 +24,21 @@ static void log_problems(const struct problems *problems)
 			         problems->list[i].remedy ? "; " : "", problems->list[i].remedy ? problems->list[i].remedy : "");
 }
 
+/* `cfn-hup -c DIR`: its cfn-hup.conf is also where credentials are looked for, in the runner and in the agent. */
+static int override_folder(struct runner_main *m)
+{
+	char *folder = m->options->hooks_conf_dir ? strdup(m->options->hooks_conf_dir) : NULL;
+
+	if (!folder)
+		return m->options->hooks_conf_dir ? -ENOMEM : 0;
+	free(m->conf.hooks_conf_dir);
+	m->conf.hooks_conf_dir = folder;
+	return 0;
+}
+
 static int load_hooks(struct runner_main *m)
 {
-	const char *conf_dir = m->options->hooks_conf_dir ? m->options->hooks_conf_dir : m->conf.hooks_conf_dir;
-
-	return hookset_load_from(m->env, &m->conf, conf_dir, m->options->hooks_dir, &m->hooks, &m->problems);
+	return hookset_load_from(m->env, &m->conf, m->conf.hooks_conf_dir, m->options->hooks_dir, &m->hooks, &m->problems);
 }
 
 /* cfn-hup.conf may set the interval; our own configuration wins when it says anything but the default. */
@@ -49,7 +59,9 @@ int runner_load(struct runner_main *m, struct err *e)
 
 	if (r)
 		return r;
-	r = load_hooks(m);
+	r = override_folder(m);
+	if (!r)
+		r = load_hooks(m);
 	if (r)
 		return err_set(e, r, "out of memory while reading the hook files");
 	borrow_interval(&m->conf, &m->hooks);
@@ -187,7 +199,7 @@ static int watch_folder(struct runner_main *m, const char *folder, const char *b
 
 void runner_watch_files(struct runner_main *m)
 {
-	const char *conf_dir = m->options->hooks_conf_dir ? m->options->hooks_conf_dir : m->conf.hooks_conf_dir;
+	const char *conf_dir = m->conf.hooks_conf_dir;
 
 	m->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (m->inotify_fd < 0 || loop_timer_new(m->loop, 50, on_settled, m, &m->settle) ||

@@ -36,7 +36,7 @@ struct loop_io {
 struct loop_timer {
 	struct item item;
 	struct loop *loop;
-	int64_t due, slack; /* due: -1 = disarmed */
+	int64_t due, slack, may_wait; /* due: -1 = disarmed; may_wait: the slack of this time */
 	uint64_t order; /* when it was armed: breaks ties and keeps re-armed ones for the next round
 			 */
 	loop_timer_fn *fn;
@@ -256,6 +256,7 @@ void loop_timer_arm(struct loop_timer *t, int64_t delay_ms)
 	if (__builtin_add_overflow(now, delay_ms, &due) || due > INT64_MAX / 4)
 		due = INT64_MAX / 4;
 	t->due = due;
+	t->may_wait = delay_ms > 0 ? t->slack : 0;
 	t->order = t->loop->order++;
 }
 
@@ -292,8 +293,8 @@ static int64_t latest_wakeup(const struct loop *loop)
 	for (const struct item *i = loop->timers.next; i != &loop->timers; i = i->next) {
 		const struct loop_timer *t = (const struct loop_timer *)i;
 
-		if (t->due >= 0 && t->due + t->slack < best)
-			best = t->due + t->slack;
+		if (t->due >= 0 && t->due + t->may_wait < best)
+			best = t->due + t->may_wait;
 	}
 	return best;
 }
@@ -335,7 +336,7 @@ static struct loop_timer *next_due(const struct loop *loop, uint64_t before)
 
 static void count_lateness(struct loop *loop, const struct loop_timer *t)
 {
-	int64_t late = loop->env->boot_ms() - (t->due + t->slack);
+	int64_t late = loop->env->boot_ms() - (t->due + t->may_wait);
 
 	if (late <= LATE_MS)
 		return;

@@ -138,6 +138,23 @@ static void test_slack_groups(void **state)
 	loop_free(loop);
 }
 
+/* Armed for now means now: a poll that somebody asked for does not wait out the slack of the interval. */
+static void test_no_slack_for_now(void **state)
+{
+	struct loop *loop = new_loop();
+	struct trace t = {0};
+	struct loop_timer *timer;
+
+	(void)state;
+	assert_int_equal(loop_timer_new(loop, 60000, note_a, &t, &timer), 0);
+	loop_timer_arm(timer, 0);
+	stop_after(loop, 50);
+	assert_int_equal(loop_run(loop), 42);
+	assert_string_equal(t.text, "a");
+	assert_int_equal(loop_get_stats(loop)->late_ticks, 0);
+	loop_free(loop);
+}
+
 static void free_others(struct loop *loop, void *ctx)
 {
 	struct trace *t = ctx;
@@ -456,7 +473,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_timer_order),  cmocka_unit_test(test_timer_disarm),
-		cmocka_unit_test(test_slack_groups), cmocka_unit_test(test_timer_free_inside),
+		cmocka_unit_test(test_slack_groups), cmocka_unit_test(test_no_slack_for_now),
+		cmocka_unit_test(test_timer_free_inside),
 		cmocka_unit_test(test_timer_rearm),  cmocka_unit_test(test_io_remove_inside),
 		cmocka_unit_test(test_io_level),     cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_child),        cmocka_unit_test(test_child_of_other),
