@@ -32,5 +32,5 @@ char *document_save(const struct document *doc);
 int document_load(const char *p, size_t n, struct document *ret, struct err *e) _must_check_;
 /** document_mask() - a copy with secrets replaced by "***": members whose name says password,
  * secret, token, key..., the value beside such a "name", userinfo and signatures in URLs, and
- * NAME=VALUE inside texts. New reference. */
+ * NAME=VALUE inside texts. New reference; NULL = no memory. */
 json_t *document_mask(const json_t *tree);

@@ -149,8 +149,8 @@ static void mask_text(const char *p, size_t n, struct buf *out)
 	}
 }
 
-/* Return: the replacement of a text, new reference; NULL = no memory. */
-static json_t *masked_text(const json_t *v)
+/* Return: the replacement of a text, new reference; without memory all of it is hidden. */
+static json_t *masked_text(const json_t *v, json_t *hidden)
 {
 	struct buf out = BUF_INIT(64U << 20);
 	json_t *ret = NULL;
@@ -159,7 +159,7 @@ static json_t *masked_text(const json_t *v)
 	if (!buf_error(&out))
 		ret = json_stringn_nocheck(buf_str(&out), out.len);
 	buf_deinit(&out);
-	return ret ? ret : json_string(MASK);
+	return ret ? ret : json_incref(hidden);
 }
 
 static bool worth_hiding(const json_t *v)
@@ -188,18 +188,18 @@ static struct mask_frame frame_for(json_t *node)
 }
 
 /* What becomes of one value: NULL = stays; otherwise its replacement. */
-static json_t *replacement(const json_t *v, bool secret, bool too_deep)
+static json_t *replacement(const json_t *v, bool secret, bool too_deep, json_t *hidden)
 {
 	bool container = json_is_object(v) || json_is_array(v);
 
 	if ((secret && worth_hiding(v)) || (container && too_deep))
-		return json_string(MASK);
-	return json_is_string(v) ? masked_text(v) : NULL;
+		return json_incref(hidden);
+	return json_is_string(v) ? masked_text(v, hidden) : NULL;
 }
 
 /* Looks at the next child. Return: the child to descend into, or NULL; *@done when there is none
  * left. */
-static json_t *mask_step(struct mask_frame *f, bool too_deep, bool *done)
+static json_t *mask_step(struct mask_frame *f, bool too_deep, json_t *hidden, bool *done)
 {
 	json_t *child, *new_value;
 	bool secret = false;
@@ -217,7 +217,7 @@ static json_t *mask_step(struct mask_frame *f, bool too_deep, bool *done)
 	} else {
 		child = json_array_get(f->node, f->index++);
 	}
-	new_value = replacement(child, secret, too_deep);
+	new_value = replacement(child, secret, too_deep, hidden);
 	if (!new_value)
 		return json_is_object(child) || json_is_array(child) ? child : NULL;
 	if (iter)
@@ -227,27 +227,35 @@ static json_t *mask_step(struct mask_frame *f, bool too_deep, bool *done)
 	return NULL;
 }
 
-json_t *document_mask(const json_t *tree)
+static void mask_tree(json_t *tree, json_t *hidden)
 {
 	struct mask_frame frames[MASK_DEPTH];
-	json_t *copy = json_deep_copy(tree), *child;
 	size_t depth = 0;
+	json_t *child;
 	bool done;
 
-	if (json_is_string(copy)) {
-		json_t *text = masked_text(copy);
-
-		json_decref(copy);
-		return text;
-	}
-	if (json_is_object(copy) || json_is_array(copy))
-		frames[depth++] = frame_for(copy);
+	if (json_is_object(tree) || json_is_array(tree))
+		frames[depth++] = frame_for(tree);
 	while (depth) {
-		child = mask_step(&frames[depth - 1], depth == MASK_DEPTH, &done);
+		child = mask_step(&frames[depth - 1], depth == MASK_DEPTH, hidden, &done);
 		if (done)
 			depth--;
 		else if (child)
 			frames[depth++] = frame_for(child);
 	}
+}
+
+json_t *document_mask(const json_t *tree)
+{
+	/* made before there is anything to hide: a lack of memory must not show a secret */
+	_cleanup_json_ json_t *hidden = json_string(MASK);
+	json_t *copy;
+
+	if (!hidden)
+		return NULL;
+	if (json_is_string(tree))
+		return masked_text(tree, hidden);
+	copy = json_deep_copy(tree);
+	mask_tree(copy, hidden);
 	return copy;
 }

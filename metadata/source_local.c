@@ -72,6 +72,12 @@ static int read_file(const struct source *s, struct buf *text)
 	return fs_read_fd(fd, text);
 }
 
+static void bad_document(const struct source *s, int code, struct err *e, struct fetch_result *r)
+{
+	err_prefix(e, "%.160s", s->shown);
+	classify_document(code, e->text, r);
+}
+
 static void read_document(struct source *s, struct fetch_result *r)
 {
 	struct buf text = BUF_INIT(json_limits_default.text_bytes);
@@ -93,7 +99,7 @@ static void read_document(struct source *s, struct fetch_result *r)
 		if (!code)
 			memcpy(s->digest, digest, sizeof(digest));
 		else
-			classify_document(code, e.text, r);
+			bad_document(s, code, &e, r);
 	}
 	buf_deinit(&text);
 }

@@ -65,6 +65,7 @@ static void local_file(void **state)
 	t.stop_problems = 1;
 	rig_run(&rig);
 	assert_string_equal(t.code, "local-bad-document");
+	assert_non_null(strstr(t.text, f.file)); /* which file, and what is wrong with it */
 	assert_string_equal(json_str(watch_document(t.w, NULL)->metadata, "note"),
 			    "two"); /* the last good one stays */
 	folder_write(&f, "{\"note\":3, }");
