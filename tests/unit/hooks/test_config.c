@@ -356,6 +356,7 @@ static void test_kill_switch(void **state)
 {
 	struct fixture *f = *state;
 	struct err why = ERR_INIT;
+	char path[ENV_PATH_MAX];
 
 	fixture_mkdir(f, "/etc/heat-pulse", 0755);
 	fixture_mkdir(f, "/proc", 0755);
@@ -369,9 +370,12 @@ static void test_kill_switch(void **state)
 	fixture_write(f, "/etc/heat-pulse/hooks.disabled", "", 0000);
 	assert_true(hooks_disabled(&f->env, &f->conf, &why));
 	assert_non_null(strstr(why.text, "hooks.disabled"));
-	fixture_write(f, "/etc/heat-pulse/hooks.disabled", "", 0644);
+	fixture_path(f, "/etc/heat-pulse/hooks.disabled", path);
+	assert_int_equal(unlink(path), 0);
+	assert_false(hooks_disabled(&f->env, &f->conf, &why));
 	f->conf.hooks_enabled = false;
-	assert_true(hooks_disabled(&f->env, &f->conf, NULL));
+	assert_true(hooks_disabled(&f->env, &f->conf, &why));
+	assert_non_null(strstr(why.text, "configuration"));
 }
 
 int main(void)
