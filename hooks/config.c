@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From merged INI entries to the hook table, and the kill switch. Which files are read, and whether they
- * may be obeyed, is config_files.c; what the agent gets to see is config_json.c.
+ * From merged INI entries to the hook table, and the kill switch. Which files are read, and whether
+ * they may be obeyed, is config_files.c; what the agent gets to see is config_json.c.
  */
 #include "hooks/config.h"
 
@@ -78,14 +78,16 @@ struct section {
 };
 
 /* Says at file:line what is wrong with the section; @key (may be NULL) narrows the line down. */
-static void section_problem(const struct section *s, enum problem_level level, const char *key, const char *what)
+static void section_problem(const struct section *s, enum problem_level level, const char *key,
+			    const char *what)
 {
 	const struct ini_entry *entry = key ? ini_find(s->ini, s->name, key) : NULL;
 	_cleanup_buf_ struct buf name = BUF_INIT(4 * HOOK_NAME_MAX + 8);
 
 	text_escape(&name, s->name, strnlen(s->name, HOOK_NAME_MAX));
-	problems_add(s->problems, level, "hook-section", REMEDY_SECTION, "%s:%d: [%s]: %s", entry ? entry->file : s->file,
-	             entry ? entry->line : s->line, buf_str(&name), what);
+	problems_add(s->problems, level, "hook-section", REMEDY_SECTION, "%s:%d: [%s]: %s",
+		     entry ? entry->file : s->file, entry ? entry->line : s->line, buf_str(&name),
+		     what);
 }
 
 static const char *const reserved_triggers[] = {"pre.", "on.command"};
@@ -105,7 +107,8 @@ static void warn_trigger(const struct section *s, const char *p, size_t n)
 			return;
 		}
 	}
-	buf_puts(&text, " is unknown and ignored; known are post.add, post.update, post.remove, service.restarted");
+	buf_puts(&text, " is unknown and ignored; known are post.add, post.update, post.remove, "
+			"service.restarted");
 	section_problem(s, PROBLEM_WARN, "triggers", buf_str(&text));
 }
 
@@ -132,7 +135,8 @@ static const char *required(const struct section *s, const char *key)
 
 	if (value && *value)
 		return value;
-	snprintf(what, sizeof(what), "key %s is %s; the hook is not run", key, value ? "empty" : "missing");
+	snprintf(what, sizeof(what), "key %s is %s; the hook is not run", key,
+		 value ? "empty" : "missing");
 	section_problem(s, PROBLEM_ERROR, value ? key : NULL, what);
 	return NULL;
 }
@@ -147,7 +151,9 @@ static int read_timeout(const struct section *s, struct hook *h)
 	if (!text)
 		return 0;
 	if (text_duration_ms(text, strlen(text), &ms) < 0 || ms <= 0 || ms > TIMEOUT_MAX_MS) {
-		section_problem(s, PROBLEM_ERROR, "timeout", "timeout is no duration such as 90s, 10m or 2h up to 30d; the hook is not run");
+		section_problem(s, PROBLEM_ERROR, "timeout",
+				"timeout is no duration such as 90s, 10m or 2h up to 30d; the hook "
+				"is not run");
 		return 1;
 	}
 	h->timeout_ms = ms;
@@ -193,7 +199,8 @@ static int read_path(const struct section *s, struct hook *h, const char *text)
 static int read_identity(const struct section *s, struct hook *h)
 {
 	if (strlen(s->name) > HOOK_NAME_MAX) {
-		section_problem(s, PROBLEM_ERROR, NULL, "the name is over 255 bytes; the hook is not run");
+		section_problem(s, PROBLEM_ERROR, NULL,
+				"the name is over 255 bytes; the hook is not run");
 		return 1;
 	}
 	h->name = strdup(s->name);
@@ -205,14 +212,16 @@ static int read_identity(const struct section *s, struct hook *h)
 /* 0 = @h is filled, 1 = the section is out, -ENOMEM. */
 static int read_hook(const struct section *s, struct hook *h)
 {
-	const char *list = required(s, "triggers"), *path = required(s, "path"), *action = required(s, "action");
+	const char *list = required(s, "triggers"), *path = required(s, "path"),
+		   *action = required(s, "action");
 	int r;
 
 	if (!list || !path || !action)
 		return 1;
 	h->triggers = read_triggers(s, list);
 	if (!h->triggers) {
-		section_problem(s, PROBLEM_WARN, "triggers", "no trigger that can fire; the hook is not run");
+		section_problem(s, PROBLEM_WARN, "triggers",
+				"no trigger that can fire; the hook is not run");
 		return 1;
 	}
 	r = read_identity(s, h);
@@ -265,7 +274,8 @@ static void read_interval(const struct section *s, struct hookset *set)
 		return;
 	if (parse_interval(text, &ms) < 0)
 		section_problem(s, PROBLEM_ERROR, "interval",
-		                "interval is neither minutes nor a duration such as 30s; the default is used");
+				"interval is neither minutes nor a duration such as 30s; the "
+				"default is used");
 	else
 		set->interval_ms = ms;
 }
@@ -294,7 +304,8 @@ static void read_umask(const struct section *s, struct hookset *set)
 	const char *text = ini_get(s->ini, MAIN_SECTION, "umask");
 
 	if (text && parse_umask(text, &set->umask) < 0)
-		section_problem(s, PROBLEM_ERROR, "umask", "umask is not octal up to 0777; 022 is used");
+		section_problem(s, PROBLEM_ERROR, "umask",
+				"umask is not octal up to 0777; 022 is used");
 }
 
 static int read_main(const struct section *s, struct hookset *set)
@@ -324,7 +335,8 @@ static int add_section(const struct section *s, struct hookset *set)
 	if (strcmp(s->name, MAIN_SECTION) == 0)
 		return read_main(s, set);
 	if (set->n == HOOKS_MAX) {
-		section_problem(s, PROBLEM_ERROR, NULL, "more than 1024 hooks; the hook is not run");
+		section_problem(s, PROBLEM_ERROR, NULL,
+				"more than 1024 hooks; the hook is not run");
 		return 0;
 	}
 	r = read_hook(s, &set->hooks[set->n]);
@@ -335,7 +347,8 @@ static int add_section(const struct section *s, struct hookset *set)
 	return r < 0 ? r : 0;
 }
 
-int hookset_from_ini(const struct conf *conf, const struct ini *ini, struct hookset *ret, struct problems *problems)
+int hookset_from_ini(const struct conf *conf, const struct ini *ini, struct hookset *ret,
+		     struct problems *problems)
 {
 	struct hookset set = {.umask = 022};
 	size_t room = ini->n_sections < HOOKS_MAX ? ini->n_sections : HOOKS_MAX;
@@ -344,7 +357,12 @@ int hookset_from_ini(const struct conf *conf, const struct ini *ini, struct hook
 	if (!set.hooks)
 		return -ENOMEM;
 	for (size_t i = 0; i < ini->n_sections; i++) {
-		struct section s = {conf, ini, problems, ini->sections[i], ini->section_files[i], ini->section_lines[i]};
+		struct section s = {conf,
+				    ini,
+				    problems,
+				    ini->sections[i],
+				    ini->section_files[i],
+				    ini->section_lines[i]};
 
 		if (add_section(&s, &set) < 0) {
 			hookset_deinit(&set);
@@ -422,7 +440,8 @@ bool hooks_disabled(const struct env *env, const struct conf *conf, struct err *
 		return true;
 	}
 	if (cmdline_disables(env)) {
-		err_set(why, 1, "hooks are disabled by heat-pulse.hooks=0 on the kernel's command line");
+		err_set(why, 1,
+			"hooks are disabled by heat-pulse.hooks=0 on the kernel's command line");
 		return true;
 	}
 	if (!conf->hooks_enabled) {

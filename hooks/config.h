@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cfn-hup's configuration: cfn-hup.conf, hooks.conf, hooks.d/. Read by the runner (root-owned files only), handed to the
- * agent as a table. All files share one name space and are merged key by key, later files winning, as Python's parser
- * did. A bad file or section disables itself, names file and line, and stops nothing else.
+ * cfn-hup's configuration: cfn-hup.conf, hooks.conf, hooks.d/. Read by the runner (root-owned files
+ * only), handed to the agent as a table. All files share one name space and are merged key by key,
+ * later files winning, as Python's parser did. A bad file or section disables itself, names file
+ * and line, and stops nothing else.
  */
 #pragma once
 
@@ -42,34 +43,39 @@ struct hookset {
 	size_t n;
 	char *stack; /* [main] of cfn-hup.conf or NULL */
 	char *credential_file;
-	int64_t interval_ms; /* 0 = not set; a bare number is minutes, as cfn-hup documents it; "30s" is 30 s */
+	int64_t interval_ms; /* 0 = not set; a bare number is minutes, as cfn-hup documents it;
+				"30s" is 30 s */
 	char *region, *url;
 	mode_t umask;
 };
-/** hookset_load() - Return 0 also with no file at all (n == 0); problems tell what was refused and why. -ENOMEM. */
-int hookset_load(const struct env *env, const struct conf *conf, struct hookset *ret, struct problems *problems)
-        _must_check_;
+/** hookset_load() - Return 0 also with no file at all (n == 0); problems tell what was refused and
+ * why. -ENOMEM. */
+int hookset_load(const struct env *env, const struct conf *conf, struct hookset *ret,
+		 struct problems *problems) _must_check_;
 /**
  * hookset_load_from() - cfn-hup -c DIR
  * @conf_dir: holds cfn-hup.conf, hooks.conf, hooks.d; unprefixed
  * @hooks_dir: overrides hooks.d (NULL: default); unprefixed
  */
-int hookset_load_from(const struct env *env, const struct conf *conf, const char *conf_dir, const char *hooks_dir,
-                      struct hookset *ret, struct problems *problems) _must_check_;
-/** hookset_from_ini() - the table from merged files; bad sections become problems. @ret is overwritten. 0 or -ENOMEM. */
-int hookset_from_ini(const struct conf *conf, const struct ini *ini, struct hookset *ret, struct problems *problems)
-        _must_check_;
+int hookset_load_from(const struct env *env, const struct conf *conf, const char *conf_dir,
+		      const char *hooks_dir, struct hookset *ret,
+		      struct problems *problems) _must_check_;
+/** hookset_from_ini() - the table from merged files; bad sections become problems. @ret is
+ * overwritten. 0 or -ENOMEM. */
+int hookset_from_ini(const struct conf *conf, const struct ini *ini, struct hookset *ret,
+		     struct problems *problems) _must_check_;
 void hookset_deinit(struct hookset *set);
 void hook_deinit(struct hook *h);
 /** hookset_find() - the hook of that name or NULL; borrowed. */
 const struct hook *hookset_find(const struct hookset *set, const char *name);
-/** hookset_to_json() - for the link; without actions: the agent need not know commands. New string or NULL. */
+/** hookset_to_json() - for the link; without actions: the agent need not know commands. New string
+ * or NULL. */
 char *hookset_to_json(const struct hookset *set);
 /** hookset_from_json() - -EBADMSG with the reason, -ENOMEM; @ret is empty then. */
 int hookset_from_json(const char *p, size_t n, struct hookset *ret, struct err *e) _must_check_;
-/** hookset_resources() - distinct logical ids in order of first mention, borrowed pointers into @set; new array, free()
- * it. NULL with *@ret_n 0 when there are none (or no memory). */
+/** hookset_resources() - distinct logical ids in order of first mention, borrowed pointers into
+ * @set; new array, free() it. NULL with *@ret_n 0 when there are none (or no memory). */
 const char **hookset_resources(const struct hookset *set, size_t *ret_n);
-/** hooks_disabled() - the kill switch: /etc/heat-pulse/hooks.disabled, heat-pulse.hooks=0 on the kernel's command line,
- * or conf. @why (may be NULL) gets which. */
+/** hooks_disabled() - the kill switch: /etc/heat-pulse/hooks.disabled, heat-pulse.hooks=0 on the
+ * kernel's command line, or conf. @why (may be NULL) gets which. */
 bool hooks_disabled(const struct env *env, const struct conf *conf, struct err *why);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which files make up the hook configuration, in which order, and whether root may obey them: cfn-hup.conf, hooks.conf,
- * then hooks.d sorted by bytes. A link is as good as every folder
- * on the way to where it points.
+ * Which files make up the hook configuration, in which order, and whether root may obey them:
+ * cfn-hup.conf, hooks.conf, then hooks.d sorted by bytes. A link is as good as every folder on the
+ * way to where it points.
  */
 #include "hooks/config.h"
 
@@ -15,9 +15,11 @@
 #include "core/fs.h"
 #include "core/text.h"
 
-#define REMEDY_OWNER "Give the file and the folders above it to root and take write permission from group and others."
-#define REMEDY_FILE  "Correct the file; the other hooks run meanwhile."
-#define FILES_MAX    1000
+#define REMEDY_OWNER                                                                               \
+	"Give the file and the folders above it to root and take write permission from group and " \
+	"others."
+#define REMEDY_FILE "Correct the file; the other hooks run meanwhile."
+#define FILES_MAX   1000
 
 struct loader {
 	const struct env *env;
@@ -28,11 +30,13 @@ struct loader {
 static void file_problem(struct loader *l, const char *path, int r, const struct err *e)
 {
 	if (r == -EPERM)
-		problems_add(l->problems, PROBLEM_ERROR, "hook-file", REMEDY_OWNER, "%s is not obeyed: %s", path, e->text);
+		problems_add(l->problems, PROBLEM_ERROR, "hook-file", REMEDY_OWNER,
+			     "%s is not obeyed: %s", path, e->text);
 	else if (e->text[0])
 		problems_add(l->problems, PROBLEM_ERROR, "hook-file", REMEDY_FILE, "%s", e->text);
 	else
-		problems_add(l->problems, PROBLEM_ERROR, "hook-file", REMEDY_FILE, "%s: %s", path, strerror(-r));
+		problems_add(l->problems, PROBLEM_ERROR, "hook-file", REMEDY_FILE, "%s: %s", path,
+			     strerror(-r));
 }
 
 /* 0 and the text in @out; 1 = there is no such regular file. */
@@ -59,13 +63,15 @@ static int load_file(struct loader *l, const char *path)
 	if (r == 1)
 		return 0;
 	if (r == 0)
-		r = ini_parse(&l->ini, path, buf_str(&text), text.len, INI_INTERPOLATE | INI_STRICT, &e);
+		r = ini_parse(&l->ini, path, buf_str(&text), text.len, INI_INTERPOLATE | INI_STRICT,
+			      &e);
 	if (r < 0 && r != -ENOMEM)
 		file_problem(l, path, r, &e);
 	return r == -ENOMEM ? r : 0;
 }
 
-static const char *const backup_patterns[] = {"*~", "*.bak", "*.rpmsave", "*.rpmnew", "*.rpmorig", "*.dpkg-*", ".*", "#*"};
+static const char *const backup_patterns[] = {"*~",        "*.bak",    "*.rpmsave", "*.rpmnew",
+					      "*.rpmorig", "*.dpkg-*", ".*",        "#*"};
 
 static bool is_backup(const char *name)
 {
@@ -116,8 +122,10 @@ static int collect(struct loader *l, DIR *dir, const char *path, struct names *n
 			_cleanup_buf_ struct buf name = BUF_INIT(2048);
 
 			text_escape(&name, d->d_name, strlen(d->d_name));
-			problems_add(l->problems, PROBLEM_WARN, "hook-file", "Name it NAME.conf to have it read.",
-			             "%s/%s is not read: hook files end in .conf or have no dot", path, buf_str(&name));
+			problems_add(l->problems, PROBLEM_WARN, "hook-file",
+				     "Name it NAME.conf to have it read.",
+				     "%s/%s is not read: hook files end in .conf or have no dot",
+				     path, buf_str(&name));
 		}
 	}
 	return 0;
@@ -180,14 +188,15 @@ static int load_all(struct loader *l, const char *conf_dir, const char *hooks_di
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		_cleanup_free_ char *file = NULL;
 
-		if (asprintf(&file, "%s/%s", conf_dir, files[i]) < 0 || load_file(l, env_path(l->env, file, path)) < 0)
+		if (asprintf(&file, "%s/%s", conf_dir, files[i]) < 0 ||
+		    load_file(l, env_path(l->env, file, path)) < 0)
 			return -ENOMEM;
 	}
 	return load_dir(l, env_path(l->env, hooks_dir, path));
 }
 
-int hookset_load_from(const struct env *env, const struct conf *conf, const char *conf_dir, const char *hooks_dir,
-                      struct hookset *ret, struct problems *problems)
+int hookset_load_from(const struct env *env, const struct conf *conf, const char *conf_dir,
+		      const char *hooks_dir, struct hookset *ret, struct problems *problems)
 {
 	struct loader l = {.env = env, .problems = problems};
 	_cleanup_free_ char *default_dir = NULL;
@@ -202,7 +211,8 @@ int hookset_load_from(const struct env *env, const struct conf *conf, const char
 	return r;
 }
 
-int hookset_load(const struct env *env, const struct conf *conf, struct hookset *ret, struct problems *problems)
+int hookset_load(const struct env *env, const struct conf *conf, struct hookset *ret,
+		 struct problems *problems)
 {
 	return hookset_load_from(env, conf, conf->hooks_conf_dir, NULL, ret, problems);
 }

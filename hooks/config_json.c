@@ -19,9 +19,10 @@ static json_t *optional_string(const char *s)
 
 static json_t *hook_json(const struct hook *h)
 {
-	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:s, s:I}", "name", h->name, "file", optional_string(h->file), "line", h->line,
-	                 "path", h->path_text, "triggers", (int)h->triggers, "runas", h->runas, "timeout_ms",
-	                 (json_int_t)h->timeout_ms);
+	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:s, s:I}", "name", h->name, "file",
+			 optional_string(h->file), "line", h->line, "path", h->path_text,
+			 "triggers", (int)h->triggers, "runas", h->runas, "timeout_ms",
+			 (json_int_t)h->timeout_ms);
 }
 
 char *hookset_to_json(const struct hookset *set)
@@ -32,9 +33,11 @@ char *hookset_to_json(const struct hookset *set)
 	for (size_t i = 0; i < set->n; i++)
 		if (json_array_append_new(list, hook_json(&set->hooks[i])) < 0)
 			return NULL;
-	root = json_pack("{s:i, s:O, s:o, s:o, s:o, s:o, s:I, s:i}", "v", 1, "hooks", list, "stack", optional_string(set->stack),
-	                 "credential_file", optional_string(set->credential_file), "region", optional_string(set->region), "url",
-	                 optional_string(set->url), "interval_ms", (json_int_t)set->interval_ms, "umask", (int)set->umask);
+	root = json_pack("{s:i, s:O, s:o, s:o, s:o, s:o, s:I, s:i}", "v", 1, "hooks", list, "stack",
+			 optional_string(set->stack), "credential_file",
+			 optional_string(set->credential_file), "region",
+			 optional_string(set->region), "url", optional_string(set->url),
+			 "interval_ms", (json_int_t)set->interval_ms, "umask", (int)set->umask);
 	return root ? json_dumps(root, JSON_COMPACT) : NULL;
 }
 
@@ -54,21 +57,26 @@ static bool copy_str(const json_t *object, const char *key, char **ret)
 
 static int hook_fields(const json_t *j, struct hook *h, struct err *e)
 {
-	const char *name = json_str(j, "name"), *path = json_str(j, "path"), *runas = json_str(j, "runas");
+	const char *name = json_str(j, "name"), *path = json_str(j, "path"),
+		   *runas = json_str(j, "runas");
 	int64_t line, bits, timeout;
 
-	if (!name || !*name || strlen(name) > HOOK_NAME_MAX || !path || strlen(path) > HOOK_TEXT_MAX || !runas)
+	if (!name || !*name || strlen(name) > HOOK_NAME_MAX || !path ||
+	    strlen(path) > HOOK_TEXT_MAX || !runas)
 		return err_set(e, -EBADMSG, "hook table: a hook lacks name, path or runas");
-	if (!int_in(j, "line", 0, INT32_MAX, &line) || !int_in(j, "triggers", 1, TRIGGER_ALL, &bits) ||
+	if (!int_in(j, "line", 0, INT32_MAX, &line) ||
+	    !int_in(j, "triggers", 1, TRIGGER_ALL, &bits) ||
 	    !int_in(j, "timeout_ms", 1, TIMEOUT_MAX_MS, &timeout))
 		return err_set(e, -EBADMSG, "hook table: a number is out of range");
 	h->line = (int)line;
 	h->triggers = (unsigned)bits;
 	h->timeout_ms = timeout;
-	if (!copy_str(j, "name", &h->name) || !copy_str(j, "path", &h->path_text) || !copy_str(j, "runas", &h->runas) ||
-	    !copy_str(j, "file", &h->file))
+	if (!copy_str(j, "name", &h->name) || !copy_str(j, "path", &h->path_text) ||
+	    !copy_str(j, "runas", &h->runas) || !copy_str(j, "file", &h->file))
 		return err_set(e, -ENOMEM, "no memory for the hook table");
-	return path_parse(path, strlen(path), &h->path, e) == 0 ? 0 : err_set(e, -EBADMSG, "hook table: a path is bad");
+	return path_parse(path, strlen(path), &h->path, e) == 0
+		       ? 0
+		       : err_set(e, -EBADMSG, "hook table: a path is bad");
 }
 
 static int read_hooks(const json_t *list, struct hookset *set, struct err *e)
@@ -93,12 +101,14 @@ static int read_table(const json_t *root, struct hookset *set, struct err *e)
 {
 	int64_t version, interval, mask;
 
-	if (!int_in(root, "v", 1, 1, &version) || !int_in(root, "interval_ms", 0, INT64_MAX, &interval) ||
+	if (!int_in(root, "v", 1, 1, &version) ||
+	    !int_in(root, "interval_ms", 0, INT64_MAX, &interval) ||
 	    !int_in(root, "umask", 0, 0777, &mask))
 		return err_set(e, -EBADMSG, "hook table: unknown version or a number out of range");
 	set->interval_ms = interval;
 	set->umask = (mode_t)mask;
-	if (!copy_str(root, "stack", &set->stack) || !copy_str(root, "credential_file", &set->credential_file) ||
+	if (!copy_str(root, "stack", &set->stack) ||
+	    !copy_str(root, "credential_file", &set->credential_file) ||
 	    !copy_str(root, "region", &set->region) || !copy_str(root, "url", &set->url))
 		return err_set(e, -ENOMEM, "no memory for the hook table");
 	return read_hooks(json_object_get(root, "hooks"), set, e);

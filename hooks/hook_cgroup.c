@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the cgroup2 tree (alone, or beside version 1 in the hybrid layout) and keeps the groups of runs below
- * heat-pulse-hooks there. Under systemd the tree is systemd's: hooks then stay in the unit's group,
- * whose KillMode=process lets them live on when the agent is stopped.
+ * Finds the cgroup2 tree (alone, or beside version 1 in the hybrid layout) and keeps the groups of
+ * runs below heat-pulse-hooks there. Under systemd the tree is systemd's: hooks then stay in the
+ * unit's group, whose KillMode=process lets them live on when the agent is stopped.
  */
 #include "hooks/hook_cgroup.h"
 
@@ -36,14 +36,16 @@ static bool find_base(const struct env *env, char out[static ENV_PATH_MAX])
 	return false;
 }
 
-static bool leaf_path(const struct env *env, const char *run_id, const char *file, char out[static ENV_PATH_MAX])
+static bool leaf_path(const struct env *env, const char *run_id, const char *file,
+		      char out[static ENV_PATH_MAX])
 {
 	char base[ENV_PATH_MAX];
 	int n;
 
 	if (!find_base(env, base))
 		return false;
-	n = snprintf(out, ENV_PATH_MAX, "%.*s/" PARENT "/%s%s", ENV_PATH_MAX / 2, base, run_id, file);
+	n = snprintf(out, ENV_PATH_MAX, "%.*s/" PARENT "/%s%s", ENV_PATH_MAX / 2, base, run_id,
+		     file);
 	return n > 0 && n < ENV_PATH_MAX;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A control group per run, where nobody else manages them: cgroup2 writable and no systemd. All of it is best effort;
- * a hook without a group of its own still has its own session and process group.
+ * A control group per run, where nobody else manages them: cgroup2 writable and no systemd. All of
+ * it is best effort; a hook without a group of its own still has its own session and process group.
  */
 #pragma once
 

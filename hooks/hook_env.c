@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Environment and value files of one run. A value that the environment cannot hold (too long for the limit, or with a
- * NUL byte) is handed over by file only; so a large document never makes a hook impossible to start.
+ * Environment and value files of one run. A value that the environment cannot hold (too long for
+ * the limit, or with a NUL byte) is handed over by file only; so a large document never makes a
+ * hook impossible to start.
  */
 #include "hooks/hook_env.h"
 
@@ -20,8 +21,12 @@ static const struct {
 	const char *values[3]; /* by enum path_part */
 	const char *file, *file_name;
 } sides[VALUE_SIDES] = {
-	[VALUE_OLD] = {{"CFN_OLD_LAST_UPDATED", "CFN_OLD_METADATA", "CFN_OLD_PHYSICAL_RESOURCE_ID"}, "CFN_OLD_METADATA_FILE", "old"},
-	[VALUE_NEW] = {{"CFN_NEW_LAST_UPDATED", "CFN_NEW_METADATA", "CFN_NEW_PHYSICAL_RESOURCE_ID"}, "CFN_NEW_METADATA_FILE", "new"},
+	[VALUE_OLD] = {{"CFN_OLD_LAST_UPDATED", "CFN_OLD_METADATA", "CFN_OLD_PHYSICAL_RESOURCE_ID"},
+		       "CFN_OLD_METADATA_FILE",
+		       "old"},
+	[VALUE_NEW] = {{"CFN_NEW_LAST_UPDATED", "CFN_NEW_METADATA", "CFN_NEW_PHYSICAL_RESOURCE_ID"},
+		       "CFN_NEW_METADATA_FILE",
+		       "new"},
 };
 
 void hook_env_deinit(struct hook_env *env)
@@ -79,9 +84,11 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-static int write_file(const char *path, const struct buf *text, const struct spawn_user *user, struct err *e)
+static int write_file(const char *path, const struct buf *text, const struct spawn_user *user,
+		      struct err *e)
 {
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r;
 
 	if (fd < 0)
@@ -94,8 +101,10 @@ static int write_file(const char *path, const struct buf *text, const struct spa
 	return 0;
 }
 
-/* A run id is used once; a folder of that name is what a shepherd left that was killed before its first record. */
-static int make_folder(const struct run_store *store, const char *run_id, const struct spawn_user *user, struct err *e)
+/* A run id is used once; a folder of that name is what a shepherd left that was killed before its
+ * first record. */
+static int make_folder(const struct run_store *store, const char *run_id,
+		       const struct spawn_user *user, struct err *e)
 {
 	char path[2 * ENV_PATH_MAX];
 
@@ -108,8 +117,9 @@ static int make_folder(const struct run_store *store, const char *run_id, const 
 	return 0;
 }
 
-static int add_side(struct hook_env *env, const struct run_store *store, const char *run_id, enum value_side side,
-                    enum path_part part, const struct hook_values *values, const struct spawn_user *user, struct err *e)
+static int add_side(struct hook_env *env, const struct run_store *store, const char *run_id,
+		    enum value_side side, enum path_part part, const struct hook_values *values,
+		    const struct spawn_user *user, struct err *e)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(RUN_VALUE_MAX);
 	char path[2 * ENV_PATH_MAX];
@@ -122,13 +132,15 @@ static int add_side(struct hook_env *env, const struct run_store *store, const c
 	if (r < 0)
 		return r;
 	r = hook_env_set(env, sides[side].file, path);
-	if (r == 0 && text.len <= values->env_max && text.len < KERNEL_STRING_MAX && !memchr(buf_str(&text), '\0', text.len))
+	if (r == 0 && text.len <= values->env_max && text.len < KERNEL_STRING_MAX &&
+	    !memchr(buf_str(&text), '\0', text.len))
 		r = hook_env_set(env, sides[side].values[part], buf_str(&text));
 	return r < 0 ? err_sys(e, -r, "cannot build the environment") : 0;
 }
 
-int hook_env_values(struct hook_env *env, const struct run_store *store, const char *run_id, enum path_part part,
-                    const struct hook_values *values, const struct spawn_user *user, struct err *e)
+int hook_env_values(struct hook_env *env, const struct run_store *store, const char *run_id,
+		    enum path_part part, const struct hook_values *values,
+		    const struct spawn_user *user, struct err *e)
 {
 	int r;
 
@@ -137,6 +149,7 @@ int hook_env_values(struct hook_env *env, const struct run_store *store, const c
 	r = make_folder(store, run_id, user, e);
 	for (int side = 0; side < VALUE_SIDES && r == 0; side++)
 		if (values->fds[side] >= 0)
-			r = add_side(env, store, run_id, (enum value_side)side, part, values, user, e);
+			r = add_side(env, store, run_id, (enum value_side)side, part, values, user,
+				     e);
 	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Output of hooks. A ring keeps the tail; a line buffer and a token bucket keep a chattering hook from
- * flooding the log (the tail is kept all the same).
+ * Output of hooks. A ring keeps the tail; a line buffer and a token bucket keep a chattering hook
+ * from flooding the log (the tail is kept all the same).
  */
 #include "hooks/hook_output.h"
 
@@ -12,7 +12,8 @@
 
 int hook_output_init(struct hook_output *o, size_t keep, hook_output_line_fn *fn, void *ctx)
 {
-	*o = (struct hook_output){.size = keep, .fn = fn, .ctx = ctx, .budget_milli = HOOK_OUTPUT_LINES_BURST * 1000};
+	*o = (struct hook_output){
+		.size = keep, .fn = fn, .ctx = ctx, .budget_milli = HOOK_OUTPUT_LINES_BURST * 1000};
 	o->ring = keep ? malloc(keep) : NULL;
 	return keep && !o->ring ? -ENOMEM : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hook's output: bounded lines for the log, and the last bytes kept as valid UTF-8. Bytes come in as they are;
- * memory is taken once.
+ * A hook's output: bounded lines for the log, and the last bytes kept as valid UTF-8. Bytes come in
+ * as they are; memory is taken once.
  */
 #pragma once
 
@@ -28,10 +28,13 @@ struct hook_output {
 	void *ctx;
 };
 /** hook_output_init() - @keep: bytes of the tail; 0 keeps none. */
-int hook_output_init(struct hook_output *o, size_t keep, hook_output_line_fn *fn, void *ctx) _must_check_;
+int hook_output_init(struct hook_output *o, size_t keep, hook_output_line_fn *fn,
+		     void *ctx) _must_check_;
 void hook_output_deinit(struct hook_output *o);
 void hook_output_put(struct hook_output *o, const char *p, size_t n, int64_t now_ms);
-/** hook_output_end() - hands out a last line without newline, and the count of lines not shown (as an empty line). */
+/** hook_output_end() - hands out a last line without newline, and the count of lines not shown (as
+ * an empty line). */
 void hook_output_end(struct hook_output *o, int64_t now_ms);
-/** hook_output_tail() - what is kept, at most @keep bytes: valid UTF-8, other bytes as \xNN. New string; NULL when empty or no memory. */
+/** hook_output_tail() - what is kept, at most @keep bytes: valid UTF-8, other bytes as \xNN. New
+ * string; NULL when empty or no memory. */
 char *hook_output_tail(const struct hook_output *o);

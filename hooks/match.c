@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The trigger table. A value has appeared, changed, gone or stayed; each of the first three has one
- * trigger. A hook that does not want it takes the new value as its baseline, so that the next change
- * is measured from there. Comparison is deep, key order is irrelevant, 1 and 1.0 differ.
+ * trigger. A hook that does not want it takes the new value as its baseline, so that the next
+ * change is measured from there. Comparison is deep, key order is irrelevant, 1 and 1.0 differ.
  */
 #include "hooks/match.h"
 
@@ -27,7 +27,8 @@ static enum change_seen classify(const json_t *old, const json_t *value)
 	return same_value(old, value) ? SEEN_SAME : SEEN_CHANGED;
 }
 
-struct match_result match_decide(const struct match_state *state, const json_t *value, unsigned triggers, bool heat_compat)
+struct match_result match_decide(const struct match_state *state, const json_t *value,
+				 unsigned triggers, bool heat_compat)
 {
 	static const unsigned wanted[SEEN_KINDS] = {
 		[SEEN_APPEARED] = TRIGGER_ADD,

@@ -25,6 +25,8 @@ struct match_result {
  * @state: what was accepted before
  * @value: the value now, NULL = absent
  * @triggers: bits of the hook
- * @heat_compat: an appearing value also fires post.update (as a hook without any cache did), unless post.add takes it
+ * @heat_compat: an appearing value also fires post.update (as a hook without any cache did), unless
+ * post.add takes it
  */
-struct match_result match_decide(const struct match_state *state, const json_t *value, unsigned triggers, bool heat_compat);
+struct match_result match_decide(const struct match_state *state, const json_t *value,
+				 unsigned triggers, bool heat_compat);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue's life and what it is told: hooks, documents, runners, the kill switch. All work is done in turns, from a timer of
- * its own, so that no caller is called back from inside and no turn is entered twice.
+ * The queue's life and what it is told: hooks, documents, runners, the kill switch. All work is
+ * done in turns, from a timer of its own, so that no caller is called back from inside and no turn
+ * is entered twice.
  */
 #include "hooks/queue_private.h"
 
@@ -138,7 +139,8 @@ static bool hook_busy(const struct queue_hook *h)
 /* One pass: what is due from an earlier pass is run in this one. */
 static bool pass_has_work(const struct hook_queue *q, const struct queue_hook *h)
 {
-	for (const struct pending *p = h->state.list; p && q->setup.one_pass && !q->disabled; p = p->next)
+	for (const struct pending *p = h->state.list; p && q->setup.one_pass && !q->disabled;
+	     p = p->next)
 		if (!p->failed_here && !p->held && p->due_ms <= loop_now(q->setup.loop))
 			return true;
 	return false;
@@ -209,7 +211,8 @@ static struct queue_hook *take_known(struct queue_hook **list, const struct hook
 	for (struct queue_hook **at = list; *at; at = &(*at)->next) {
 		struct queue_hook *h = *at;
 
-		if (strcmp(h->def.name, def->name) == 0 && strcmp(h->def.path_text, def->path_text) == 0) {
+		if (strcmp(h->def.name, def->name) == 0 &&
+		    strcmp(h->def.path_text, def->path_text) == 0) {
 			*at = h->next;
 			h->next = NULL;
 			return h;
@@ -238,7 +241,8 @@ static int make_hook(struct hook_queue *q, struct hook *def, struct queue_hook *
 	return r;
 }
 
-static int place_hook(struct hook_queue *q, struct queue_hook **old, struct hook *def, struct queue_hook ***tail)
+static int place_hook(struct hook_queue *q, struct queue_hook **old, struct hook *def,
+		      struct queue_hook ***tail)
 {
 	struct queue_hook *h = take_known(old, def);
 	int r = 0;
@@ -312,8 +316,9 @@ void hook_queue_set_runner(struct hook_queue *q, struct link *runner)
 void hook_queue_disable(struct hook_queue *q, bool disabled, const char *why)
 {
 	if (disabled != q->disabled)
-		log_warn("%s%s%s", disabled ? "hooks are switched off: " : "hooks are switched on again", disabled && why ? why : "",
-		         disabled ? "; what is due waits" : "");
+		log_warn("%s%s%s",
+			 disabled ? "hooks are switched off: " : "hooks are switched on again",
+			 disabled && why ? why : "", disabled ? "; what is due waits" : "");
 	q->disabled = disabled;
 	for (struct queue_hook *h = q->hooks; h && !disabled; h = h->next)
 		for (struct pending *p = h->state.list; p; p = p->next)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One hook: loading and saving its state, deciding what an offered value means, and what the end of a run
- * changes. Every change of the state is saved; a run starts only when the change that owes it is on disk, or the disk
- * has refused (then the hook runs all the same: a full disk must not stop the hook that would clean it).
+ * One hook: loading and saving its state, deciding what an offered value means, and what the end of
+ * a run changes. Every change of the state is saved; a run starts only when the change that owes it
+ * is on disk, or the disk has refused (then the hook runs all the same: a full disk must not stop
+ * the hook that would clean it).
  */
 #include "hooks/queue_private.h"
 
@@ -54,7 +55,8 @@ static void on_loaded(int status, const char *p, size_t n, void *ctx)
 	queue_kick(h->q, 0);
 	if (status < 0) {
 		if (status != -ENOENT)
-			log_warn("hook %s: its state cannot be read (%s); it is taken as new", h->def.name, strerror(-status));
+			log_warn("hook %s: its state cannot be read (%s); it is taken as new",
+				 h->def.name, strerror(-status));
 		return;
 	}
 	if (hook_state_decode(p, n, &s, &e) < 0)
@@ -96,7 +98,8 @@ static void on_saved(int status, void *ctx)
 	if (status == 0)
 		h->durable_gen = h->sent_gen;
 	else
-		log_warn("hook %s: its state is kept in memory only: %s", h->def.name, strerror(-status));
+		log_warn("hook %s: its state is kept in memory only: %s", h->def.name,
+			 strerror(-status));
 	if (h->gen != h->sent_gen)
 		save(h);
 	queue_kick(h->q, 0);
@@ -105,13 +108,15 @@ static void on_saved(int status, void *ctx)
 static void save(struct queue_hook *h)
 {
 	_cleanup_free_ char *text = hook_state_encode(&h->state);
-	int r = text ? store_put(h->q->setup.store, h->store_name, text, strlen(text), on_saved, h) : -ENOMEM;
+	int r = text ? store_put(h->q->setup.store, h->store_name, text, strlen(text), on_saved, h)
+		     : -ENOMEM;
 
 	h->sent_gen = h->gen;
 	h->saving = r == 0;
 	if (r < 0) {
 		h->answered_gen = h->gen;
-		log_warn("hook %s: its state is kept in memory only: %s", h->def.name, strerror(-r));
+		log_warn("hook %s: its state is kept in memory only: %s", h->def.name,
+			 strerror(-r));
 	}
 }
 
@@ -159,7 +164,8 @@ static void decide_nothing(struct queue_hook *h)
 {
 	if (!hook_state_value(&h->state))
 		return;
-	log_info("hook %s: the value is back to what was accepted; its run is dropped", h->def.name);
+	log_info("hook %s: the value is back to what was accepted; its run is dropped",
+		 h->def.name);
 	drop_value(h);
 	queue_hook_changed(h);
 }
@@ -206,7 +212,8 @@ void queue_hook_decide(struct queue_hook *h, json_t *value)
 		keep_offer(h, value);
 		return;
 	}
-	m = match_decide(&state, value, h->def.triggers, h->q->setup.conf->compat == CONF_COMPAT_HEAT);
+	m = match_decide(&state, value, h->def.triggers,
+			 h->q->setup.conf->compat == CONF_COMPAT_HEAT);
 	switch (m.action) {
 	case MATCH_NOTHING:
 		decide_nothing(h);
@@ -242,7 +249,8 @@ void queue_hook_event(struct queue_hook *h, const char *service)
 	if (event_waits(h, service))
 		return;
 	if (count_owed(h) >= PENDING_MAX - 1)
-		log_err("hook %s: too many restarted services wait; %s is not told", h->def.name, service);
+		log_err("hook %s: too many restarted services wait; %s is not told", h->def.name,
+			service);
 	else
 		owe(h, pending_new(TRIGGER_SERVICE_RESTARTED, NULL, service));
 }
@@ -299,7 +307,8 @@ static void succeed(struct queue_hook *h, struct pending *p)
 	hook_state_drop(&h->state, p);
 }
 
-static void tell(const struct queue_hook *h, const struct pending *p, const struct run_result *result, bool gave_up, bool good)
+static void tell(const struct queue_hook *h, const struct pending *p,
+		 const struct run_result *result, bool gave_up, bool good)
 {
 	const struct hook_report report = {
 		.hook = h->def.name,
@@ -315,7 +324,8 @@ static void tell(const struct queue_hook *h, const struct pending *p, const stru
 		h->q->setup.report(&report, h->q->setup.ctx);
 }
 
-static void note_last(struct queue_hook *h, const struct pending *p, const struct run_result *result)
+static void note_last(struct queue_hook *h, const struct pending *p,
+		      const struct run_result *result)
 {
 	h->has_last = true;
 	h->last_trigger = p->trigger;

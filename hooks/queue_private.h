@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the queue share: queue.c (life, documents), queue_hook.c (one hook: deciding, saving),
- * queue_run.c (asking the runner), queue_service.c (watched services). Nobody else includes this. */
+/* What the files of the queue share: queue.c (life, documents), queue_hook.c (one hook: deciding,
+ * saving), queue_run.c (asking the runner), queue_service.c (watched services). Nobody else
+ * includes this. */
 #pragma once
 
 #include "core/backoff.h"
@@ -53,7 +54,8 @@ struct hook_queue {
 	struct hook_queue_setup setup;
 	struct loop_timer *kick;  /* one turn of the queue; never from inside a call of others */
 	struct queue_hook *hooks; /* in load order */
-	struct queue_hook *removed; /* kept for answers on their way and for a hook that comes back */
+	struct queue_hook
+		*removed;         /* kept for answers on their way and for a hook that comes back */
 	struct waiting_doc *docs; /* one per resource, until all states are loaded */
 	struct watched_service *services;
 	struct link *runner;

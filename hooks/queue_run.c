@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between queue and runner. What was with a runner before (this agent's, or one before it) is asked first: ended runs
- * are taken over, running ones waited for. Only then, and one at a time, the oldest run that is due is started. A
- * run's id is made from what is on disk, so asking for it twice can start it only once.
+ * Between queue and runner. What was with a runner before (this agent's, or one before it) is asked
+ * first: ended runs are taken over, running ones waited for. Only then, and one at a time, the
+ * oldest run that is due is started. A run's id is made from what is on disk, so asking for it
+ * twice can start it only once.
  */
 #include "hooks/queue_private.h"
 
@@ -157,7 +158,11 @@ static int add_value(struct values *v, json_t *value, uint32_t flag)
 /* A service event changes no value: the hook gets the one that holds. */
 static int make_values(const struct queue_hook *h, const struct pending *p, struct values *v)
 {
-	int r = add_value(v, p->service ? NULL : h->state.known ? h->state.accepted : NULL, RUN_HAS_OLD);
+	int r = add_value(v,
+			  p->service       ? NULL
+			  : h->state.known ? h->state.accepted
+					   : NULL,
+			  RUN_HAS_OLD);
 
 	return r < 0 ? r : add_value(v, p->service ? h->state.accepted : p->value, RUN_HAS_NEW);
 }
@@ -173,7 +178,8 @@ static int send_run(struct queue_hook *h, const struct pending *p, const struct 
 	msg_put_str(&w, p->service);
 	msg_put_u32(&w, p->attempt);
 	msg_put_u32(&w, v->flags);
-	return link_call(h->q->runner, RUNNER_RUN, &w, v->fds, v->n, h->def.timeout_ms + RUN_MARGIN_MS, on_run, h);
+	return link_call(h->q->runner, RUNNER_RUN, &w, v->fds, v->n,
+			 h->def.timeout_ms + RUN_MARGIN_MS, on_run, h);
 }
 
 static int ask_run(struct queue_hook *h, struct pending *p)
@@ -195,7 +201,8 @@ static void start(struct queue_hook *h, struct pending *p)
 	int r = ask_run(h, p);
 
 	if (r < 0) {
-		log_err("hook %s: cannot be handed to the runner (%s); trying again", h->def.name, strerror(-r));
+		log_err("hook %s: cannot be handed to the runner (%s); trying again", h->def.name,
+			strerror(-r));
 		p->due_ms = loop_now(h->q->setup.loop) + AGAIN_MS;
 		queue_kick(h->q, AGAIN_MS);
 		return;
@@ -252,7 +259,8 @@ static void query(struct queue_hook *h, struct pending *p)
 
 	msg_put_str(&w, h->asked_id);
 	if (r == 0)
-		r = link_call(h->q->runner, RUNNER_QUERY, &w, NULL, 0, QUERY_TIMEOUT_MS, on_query, h);
+		r = link_call(h->q->runner, RUNNER_QUERY, &w, NULL, 0, QUERY_TIMEOUT_MS, on_query,
+			      h);
 	if (r < 0) {
 		p->ask_ms = loop_now(h->q->setup.loop) + AGAIN_MS;
 		return;
@@ -273,7 +281,8 @@ static void forget_old(struct queue_hook *h)
 		struct msg_writer w = {.len = 0};
 
 		msg_put_str(&w, s->forgets[i].id);
-		if (s->forgets[i].gen > h->durable_gen || link_send(h->q->runner, RUNNER_FORGET, &w, NULL, 0) < 0)
+		if (s->forgets[i].gen > h->durable_gen ||
+		    link_send(h->q->runner, RUNNER_FORGET, &w, NULL, 0) < 0)
 			s->forgets[kept++] = s->forgets[i];
 	}
 	s->n_forgets = kept;
@@ -322,7 +331,8 @@ static bool may_run(const struct hook_queue *q, const struct pending *p)
 }
 
 /* The oldest that is due. */
-static struct queue_hook *oldest_due(struct hook_queue *q, int64_t now, int64_t *wait_ms, struct pending **ret)
+static struct queue_hook *oldest_due(struct hook_queue *q, int64_t now, int64_t *wait_ms,
+				     struct pending **ret)
 {
 	struct queue_hook *found = NULL;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * service.restarted: services that metadata want running (AWS::CloudFormation::Init, config "config", or a top-level "config")
- * are asked for at each document of a resource that has such hooks. The runner starts what is down; hooks are told of what has
- * been started. A service that cannot be started is left alone for a while, longer each time.
+ * service.restarted: services that metadata want running (AWS::CloudFormation::Init, config
+ * "config", or a top-level "config") are asked for at each document of a resource that has such
+ * hooks. The runner starts what is down; hooks are told of what has been started. A service that
+ * cannot be started is left alone for a while, longer each time.
  */
 #include "hooks/queue_private.h"
 
@@ -13,14 +14,16 @@
 #include "core/json.h"
 #include "core/log.h"
 
-#define SERVICE_CALL_MS  (INT64_C(70) * 64 * 1000) /* the runner answers one after the other, each within 60 s */
-#define SERVICE_BACKOFF  30000
-#define WATCHED_MAX      64
+#define SERVICE_CALL_MS                                                                            \
+	(INT64_C(70) * 64 * 1000) /* the runner answers one after the other, each within 60 s */
+#define SERVICE_BACKOFF 30000
+#define WATCHED_MAX     64
 
 static bool wants_services(const struct hook_queue *q, const char *resource)
 {
 	for (const struct queue_hook *h = q->hooks; h; h = h->next)
-		if ((h->def.triggers & TRIGGER_SERVICE_RESTARTED) && strcmp(h->def.path.resource, resource) == 0)
+		if ((h->def.triggers & TRIGGER_SERVICE_RESTARTED) &&
+		    strcmp(h->def.path.resource, resource) == 0)
 			return true;
 	return false;
 }
@@ -79,7 +82,8 @@ static void tell_hooks(struct watched_service *s)
 {
 	log_info("service %s of %s was down and has been started", s->name, s->resource);
 	for (struct queue_hook *h = s->q->hooks; h; h = h->next)
-		if ((h->def.triggers & TRIGGER_SERVICE_RESTARTED) && strcmp(h->def.path.resource, s->resource) == 0)
+		if ((h->def.triggers & TRIGGER_SERVICE_RESTARTED) &&
+		    strcmp(h->def.path.resource, s->resource) == 0)
 			queue_hook_event(h, s->name);
 }
 
@@ -88,8 +92,8 @@ static void start_failed(struct watched_service *s)
 	int64_t wait = backoff_next(&s->backoff, random_unit());
 
 	s->not_before_ms = loop_now(s->q->setup.loop) + wait;
-	log_warn("service %s of %s is down and could not be started; not tried again for %d s", s->name, s->resource,
-	         (int)(wait / 1000));
+	log_warn("service %s of %s is down and could not be started; not tried again for %d s",
+		 s->name, s->resource, (int)(wait / 1000));
 }
 
 static void take_answer(struct watched_service *s, struct link_msg *msg)
@@ -127,7 +131,8 @@ static void ask(struct watched_service *s)
 	if (s->asked || s->not_before_ms > loop_now(s->q->setup.loop))
 		return;
 	msg_put_str(&w, s->name);
-	s->asked = link_call(s->q->runner, RUNNER_SERVICE, &w, NULL, 0, SERVICE_CALL_MS, on_answer, s) == 0;
+	s->asked = link_call(s->q->runner, RUNNER_SERVICE, &w, NULL, 0, SERVICE_CALL_MS, on_answer,
+			     s) == 0;
 }
 
 static void offer_group(struct hook_queue *q, const char *resource, json_t *group)
@@ -135,10 +140,12 @@ static void offer_group(struct hook_queue *q, const char *resource, json_t *grou
 	const char *name;
 	json_t *want;
 
-	json_object_foreach(group, name, want) {
+	json_object_foreach(group, name, want)
+	{
 		struct watched_service *s;
 
-		if (!is_true(json_object_get(want, "ensureRunning")) || !*name || strlen(name) > 255)
+		if (!is_true(json_object_get(want, "ensureRunning")) || !*name ||
+		    strlen(name) > 255)
 			continue;
 		s = find(q, resource, name);
 		if (!s)
@@ -152,9 +159,11 @@ void queue_service_offer(struct hook_queue *q, const struct document *doc)
 {
 	static const char *const managers[] = {"systemd", "sysvinit"};
 	const json_t *init = json_object_get(doc->metadata, "AWS::CloudFormation::Init");
-	const json_t *services = json_obj(json_obj(init ? init : doc->metadata, "config"), "services");
+	const json_t *services =
+		json_obj(json_obj(init ? init : doc->metadata, "config"), "services");
 
-	if (!services || !q->runner || q->runner_lost || q->disabled || !wants_services(q, doc->resource))
+	if (!services || !q->runner || q->runner_lost || q->disabled ||
+	    !wants_services(q, doc->resource))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(managers); i++)
 		offer_group(q, doc->resource, json_obj(services, managers[i]));

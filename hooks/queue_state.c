@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Encoding and decoding of a hook's state, and its small list of owed runs. An absent value is an absent
- * member: JSON null is a value.
+ * Encoding and decoding of a hook's state, and its small list of owed runs. An absent value is an
+ * absent member: JSON null is a value.
  */
 #include "hooks/queue_state.h"
 
@@ -123,16 +123,19 @@ int hook_state_name(const char *hook, const char *path, char out[static 64])
 	return r;
 }
 
-int hook_state_run_id(const struct hook_state *s, const struct pending *p, char out[static RUN_ID_LEN + 1])
+int hook_state_run_id(const struct hook_state *s, const struct pending *p,
+		      char out[static RUN_ID_LEN + 1])
 {
 	_cleanup_json_ json_t *key = NULL;
 	char old[65], new_value[65];
 
 	/* What is accepted may change while an event waits, but not while a value does. */
-	if (hook_state_digest(p->service ? NULL : s->accepted, old) < 0 || hook_state_digest(p->value, new_value) < 0)
+	if (hook_state_digest(p->service ? NULL : s->accepted, old) < 0 ||
+	    hook_state_digest(p->value, new_value) < 0)
 		return -ENOMEM;
-	key = json_pack("[s, s, i, s, I, s, s, i, b]", s->hook, s->path, (int)p->trigger, p->service ? p->service : "",
-	                (json_int_t)p->seq, old, new_value, (int)p->attempt, (int)p->again);
+	key = json_pack("[s, s, i, s, I, s, s, i, b]", s->hook, s->path, (int)p->trigger,
+			p->service ? p->service : "", (json_int_t)p->seq, old, new_value,
+			(int)p->attempt, (int)p->again);
 	return digest_json(key, out);
 }
 
@@ -140,9 +143,10 @@ int hook_state_run_id(const struct hook_state *s, const struct pending *p, char 
 
 static json_t *pending_json(const struct pending *p)
 {
-	return json_pack("{s:I, s:s, s:s*, s:O*, s:i, s:b, s:I}", "seq", (json_int_t)p->seq, "trigger", trigger_name(p->trigger),
-	                 "service", p->service, "value", p->value, "attempt", (int)p->attempt, "again", (int)p->again, "next",
-	                 (json_int_t)p->next_real_ms);
+	return json_pack("{s:I, s:s, s:s*, s:O*, s:i, s:b, s:I}", "seq", (json_int_t)p->seq,
+			 "trigger", trigger_name(p->trigger), "service", p->service, "value",
+			 p->value, "attempt", (int)p->attempt, "again", (int)p->again, "next",
+			 (json_int_t)p->next_real_ms);
 }
 
 static json_t *forgets_json(const struct hook_state *s)
@@ -162,9 +166,10 @@ char *hook_state_encode(const struct hook_state *s)
 	for (const struct pending *p = s->list; p; p = p->next)
 		if (json_array_append_new(list, pending_json(p)) < 0)
 			return NULL;
-	root = json_pack("{s:i, s:s, s:s, s:b, s:O*, s:I, s:s, s:O, s:o}", "v", 1, "hook", s->hook, "path", s->path, "known",
-	                 (int)s->known, "accepted", s->accepted, "seq", (json_int_t)s->seq, "gave_up", s->gave_up, "pending", list,
-	                 "forget", forgets_json(s));
+	root = json_pack("{s:i, s:s, s:s, s:b, s:O*, s:I, s:s, s:O, s:o}", "v", 1, "hook", s->hook,
+			 "path", s->path, "known", (int)s->known, "accepted", s->accepted, "seq",
+			 (json_int_t)s->seq, "gave_up", s->gave_up, "pending", list, "forget",
+			 forgets_json(s));
 	/* Key order is kept: hooks get the old value as it came. */
 	return root ? json_dumps(root, JSON_COMPACT) : NULL;
 }
@@ -189,8 +194,10 @@ static int get_pending(const json_t *j, struct hook_state *s)
 	struct pending *p;
 
 	if (!trigger || (trigger == TRIGGER_SERVICE_RESTARTED) != (service != NULL) ||
-	    !unsigned_member(j, "seq", INT64_MAX, &seq) || !unsigned_member(j, "attempt", 1000000, &attempt) ||
-	    !unsigned_member(j, "next", INT64_MAX, &next) || attempt == 0 || (!service && hook_state_value(s)))
+	    !unsigned_member(j, "seq", INT64_MAX, &seq) ||
+	    !unsigned_member(j, "attempt", 1000000, &attempt) ||
+	    !unsigned_member(j, "next", INT64_MAX, &next) || attempt == 0 ||
+	    (!service && hook_state_value(s)))
 		return -EBADMSG;
 	p = pending_new(trigger, json_object_get(j, "value"), service);
 	if (!p)
@@ -235,11 +242,13 @@ static int get_forgets(const json_t *list, struct hook_state *s)
 
 static int get_state(const json_t *root, struct hook_state *s)
 {
-	const char *hook = json_str(root, "hook"), *path = json_str(root, "path"), *gave_up = json_str(root, "gave_up");
+	const char *hook = json_str(root, "hook"), *path = json_str(root, "path"),
+		   *gave_up = json_str(root, "gave_up");
 	uint64_t version;
 
-	if (!unsigned_member(root, "v", 1, &version) || version != 1 || !hook || !path || !gave_up ||
-	    strlen(gave_up) >= sizeof(s->gave_up) || !unsigned_member(root, "seq", INT64_MAX, &s->seq))
+	if (!unsigned_member(root, "v", 1, &version) || version != 1 || !hook || !path ||
+	    !gave_up || strlen(gave_up) >= sizeof(s->gave_up) ||
+	    !unsigned_member(root, "seq", INT64_MAX, &s->seq))
 		return -EBADMSG;
 	s->hook = strdup(hook);
 	s->path = strdup(path);

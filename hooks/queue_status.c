@@ -3,10 +3,8 @@
 #include "hooks/queue_private.h"
 
 static const char *const end_words[] = {
-	[RUN_EXITED] = "exited",
-	[RUN_SIGNALLED] = "signalled",
-	[RUN_TIMED_OUT] = "timed-out",
-	[RUN_NOT_STARTED] = "not-started",
+	[RUN_EXITED] = "exited",       [RUN_SIGNALLED] = "signalled",
+	[RUN_TIMED_OUT] = "timed-out", [RUN_NOT_STARTED] = "not-started",
 	[RUN_CUT_OFF] = "cut-off",
 };
 
@@ -31,8 +29,9 @@ static json_t *last_json(const struct queue_hook *h)
 {
 	if (!h->has_last)
 		return json_null();
-	return json_pack("{s:s, s:s, s:i, s:I}", "trigger", trigger_name(h->last_trigger), "end", end_words[h->last.end], "code",
-	                 h->last.code, "ended", (json_int_t)(h->last.ended_real_ms / 1000));
+	return json_pack("{s:s, s:s, s:i, s:I}", "trigger", trigger_name(h->last_trigger), "end",
+			 end_words[h->last.end], "code", h->last.code, "ended",
+			 (json_int_t)(h->last.ended_real_ms / 1000));
 }
 
 static unsigned tries(const struct queue_hook *h)
@@ -47,7 +46,9 @@ json_t *hook_queue_status(const struct hook_queue *q)
 	json_t *list = json_array();
 
 	for (const struct queue_hook *h = q->hooks; h && list; h = h->next)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:i}", "name", h->def.name, "path", h->def.path_text, "state",
-		                                      state_word(h), "last", last_json(h), "tries", (int)tries(h)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:o, s:i}", "name", h->def.name,
+						"path", h->def.path_text, "state", state_word(h),
+						"last", last_json(h), "tries", (int)tries(h)));
 	return list;
 }

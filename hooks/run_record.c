@@ -12,10 +12,8 @@
 #include "core/text.h"
 
 static const char *const end_words[] = {
-	[RUN_EXITED] = "exited",
-	[RUN_SIGNALLED] = "signalled",
-	[RUN_TIMED_OUT] = "timed-out",
-	[RUN_NOT_STARTED] = "not-started",
+	[RUN_EXITED] = "exited",       [RUN_SIGNALLED] = "signalled",
+	[RUN_TIMED_OUT] = "timed-out", [RUN_NOT_STARTED] = "not-started",
 	[RUN_CUT_OFF] = "cut-off",
 };
 
@@ -33,9 +31,10 @@ bool run_id_valid(const char *id)
 
 static int put_result(json_t *root, const struct run_result *result)
 {
-	json_t *j = json_pack("{s:s, s:i, s:I, s:I, s:s*, s:s*}", "end", end_words[result->end], "code", result->code, "started",
-	                      (json_int_t)result->started_real_ms, "ended", (json_int_t)result->ended_real_ms, "tail",
-	                      result->tail, "why", result->why);
+	json_t *j = json_pack("{s:s, s:i, s:I, s:I, s:s*, s:s*}", "end", end_words[result->end],
+			      "code", result->code, "started", (json_int_t)result->started_real_ms,
+			      "ended", (json_int_t)result->ended_real_ms, "tail", result->tail,
+			      "why", result->why);
 
 	return json_object_set_new(root, "result", j);
 }
@@ -43,9 +42,10 @@ static int put_result(json_t *root, const struct run_result *result)
 char *run_record_encode(const struct run_record *r)
 {
 	_cleanup_json_ json_t *root =
-	        json_pack("{s:i, s:s, s:s*, s:I, s:I, s:I, s:I}", "v", 1, "run", r->id, "hook", r->hook, "shepherd",
-	                  (json_int_t)r->shepherd, "shepherd_start", (json_int_t)r->shepherd_start, "leader",
-	                  (json_int_t)r->leader, "leader_start", (json_int_t)r->leader_start);
+		json_pack("{s:i, s:s, s:s*, s:I, s:I, s:I, s:I}", "v", 1, "run", r->id, "hook",
+			  r->hook, "shepherd", (json_int_t)r->shepherd, "shepherd_start",
+			  (json_int_t)r->shepherd_start, "leader", (json_int_t)r->leader,
+			  "leader_start", (json_int_t)r->leader_start);
 
 	if (!root || (r->ended && put_result(root, &r->result) < 0))
 		return NULL;
@@ -76,9 +76,11 @@ static int get_result(const json_t *j, struct run_result *ret)
 {
 	int64_t code;
 
-	if (find_end(json_str(j, "end"), &ret->end) < 0 || !json_int(j, "code", &code) || code < 0 || code > 4096)
+	if (find_end(json_str(j, "end"), &ret->end) < 0 || !json_int(j, "code", &code) ||
+	    code < 0 || code > 4096)
 		return -EBADMSG;
-	if (!json_int(j, "started", &ret->started_real_ms) || !json_int(j, "ended", &ret->ended_real_ms))
+	if (!json_int(j, "started", &ret->started_real_ms) ||
+	    !json_int(j, "ended", &ret->ended_real_ms))
 		return -EBADMSG;
 	ret->code = (int)code;
 	return copy_member(j, "tail", &ret->tail) && copy_member(j, "why", &ret->why) ? 0 : -ENOMEM;
@@ -113,8 +115,10 @@ static int get_record(const json_t *root, struct run_record *r)
 	if (!json_int(root, "v", &version) || version != 1 || !run_id_valid(id))
 		return -EBADMSG;
 	memcpy(r->id, id, RUN_ID_LEN + 1);
-	if (!pid_member(root, "shepherd", &r->shepherd) || !pid_member(root, "leader", &r->leader) ||
-	    !start_member(root, "shepherd_start", &r->shepherd_start) || !start_member(root, "leader_start", &r->leader_start))
+	if (!pid_member(root, "shepherd", &r->shepherd) ||
+	    !pid_member(root, "leader", &r->leader) ||
+	    !start_member(root, "shepherd_start", &r->shepherd_start) ||
+	    !start_member(root, "leader_start", &r->leader_start))
 		return -EBADMSG;
 	if (!copy_member(root, "hook", &r->hook))
 		return -ENOMEM;

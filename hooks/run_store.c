@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Run records as files: RUNS_DIR/ID.json and ID.lock, and one folder per run with the value files, in a place that the
- * hook's user may enter. All names are made from checked run ids.
+ * Run records as files: RUNS_DIR/ID.json and ID.lock, and one folder per run with the value files,
+ * in a place that the hook's user may enter. All names are made from checked run ids.
  */
 #include "hooks/run_record.h"
 
@@ -47,12 +47,15 @@ int run_store_init(struct run_store *s, const struct env *env, struct err *e)
 	return r < 0 ? r : make_dir(s->values, 0711, e);
 }
 
-static void run_file(const struct run_store *s, const char *id, const char *suffix, char out[static ENV_PATH_MAX])
+static void run_file(const struct run_store *s, const char *id, const char *suffix,
+		     char out[static ENV_PATH_MAX])
 {
-	snprintf(out, ENV_PATH_MAX, "%.*s/%s%s", ENV_PATH_MAX - RUN_ID_LEN - 16, s->dir, id, suffix);
+	snprintf(out, ENV_PATH_MAX, "%.*s/%s%s", ENV_PATH_MAX - RUN_ID_LEN - 16, s->dir, id,
+		 suffix);
 }
 
-/* Replaces without fsync: whole for any reader, perhaps lost by a power cut, after which it says nothing any more. */
+/* Replaces without fsync: whole for any reader, perhaps lost by a power cut, after which it says
+ * nothing any more. */
 static int write_quick(const char *path, const char *text, size_t n)
 {
 	char tmp[ENV_PATH_MAX + 8];
@@ -67,7 +70,8 @@ static int write_quick(const char *path, const char *text, size_t n)
 	return rename(tmp, path) < 0 ? -errno : 0;
 }
 
-int run_store_save(const struct run_store *s, const struct run_record *r, bool durable, struct err *e)
+int run_store_save(const struct run_store *s, const struct run_record *r, bool durable,
+		   struct err *e)
 {
 	_cleanup_free_ char *text = run_record_encode(r);
 	char path[ENV_PATH_MAX];
@@ -92,7 +96,8 @@ int run_store_lock(const struct run_store *s, const char *id)
 	run_file(s, id, ".lock", path);
 	fd = fs_lock(path);
 	/* A disk without room is no reason not to run: the space is a second chance only. */
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size == 0 && pwrite(fd, blank, sizeof(blank), 0) < 0)
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size == 0 &&
+	    pwrite(fd, blank, sizeof(blank), 0) < 0)
 		return fd;
 	return fd;
 }
@@ -114,8 +119,9 @@ int run_store_mark_started(int fd)
 int run_store_save_bare(int fd, const struct run_result *result)
 {
 	char text[BARE_SIZE] = {0};
-	int n = snprintf(text, sizeof(text), "ended %d %d %" PRId64 " %" PRId64 " \n", (int)result->end, result->code,
-	                 result->started_real_ms, result->ended_real_ms);
+	int n = snprintf(text, sizeof(text), "ended %d %d %" PRId64 " %" PRId64 " \n",
+			 (int)result->end, result->code, result->started_real_ms,
+			 result->ended_real_ms);
 
 	return n < 0 || (size_t)n >= sizeof(text) ? -EIO : write_bare(fd, text);
 }
@@ -137,7 +143,8 @@ static bool parse_bare(const char *text, struct run_result *ret)
 	return true;
 }
 
-/* What the reserved space says of a run without a full record; @have: there is one that says it has started. */
+/* What the reserved space says of a run without a full record; @have: there is one that says it has
+ * started. */
 static enum run_state bare_state(int fd, bool have, struct run_result *ret)
 {
 	char text[BARE_SIZE + 1] = {0};
@@ -155,7 +162,8 @@ static bool read_record(const struct run_store *s, const char *id, struct run_re
 
 	*ret = (struct run_record){0};
 	run_file(s, id, ".json", path);
-	return fs_read(path, &text) == 0 && run_record_decode(buf_str(&text), text.len, ret, NULL) == 0 &&
+	return fs_read(path, &text) == 0 &&
+	       run_record_decode(buf_str(&text), text.len, ret, NULL) == 0 &&
 	       strcmp(ret->id, id) == 0;
 }
 
@@ -168,7 +176,8 @@ static bool lock_exists(const struct run_store *s, const char *id)
 	return lstat(path, &st) == 0;
 }
 
-/* The record must be read after the lock was found free: the shepherd writes it before it lets go. */
+/* The record must be read after the lock was found free: the shepherd writes it before it lets go.
+ */
 enum run_state run_store_state(const struct run_store *s, const char *id, struct run_record *ret)
 {
 	_cleanup_close_ int fd = -1;
@@ -225,7 +234,8 @@ static void sweep_one(const struct run_store *s, int dir_fd, const char *name, i
 	struct stat st;
 
 	snprintf(id, sizeof(id), "%.64s", from);
-	if (!run_id_valid(id) || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_mtime > before_s)
+	if (!run_id_valid(id) || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_mtime > before_s)
 		return;
 	if (run_store_state(s, id, &record) != RUN_STATE_RUNNING)
 		run_store_forget(s, id);
@@ -248,7 +258,8 @@ void run_record_kill(const struct run_record *r, const struct env *env)
 {
 	hook_cgroup_kill(env, r->id);
 	hook_cgroup_remove(env, r->id);
-	/* A group's id is not used again while the group has members, and the leader is checked by its start. */
+	/* A group's id is not used again while the group has members, and the leader is checked by
+	 * its start. */
 	if (r->leader > 1 && r->leader_start && process_start(r->leader) == r->leader_start)
 		kill(-r->leader, SIGKILL);
 }

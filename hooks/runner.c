@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serves the agent's wishes about runs and services. What the agent says is checked against the runner's own table: it
- * names a hook, and a trigger and resource that this hook really has; values are passed on unread. A run id is
- * started at most once, however often and from however many agents it is asked for.
+ * Serves the agent's wishes about runs and services. What the agent says is checked against the
+ * runner's own table: it names a hook, and a trigger and resource that this hook really has; values
+ * are passed on unread. A run id is started at most once, however often and from however many
+ * agents it is asked for.
  */
 #include "hooks/runner.h"
 
@@ -15,11 +16,11 @@
 #include "hooks/service.h"
 #include "hooks/shepherd.h"
 
-#define RUNS_MAX        64
-#define WAITERS_MAX     8
-#define ADOPT_POLL_MS   100
-#define SWEEP_AGE_S     (30 * 86400)
-#define NAME_FIELD_MAX  HOOK_TEXT_MAX
+#define RUNS_MAX       64
+#define WAITERS_MAX    8
+#define ADOPT_POLL_MS  100
+#define SWEEP_AGE_S    (30 * 86400)
+#define NAME_FIELD_MAX HOOK_TEXT_MAX
 
 struct waiter {
 	struct link *link;
@@ -215,7 +216,8 @@ static void watch_process(struct run *run, pid_t pid)
 }
 
 /* A run that an earlier runner started. */
-static int adopt_run(struct runner *r, const char *id, const struct run_record *record, const struct waiter *waiter)
+static int adopt_run(struct runner *r, const char *id, const struct run_record *record,
+		     const struct waiter *waiter)
 {
 	struct run *run = new_run(r, id);
 
@@ -306,7 +308,8 @@ static int fork_shepherd(struct runner *r, struct run *run, const struct wish *w
 		log_err("%s", e.text);
 		return (int)pid;
 	}
-	log_info("hook %s: started by %s of %s, try %u", w->hook->name, trigger_name(w->trigger), w->resource, w->attempt);
+	log_info("hook %s: started by %s of %s, try %u", w->hook->name, trigger_name(w->trigger),
+		 w->resource, w->attempt);
 	watch_process(run, pid);
 	return 0;
 }
@@ -459,7 +462,8 @@ static void handle_service(struct runner *r, struct link *link, struct link_msg 
 {
 	_cleanup_free_ char *name = msg_get_str(&msg->body, SERVICE_NAME_MAX);
 	const struct waiter waiter = {link, msg->id};
-	int code = msg_reader_done(&msg->body) < 0 || !name ? -EBADMSG : ask_service(r, name, &waiter);
+	int code =
+		msg_reader_done(&msg->body) < 0 || !name ? -EBADMSG : ask_service(r, name, &waiter);
 
 	if (code < 0)
 		reply_status(&waiter, code);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is a service up, and if not, start it. One question runs at a time: status, then perhaps start. A service that is on its way
- * (activating, reloading, stopping) is not down: a slow starter must not be started twice. What each
- * init system calls these things is one row of the table.
+ * Is a service up, and if not, start it. One question runs at a time: status, then perhaps start. A
+ * service that is on its way (activating, reloading, stopping) is not down: a slow starter must not
+ * be started twice. What each init system calls these things is one row of the table.
  */
 #include "hooks/service.h"
 
@@ -19,19 +19,40 @@
 struct manager {
 	const char *needs; /* a path that shows that it is in charge; NULL: the program is enough */
 	const char *programs[2];
-	const char *before, *status, *start, *after; /* argv: before? verb name, or name verb when after is set */
-	const char *down_words[4];                   /* judged by the first word of output … */
-	int up_codes[4];                             /* … or else by exit code: these are not down, -1 ends */
+	const char *before, *status, *start,
+		*after;            /* argv: before? verb name, or name verb when after is set */
+	const char *down_words[4]; /* judged by the first word of output … */
+	int up_codes[4];           /* … or else by exit code: these are not down, -1 ends */
 };
 
 #define NO_CODE -1
 
 static const struct manager managers[] = {
-	{"/run/systemd/system", {"/usr/bin/systemctl", "/bin/systemctl"}, "--no-ask-password", "is-active", "start", NULL,
-	 {"inactive", "failed"}, {NO_CODE}},
+	{"/run/systemd/system",
+	 {"/usr/bin/systemctl", "/bin/systemctl"},
+	 "--no-ask-password",
+	 "is-active",
+	 "start",
+	 NULL,
+	 {"inactive", "failed"},
+	 {NO_CODE}},
 	/* OpenRC: 0 started, 4 stopping, 8 starting, 16 inactive (waits for something) */
-	{NULL, {"/sbin/rc-service", "/usr/sbin/rc-service"}, NULL, "status", "start", "", {NULL}, {0, 4, 8, 16}},
-	{NULL, {"/usr/sbin/service", "/sbin/service"}, NULL, "status", "start", "", {NULL}, {0, NO_CODE}},
+	{NULL,
+	 {"/sbin/rc-service", "/usr/sbin/rc-service"},
+	 NULL,
+	 "status",
+	 "start",
+	 "",
+	 {NULL},
+	 {0, 4, 8, 16}},
+	{NULL,
+	 {"/usr/sbin/service", "/sbin/service"},
+	 NULL,
+	 "status",
+	 "start",
+	 "",
+	 {NULL},
+	 {0, NO_CODE}},
 };
 
 enum step { STEP_STATUS, STEP_START };
@@ -64,7 +85,8 @@ bool service_name_valid(const char *name)
 
 	if (n == 0 || n > SERVICE_NAME_MAX || name[0] == '-' || name[0] == '.')
 		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._:\\-") == n;
+	return strspn(name,
+		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._:\\-") == n;
 }
 
 static bool find_program(struct services *s, const struct manager *m)
@@ -118,10 +140,18 @@ static pid_t run_step(struct services *s, int out_fd)
 	const char *verb = s->step == STEP_STATUS ? m->status : m->start;
 	const char *list[6] = {s->program};
 	char *argv[6] = {NULL};
-	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
+	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	     locale[] = "LC_ALL=C";
 	char *envp[] = {path, locale, NULL};
-	struct spawn spec = {.path = s->program, .argv = argv, .envp = envp, .umask = 022, .fd_in = -1, .fd_out = out_fd,
-	                     .fd_err = -1, .new_session = true, .reset_oom = true};
+	struct spawn spec = {.path = s->program,
+			     .argv = argv,
+			     .envp = envp,
+			     .umask = 022,
+			     .fd_in = -1,
+			     .fd_out = out_fd,
+			     .fd_err = -1,
+			     .new_session = true,
+			     .reset_oom = true};
 	size_t n = 1;
 
 	if (m->before)
@@ -129,7 +159,8 @@ static pid_t run_step(struct services *s, int out_fd)
 	list[n++] = m->after ? s->queue[0].name : verb;
 	list[n++] = m->after ? verb : s->queue[0].name;
 	for (size_t i = 0; i < n; i++)
-		memcpy(&argv[i], &list[i], sizeof(argv[i])); /* exec's argv is not const, but is not written to */
+		memcpy(&argv[i], &list[i],
+		       sizeof(argv[i])); /* exec's argv is not const, but is not written to */
 	return spawn_start(&spec, NULL);
 }
 
@@ -204,7 +235,8 @@ static void step_ended(struct loop *loop, pid_t pid, int wstatus, void *ctx)
 	if (s->step == STEP_STATUS)
 		status_ended(s, wstatus);
 	else
-		answer(s, WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0 ? SERVICE_STARTED : SERVICE_FAILED);
+		answer(s, WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0 ? SERVICE_STARTED
+									  : SERVICE_FAILED);
 }
 
 /* SIGKILL ends it, and its end answers the question as failed. */

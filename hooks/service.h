@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Services of the init system: asked one after the other, started when down. Programs are run by fixed argument lists, never
- * by a shell; each question is bounded in time.
+ * Services of the init system: asked one after the other, started when down. Programs are run by
+ * fixed argument lists, never by a shell; each question is bounded in time.
  */
 #pragma once
 
@@ -16,7 +16,8 @@
 bool service_name_valid(const char *name);
 
 struct services;
-/** @answer as enum service_answer, or -errno when the question could not be asked; called once, never from inside */
+/** @answer as enum service_answer, or -errno when the question could not be asked; called once,
+ * never from inside */
 typedef void service_fn(int answer, void *ctx);
 int services_new(struct loop *loop, struct services **ret) _must_check_;
 struct services *services_free(struct services *s); /* open questions are dropped without answer */

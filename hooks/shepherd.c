@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One run from start to record. The record says "running" on disk before the hook exists and "ended" before this
- * process goes; whoever finds the lock free in between knows that the run was cut off. Waits with
- * poll(2) only: it has two descriptors and one deadline, and must not share a loop with its parent.
+ * One run from start to record. The record says "running" on disk before the hook exists and
+ * "ended" before this process goes; whoever finds the lock free in between knows that the run was
+ * cut off. Waits with poll(2) only: it has two descriptors and one deadline, and must not share a
+ * loop with its parent.
  */
 #include "hooks/shepherd.h"
 
@@ -84,8 +85,10 @@ static void close_all_but(int *keep, size_t n)
 
 static void detach(const struct shepherd_job *job)
 {
-	static const int ignored[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
-	int keep[] = {job->lock_fd, job->result_fd, job->values.fds[VALUE_OLD], job->values.fds[VALUE_NEW]};
+	static const int ignored[] = {SIGTERM, SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE,
+				      SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+	int keep[] = {job->lock_fd, job->result_fd, job->values.fds[VALUE_OLD],
+		      job->values.fds[VALUE_NEW]};
 	sigset_t none;
 
 	setsid();
@@ -111,7 +114,9 @@ static int find_user(const struct hook *hook, struct spawn_user *user, struct er
 		return r;
 	}
 	if (geteuid() != 0 && user->uid != geteuid())
-		return err_set(e, -EPERM, "runas %s: the agent is not root and cannot become another user", user->name);
+		return err_set(e, -EPERM,
+			       "runas %s: the agent is not root and cannot become another user",
+			       user->name);
 	return 0;
 }
 
@@ -136,7 +141,8 @@ static int set_names(const struct shepherd_job *job, struct hook_env *vars)
 	return 0;
 }
 
-static int build_env(const struct shepherd_job *job, const struct spawn_user *user, struct hook_env *vars, struct err *e)
+static int build_env(const struct shepherd_job *job, const struct spawn_user *user,
+		     struct hook_env *vars, struct err *e)
 {
 	int r = hook_env_user(vars, user);
 
@@ -144,10 +150,12 @@ static int build_env(const struct shepherd_job *job, const struct spawn_user *us
 		r = set_names(job, vars);
 	if (r < 0)
 		return err_sys(e, -r, "cannot build the environment");
-	return hook_env_values(vars, job->store, job->id, job->hook->path.part, &job->values, user, e);
+	return hook_env_values(vars, job->store, job->id, job->hook->path.part, &job->values, user,
+			       e);
 }
 
-static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars, int out_fd, struct err *e)
+static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars,
+		       int out_fd, struct err *e)
 {
 	char shell[] = "/bin/sh", dash_c[] = "-c";
 	char *argv[] = {shell, dash_c, s->job->hook->action, NULL};
@@ -175,7 +183,8 @@ static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct
 	return spawn_start(&spec, e);
 }
 
-static int start_as(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars, struct err *e)
+static int start_as(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars,
+		    struct err *e)
 {
 	int pipes[2];
 	int r = build_env(s->job, user, vars, e);
@@ -191,7 +200,9 @@ static int start_as(struct shepherd *s, const struct spawn_user *user, struct ho
 		return (int)s->pid;
 	}
 	s->pipe_fd = pipes[0];
-	return fcntl(s->pipe_fd, F_SETFL, O_NONBLOCK) < 0 ? err_sys(e, errno, "cannot set up a pipe") : 0;
+	return fcntl(s->pipe_fd, F_SETFL, O_NONBLOCK) < 0
+		       ? err_sys(e, errno, "cannot set up a pipe")
+		       : 0;
 }
 
 static int start_hook(struct shepherd *s, struct err *e)
@@ -237,7 +248,8 @@ static int wait_ms(const struct shepherd *s)
 
 static void wait_event(struct shepherd *s, int timeout_ms)
 {
-	struct pollfd fds[] = {{.fd = s->pipe_fd, .events = POLLIN}, {.fd = s->pidfd, .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = s->pipe_fd, .events = POLLIN},
+			       {.fd = s->pidfd, .events = POLLIN}};
 
 	poll(fds, ARRAY_SIZE(fds), timeout_ms);
 	if (fds[0].revents)
@@ -249,7 +261,8 @@ static void out_of_time(struct shepherd *s)
 	bool first = s->stage == STAGE_RUNNING;
 
 	if (s->stage == STAGE_KILLED) {
-		/* Only a process stuck in the kernel survives SIGKILL; keep waiting for it, calmly. */
+		/* Only a process stuck in the kernel survives SIGKILL; keep waiting for it, calmly.
+		 */
 		s->deadline_ms = clock_boot_ms() + SHEPHERD_TERM_MS;
 		return;
 	}
@@ -259,14 +272,16 @@ static void out_of_time(struct shepherd *s)
 		hook_cgroup_kill(s->job->env, s->job->id);
 	s->deadline_ms = clock_boot_ms() + SHEPHERD_TERM_MS;
 	if (log_has_room())
-		log_warn("hook %s: %s", s->job->hook->name, first ? "time is over, asked to end" : "did not end, killed");
+		log_warn("hook %s: %s", s->job->hook->name,
+			 first ? "time is over, asked to end" : "did not end, killed");
 }
 
 static bool leader_ended(const struct shepherd *s)
 {
 	siginfo_t info = {0};
 
-	return waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == s->pid;
+	return waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == s->pid;
 }
 
 /* Before the leader is reaped its process group's id cannot belong to anybody else. */
@@ -292,8 +307,9 @@ static void set_end(struct shepherd *s, int wstatus)
 	}
 }
 
-/* A daemon that the hook has started may still hold the pipe, and would die of SIGPIPE at its next line. So a
- * process without lock or record stays and goes on logging what comes until the last writer is gone. */
+/* A daemon that the hook has started may still hold the pipe, and would die of SIGPIPE at its next
+ * line. So a process without lock or record stays and goes on logging what comes until the last
+ * writer is gone. */
 static void leave_reader(struct shepherd *s)
 {
 	if (fork() != 0)
@@ -358,7 +374,8 @@ static void save_started(struct shepherd *s)
 		return;
 	log_warn("%s; hook %s runs all the same", e.text, s->job->hook->name);
 	if (run_store_mark_started(s->job->lock_fd) < 0)
-		log_warn("hook %s: should the machine stop now, the hook will be run again", s->job->hook->name);
+		log_warn("hook %s: should the machine stop now, the hook will be run again",
+			 s->job->hook->name);
 }
 
 static void save_leader(struct shepherd *s)
@@ -388,7 +405,7 @@ static void save_ended(struct shepherd *s)
 
 		if (log_has_room())
 			log_warn("%s; the result of hook %s is kept %s", e.text, s->job->hook->name,
-			         r < 0 ? "in memory only" : "without its output");
+				 r < 0 ? "in memory only" : "without its output");
 	}
 	hand_over(s);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The process that looks after one run: starts the hook, bounds its time and its output, logs its lines, writes the
- * result. It is its own session, ignores the signals that end the agent, and needs nobody: runner and agent
- * may die meanwhile.
+ * The process that looks after one run: starts the hook, bounds its time and its output, logs its
+ * lines, writes the result. It is its own session, ignores the signals that end the agent, and
+ * needs nobody: runner and agent may die meanwhile.
  */
 #pragma once
 
 #include "hooks/hook_env.h"
 
-#define SHEPHERD_TERM_MS  10000 /* between SIGTERM and SIGKILL of a hook that is out of time */
-#define SHEPHERD_DRAIN_MS 200   /* output is awaited that long after the hook's first process has ended */
+#define SHEPHERD_TERM_MS 10000 /* between SIGTERM and SIGKILL of a hook that is out of time */
+#define SHEPHERD_DRAIN_MS                                                                          \
+	200 /* output is awaited that long after the hook's first process has ended */
 
 struct shepherd_job {
 	const struct env *env;
@@ -22,7 +23,9 @@ struct shepherd_job {
 	size_t output_max;
 	mode_t umask;
 	int lock_fd;   /* run_store_lock(): held until the shepherd ends */
-	int result_fd; /* memfd: gets the ended record too, for a runner that still lives while the disk refuses */
+	int result_fd; /* memfd: gets the ended record too, for a runner that still lives while the
+			  disk refuses */
 };
-/** shepherd_start() - fork. All of @job is borrowed; the descriptors may be closed afterwards. Return: pid or -errno. */
+/** shepherd_start() - fork. All of @job is borrowed; the descriptors may be closed afterwards.
+ * Return: pid or -errno. */
 pid_t shepherd_start(const struct shepherd_job *job, struct err *e) _must_check_;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json.dumps() of Python: ", " and ": " between things, \u escapes for all that is not ASCII, keys in the order they came,
- * floats in their shortest exact form ("1.0", "1e+16"). Scripts that compare text with what the old tool
- * gave them must go on working; jansson's own dump differs in floats and in the case of escapes. No
- * recursion: a document may be 64 levels deep.
+ * json.dumps() of Python: ", " and ": " between things, \u escapes for all that is not ASCII, keys
+ * in the order they came, floats in their shortest exact form ("1.0", "1e+16"). Scripts that
+ * compare text with what the old tool gave them must go on working; jansson's own dump differs in
+ * floats and in the case of escapes. No recursion: a document may be 64 levels deep.
  */
 #include "hooks/value_text.h"
 
@@ -193,7 +193,8 @@ static json_t *next_of_array(struct buf *out, struct level *l)
 	return v;
 }
 
-/* The next member of the innermost container, what stands before it already written; NULL at its end. */
+/* The next member of the innermost container, what stands before it already written; NULL at its
+ * end. */
 static json_t *next_member(struct buf *out, struct level *l)
 {
 	return json_is_object(l->container) ? next_of_object(out, l) : next_of_array(out, l);

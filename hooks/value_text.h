@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A metadata value as hooks get it: strings raw, anything else as Python's json.dumps() writes it. Pure. */
+/* A metadata value as hooks get it: strings raw, anything else as Python's json.dumps() writes it.
+ * Pure. */
 #pragma once
 
 #include <jansson.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the hooks room reads back as JSON: its table, its states, its run records; and values on their way to hooks. */
+/* What the hooks room reads back as JSON: its table, its states, its run records; and values on
+ * their way to hooks. */
 #include <stdint.h>
 #include <string.h>
 
@@ -29,8 +30,8 @@ static void fuzz_state(const char *p, size_t n)
 	text = hook_state_encode(&s);
 	if (!text || hook_state_decode(text, strlen(text), &copy, NULL) < 0)
 		__builtin_trap();
-	if (s.list && (hook_state_run_id(&s, s.list, first) < 0 || hook_state_run_id(&copy, copy.list, again) < 0 ||
-	               strcmp(first, again) != 0))
+	if (s.list && (hook_state_run_id(&s, s.list, first) < 0 ||
+		       hook_state_run_id(&copy, copy.list, again) < 0 || strcmp(first, again) != 0))
 		__builtin_trap();
 	free(text);
 	hook_state_deinit(&copy);
@@ -45,7 +46,8 @@ static void fuzz_record(const char *p, size_t n)
 	if (run_record_decode(p, n, &r, NULL) < 0)
 		return;
 	text = run_record_encode(&r);
-	if (!text || run_record_decode(text, strlen(text), &copy, NULL) < 0 || copy.ended != r.ended)
+	if (!text || run_record_decode(text, strlen(text), &copy, NULL) < 0 ||
+	    copy.ended != r.ended)
 		__builtin_trap();
 	free(text);
 	run_record_deinit(&copy);

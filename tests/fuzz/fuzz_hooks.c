@@ -15,7 +15,8 @@ static void through_the_link(const struct hookset *set)
 	if (hookset_from_json(text, strlen(text), &copy, NULL) < 0 || copy.n != set->n)
 		__builtin_trap();
 	for (size_t i = 0; i < set->n; i++)
-		if (strcmp(copy.hooks[i].name, set->hooks[i].name) != 0 || copy.hooks[i].triggers != set->hooks[i].triggers)
+		if (strcmp(copy.hooks[i].name, set->hooks[i].name) != 0 ||
+		    copy.hooks[i].triggers != set->hooks[i].triggers)
 			__builtin_trap();
 	hookset_deinit(&copy);
 	free(text);
@@ -30,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ini ini = {0};
 	struct hookset set;
 
-	if (ini_parse(&ini, "f", (const char *)data, size, INI_INTERPOLATE | INI_STRICT, NULL) == 0 &&
+	if (ini_parse(&ini, "f", (const char *)data, size, INI_INTERPOLATE | INI_STRICT, NULL) ==
+		    0 &&
 	    hookset_from_ini(&conf, &ini, &set, &problems) == 0) {
 		const char **names;
 		size_t n;

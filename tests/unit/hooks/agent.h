@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's half for queue tests: a real store process, a store client and a queue, beside the runner of world.h. Each can be
- * taken away and made anew, as crashes do.
+ * The agent's half for queue tests: a real store process, a store client and a queue, beside the
+ * runner of world.h. Each can be taken away and made anew, as crashes do.
  */
 #pragma once
 
@@ -124,13 +124,19 @@ static inline void agent_start_store(struct agent *a)
 		_exit(store_role_run(&a->w->f->env, fd, dir));
 	}
 	close(fds[1]);
-	assert_int_equal(link_new(a->w->loop, fds[0], world_on_notice, world_on_closed, NULL, &a->store_link), 0);
+	assert_int_equal(link_new(a->w->loop, fds[0], world_on_notice, world_on_closed, NULL,
+				  &a->store_link),
+			 0);
 }
 
 static inline void agent_start_queue(struct agent *a)
 {
-	struct hook_queue_setup setup = {.loop = a->w->loop, .conf = &a->w->f->conf, .one_pass = a->one_pass, .report = agent_on_report,
-	                                 .idle = agent_on_idle, .ctx = a};
+	struct hook_queue_setup setup = {.loop = a->w->loop,
+					 .conf = &a->w->f->conf,
+					 .one_pass = a->one_pass,
+					 .report = agent_on_report,
+					 .idle = agent_on_idle,
+					 .ctx = a};
 	struct hookset set;
 	char *text;
 
@@ -195,7 +201,10 @@ static inline void agent_free(struct agent *a)
 /* @metadata: JSON or NULL = none. */
 static inline void agent_offer(struct agent *a, const char *resource, const char *metadata)
 {
-	struct document doc = {.source = "test", .resource = strdup(resource), .physical_id = strdup("phys"), .updated = strdup("2026-01-01T00:00:00Z")};
+	struct document doc = {.source = "test",
+			       .resource = strdup(resource),
+			       .physical_id = strdup("phys"),
+			       .updated = strdup("2026-01-01T00:00:00Z")};
 
 	doc.metadata = metadata ? json_loads(metadata, 0, NULL) : NULL;
 	assert_true(doc.metadata || !metadata);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the hook tests share: a root of their own below /tmp, files in it, and a user to run hooks as. Include it once
- * per test; every function is static.
+ * What the hook tests share: a root of their own below /tmp, files in it, and a user to run hooks
+ * as. Include it once per test; every function is static.
  */
 #pragma once
 
@@ -26,7 +26,8 @@ struct fixture {
 	char user[64]; /* who we are */
 };
 
-static inline void fixture_path(const struct fixture *f, const char *path, char out[static ENV_PATH_MAX])
+static inline void fixture_path(const struct fixture *f, const char *path,
+				char out[static ENV_PATH_MAX])
 {
 	snprintf(out, ENV_PATH_MAX, "%s%s", f->env.root, path);
 }
@@ -40,7 +41,8 @@ static inline void fixture_mkdir(const struct fixture *f, const char *path, mode
 	assert_int_equal(chmod(full, mode), 0);
 }
 
-static inline void fixture_write(const struct fixture *f, const char *path, const char *text, mode_t mode)
+static inline void fixture_write(const struct fixture *f, const char *path, const char *text,
+				 mode_t mode)
 {
 	char full[ENV_PATH_MAX];
 	FILE *file;
@@ -66,7 +68,8 @@ static inline char *fixture_read(const struct fixture *f, const char *path)
 	return copy;
 }
 
-/* Others may pass through the root (a hook's user must reach its value files); no cgroups are touched. */
+/* Others may pass through the root (a hook's user must reach its value files); no cgroups are
+ * touched. */
 static inline int fixture_setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));

@@ -56,12 +56,16 @@ static void test_all_keys(void **state)
 	struct hookset set;
 
 	fixture_write(f, "/etc/cfn/cfn-hup.conf",
-	              "[main]\nStack = arn:x/y\ncredential-file: /etc/cfn/creds\nregion=r\nurl=http://h:8000/v1/\ninterval=2\numask=27\n", 0600);
+		      "[main]\nStack = arn:x/y\ncredential-file: "
+		      "/etc/cfn/creds\nregion=r\nurl=http://h:8000/v1/\ninterval=2\numask=27\n",
+		      0600);
 	fixture_write(f, "/etc/cfn/hooks.conf",
-	              "# comment\n[DEFAULT]\nrunas=nobody\n[one]\nTRIGGERS = post.add , post.update\npath=Resources.R1.Metadata.a.b\\.c\n"
-	              "action=echo %(path)s 100%%  # not a comment\n  second line\ntimeout=90s\n"
-	              "[two]\ntriggers=post.remove,service.restarted\npath=resources.R2.physicalresourceid\naction=x\nrunas=root\n",
-	              0644);
+		      "# comment\n[DEFAULT]\nrunas=nobody\n[one]\nTRIGGERS = post.add , "
+		      "post.update\npath=Resources.R1.Metadata.a.b\\.c\n"
+		      "action=echo %(path)s 100%%  # not a comment\n  second line\ntimeout=90s\n"
+		      "[two]\ntriggers=post.remove,service.restarted\npath=resources.R2."
+		      "physicalresourceid\naction=x\nrunas=root\n",
+		      0644);
 	set = load(f, &problems);
 	assert_int_equal(problems.n, 0);
 	assert_string_equal(set.stack, "arn:x/y");
@@ -73,7 +77,9 @@ static void test_all_keys(void **state)
 	assert_int_equal(set.n, 2);
 	assert_string_equal(set.hooks[0].name, "one");
 	assert_int_equal(set.hooks[0].triggers, TRIGGER_ADD | TRIGGER_UPDATE);
-	assert_string_equal(set.hooks[0].action, "echo Resources.R1.Metadata.a.b\\.c 100%  # not a comment\nsecond line");
+	assert_string_equal(
+		set.hooks[0].action,
+		"echo Resources.R1.Metadata.a.b\\.c 100%  # not a comment\nsecond line");
 	assert_string_equal(set.hooks[0].runas, "nobody");
 	assert_int_equal(set.hooks[0].timeout_ms, 90000);
 	assert_int_equal(set.hooks[0].path.n_keys, 2);
@@ -87,7 +93,8 @@ static void test_all_keys(void **state)
 	done(&set, &problems);
 }
 
-/* Without runas a hook runs as root (or as us, when we are not root); an empty one is never root. */
+/* Without runas a hook runs as root (or as us, when we are not root); an empty one is never root.
+ */
 static void test_runas(void **state)
 {
 	const struct fixture *f = *state;
@@ -109,7 +116,8 @@ static void test_merge_and_order(void **state)
 	struct problems problems = {0};
 	struct hookset set;
 
-	fixture_write(f, "/etc/cfn/cfn-hup.conf", "[main]\nstack=first\n[in-main-file]\n" GOOD, 0600);
+	fixture_write(f, "/etc/cfn/cfn-hup.conf", "[main]\nstack=first\n[in-main-file]\n" GOOD,
+		      0600);
 	fixture_write(f, "/etc/cfn/hooks.conf", "[shared]\n" GOOD, 0600);
 	fixture_write(f, "/etc/cfn/hooks.d/b.conf", "[b]\n" GOOD "[main]\nstack=second\n", 0600);
 	fixture_write(f, "/etc/cfn/hooks.d/a.conf", "[a]\n" GOOD "[shared]\naction=other\n", 0600);
@@ -128,10 +136,13 @@ static void test_merge_and_order(void **state)
 	done(&set, &problems);
 }
 
-/* Backups and packagers' leftovers are no hooks; a folder hides nothing; other names are mentioned. */
+/* Backups and packagers' leftovers are no hooks; a folder hides nothing; other names are mentioned.
+ */
 static void test_file_names(void **state)
 {
-	static const char *const ignored[] = {"x.conf~", "x~", "x.bak", "x.conf.rpmsave", "x.rpmnew", "x.conf.dpkg-old", "x.dpkg-dist", ".x.conf", "#x#"};
+	static const char *const ignored[] = {"x.conf~",        "x~",       "x.bak",
+					      "x.conf.rpmsave", "x.rpmnew", "x.conf.dpkg-old",
+					      "x.dpkg-dist",    ".x.conf",  "#x#"};
 	const struct fixture *f = *state;
 	struct problems problems = {0};
 	struct hookset set;
@@ -163,13 +174,14 @@ static void test_bad_parts(void **state)
 	struct hookset set;
 
 	fixture_write(f, "/etc/cfn/hooks.conf",
-	              "[no-path]\ntriggers=post.add\naction=x\n"
-	              "[bad-path]\ntriggers=post.add\npath=Junk.R1\naction=x\n"
-	              "[no-action]\ntriggers=post.add\npath=Resources.R1\n"
-	              "[bad-time]\n" GOOD "timeout=soon\n"
-	              "[good]\n" GOOD,
-	              0600);
-	fixture_write(f, "/etc/cfn/hooks.d/percent.conf", "[percent]\ntriggers=post.add\npath=Resources.R1\naction=date +%s\n", 0600);
+		      "[no-path]\ntriggers=post.add\naction=x\n"
+		      "[bad-path]\ntriggers=post.add\npath=Junk.R1\naction=x\n"
+		      "[no-action]\ntriggers=post.add\npath=Resources.R1\n"
+		      "[bad-time]\n" GOOD "timeout=soon\n"
+		      "[good]\n" GOOD,
+		      0600);
+	fixture_write(f, "/etc/cfn/hooks.d/percent.conf",
+		      "[percent]\ntriggers=post.add\npath=Resources.R1\naction=date +%s\n", 0600);
 	fixture_write(f, "/etc/cfn/hooks.d/stray.conf", "stray text\n[stray]\n" GOOD, 0600);
 	fixture_write(f, "/etc/cfn/hooks.d/twice.conf", "[twice]\n" GOOD "[twice]\n" GOOD, 0600);
 	fixture_write(f, "/etc/cfn/hooks.d/zzz.conf", "[last]\n" GOOD, 0600);
@@ -195,11 +207,11 @@ static void test_triggers(void **state)
 	struct hookset set;
 
 	fixture_write(f, "/etc/cfn/hooks.conf",
-	              "[substring]\ntriggers=xxpost.updateyy\npath=Resources.R1\naction=x\n"
-	              "[case]\ntriggers=Post.Add\npath=Resources.R1\naction=x\n"
-	              "[command]\ntriggers=on.command\npath=Resources.R1\naction=x\n"
-	              "[mixed]\ntriggers=pre.add,post.add,nonsense\npath=Resources.R1\naction=x\n",
-	              0600);
+		      "[substring]\ntriggers=xxpost.updateyy\npath=Resources.R1\naction=x\n"
+		      "[case]\ntriggers=Post.Add\npath=Resources.R1\naction=x\n"
+		      "[command]\ntriggers=on.command\npath=Resources.R1\naction=x\n"
+		      "[mixed]\ntriggers=pre.add,post.add,nonsense\npath=Resources.R1\naction=x\n",
+		      0600);
 	set = load(f, &problems);
 	assert_int_equal(set.n, 1);
 	assert_string_equal(set.hooks[0].name, "mixed");
@@ -221,8 +233,10 @@ static void test_interval_and_umask(void **state)
 		mode_t mask;
 		size_t problems;
 	} rows[] = {
-		{"1", "022", 60000, 022, 0},   {"15", "77", 900000, 077, 0},  {"30s", "0", 30000, 0, 0},    {"2m", "0777", 120000, 0777, 0},
-		{"0", "1000", 0, 022, 2},      {"-1", "8", 0, 022, 2},        {"soon", "x", 0, 022, 2},     {"100ms", "027", 0, 027, 1},
+		{"1", "022", 60000, 022, 0}, {"15", "77", 900000, 077, 0},
+		{"30s", "0", 30000, 0, 0},   {"2m", "0777", 120000, 0777, 0},
+		{"0", "1000", 0, 022, 2},    {"-1", "8", 0, 022, 2},
+		{"soon", "x", 0, 022, 2},    {"100ms", "027", 0, 027, 1},
 	};
 	const struct fixture *f = *state;
 
@@ -231,7 +245,8 @@ static void test_interval_and_umask(void **state)
 		struct hookset set;
 		char text[200];
 
-		snprintf(text, sizeof(text), "[main]\ninterval=%s\numask=%s\n", rows[i].interval, rows[i].umask);
+		snprintf(text, sizeof(text), "[main]\ninterval=%s\numask=%s\n", rows[i].interval,
+			 rows[i].umask);
 		fixture_write(f, "/etc/cfn/cfn-hup.conf", text, 0600);
 		set = load(f, &problems);
 		assert_int_equal(set.interval_ms, rows[i].ms);
@@ -295,17 +310,26 @@ static void test_owner(void **state)
 static void test_json(void **state)
 {
 	static const char *const bad[] = {
-		"", "[]", "{}", "{\"v\":2,\"hooks\":[],\"interval_ms\":0,\"umask\":18}", "{\"v\":1,\"hooks\":{},\"interval_ms\":0,\"umask\":18}",
+		"",
+		"[]",
+		"{}",
+		"{\"v\":2,\"hooks\":[],\"interval_ms\":0,\"umask\":18}",
+		"{\"v\":1,\"hooks\":{},\"interval_ms\":0,\"umask\":18}",
 		"{\"v\":1,\"hooks\":[{}],\"interval_ms\":0,\"umask\":18}",
-		"{\"v\":1,\"hooks\":[{\"name\":\"a\",\"path\":\"Junk\",\"runas\":\"r\",\"line\":1,\"triggers\":1,\"timeout_ms\":1}],\"interval_ms\":0,\"umask\":18}",
-		"{\"v\":1,\"hooks\":[{\"name\":\"a\",\"path\":\"Resources.R\",\"runas\":\"r\",\"line\":1,\"triggers\":16,\"timeout_ms\":1}],\"interval_ms\":0,\"umask\":18}",
+		"{\"v\":1,\"hooks\":[{\"name\":\"a\",\"path\":\"Junk\",\"runas\":\"r\",\"line\":1,"
+		"\"triggers\":1,\"timeout_ms\":1}],\"interval_ms\":0,\"umask\":18}",
+		"{\"v\":1,\"hooks\":[{\"name\":\"a\",\"path\":\"Resources.R\",\"runas\":\"r\","
+		"\"line\":1,\"triggers\":16,\"timeout_ms\":1}],\"interval_ms\":0,\"umask\":18}",
 	};
 	const struct fixture *f = *state;
 	struct problems problems = {0};
 	struct hookset set, copy;
 	char *text;
 
-	fixture_write(f, "/etc/cfn/hooks.conf", "[main]\nstack=s\n[a]\n" GOOD "[b]\ntriggers=post.add\npath=Resources.R2.Metadata.x\naction=SECRET\n", 0600);
+	fixture_write(f, "/etc/cfn/hooks.conf",
+		      "[main]\nstack=s\n[a]\n" GOOD
+		      "[b]\ntriggers=post.add\npath=Resources.R2.Metadata.x\naction=SECRET\n",
+		      0600);
 	set = load(f, &problems);
 	text = hookset_to_json(&set);
 	assert_non_null(text);
@@ -339,9 +363,10 @@ static void test_resources(void **state)
 	size_t n;
 
 	fixture_write(f, "/etc/cfn/hooks.conf",
-	              "[a]\ntriggers=post.add\npath=Resources.Z\naction=x\n[b]\ntriggers=post.add\npath=Resources.A\naction=x\n"
-	              "[c]\ntriggers=post.add\npath=Resources.Z.Metadata\naction=x\n",
-	              0600);
+		      "[a]\ntriggers=post.add\npath=Resources.Z\naction=x\n[b]\ntriggers=post."
+		      "add\npath=Resources.A\naction=x\n"
+		      "[c]\ntriggers=post.add\npath=Resources.Z.Metadata\naction=x\n",
+		      0600);
 	set = load(f, &problems);
 	names = hookset_resources(&set, &n);
 	assert_int_equal(n, 2);
@@ -384,11 +409,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_files, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_all_keys, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_runas, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_merge_and_order, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_merge_and_order, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_file_names, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_bad_parts, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_triggers, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_interval_and_umask, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_interval_and_umask, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_permissions, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_owner, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_json, fixture_setup, fixture_teardown),

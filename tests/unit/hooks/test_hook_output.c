@@ -77,7 +77,8 @@ static void test_bounds(void **state)
 	buf_deinit(&s.lines);
 }
 
-/* The tail is the end of the output, begins with a whole character and is valid UTF-8 within its limit. */
+/* The tail is the end of the output, begins with a whole character and is valid UTF-8 within its
+ * limit. */
 static void test_tail(void **state)
 {
 	struct seen s = {.lines = BUF_INIT(1 << 20)};

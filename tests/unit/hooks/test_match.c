@@ -60,7 +60,8 @@ static void test_table(void **state)
 		{"1", "2", TRIGGER_ADD, false, MATCH_BASELINE, 0},
 		{"1", "2", TRIGGER_REMOVE, false, MATCH_BASELINE, 0},
 		{"1", "1.0", TRIGGER_UPDATE, false, MATCH_RUN, TRIGGER_UPDATE},
-		{"{\"a\":{\"b\":[1]}}", "{\"a\":{\"b\":[2]}}", ALL, false, MATCH_RUN, TRIGGER_UPDATE},
+		{"{\"a\":{\"b\":[1]}}", "{\"a\":{\"b\":[2]}}", ALL, false, MATCH_RUN,
+		 TRIGGER_UPDATE},
 		/* gone */
 		{"1", ABSENT, TRIGGER_REMOVE, false, MATCH_RUN, TRIGGER_REMOVE},
 		{"1", ABSENT, TRIGGER_ADD | TRIGGER_UPDATE, false, MATCH_BASELINE, 0},
@@ -101,7 +102,8 @@ static void test_falsy_values(void **state)
 			{falsy[i], "7", ALL, false, MATCH_RUN, TRIGGER_UPDATE},
 			{"7", falsy[i], ALL, false, MATCH_RUN, TRIGGER_UPDATE},
 			{falsy[i], falsy[i], ALL, false, MATCH_NOTHING, 0},
-			{falsy[i], falsy[(i + 1) % ARRAY_SIZE(falsy)], ALL, false, MATCH_RUN, TRIGGER_UPDATE},
+			{falsy[i], falsy[(i + 1) % ARRAY_SIZE(falsy)], ALL, false, MATCH_RUN,
+			 TRIGGER_UPDATE},
 		};
 
 		for (size_t j = 0; j < ARRAY_SIZE(rows); j++)

@@ -16,14 +16,16 @@ static struct agent *make(void **state, const char *sections)
 
 	f->conf.hook_retry_ms = 100;
 	f->conf.hook_tries = 3;
-	buf_printf(&text, "[DEFAULT]\nlog=%s/tmp/log\nroot=%s\n%s", f->env.root, f->env.root, sections);
+	buf_printf(&text, "[DEFAULT]\nlog=%s/tmp/log\nroot=%s\n%s", f->env.root, f->env.root,
+		   sections);
 	a = agent_new(f, buf_str(&text));
 	buf_deinit(&text);
 	return a;
 }
 
-#define SHOW "echo $CFN_HOOK_NAME $CFN_TRIGGER old=$CFN_OLD_METADATA new=$CFN_NEW_METADATA >> %(log)s"
-#define ALL  "triggers=post.add,post.update,post.remove\npath=Resources.R1.Metadata.v\n"
+#define SHOW                                                                                       \
+	"echo $CFN_HOOK_NAME $CFN_TRIGGER old=$CFN_OLD_METADATA new=$CFN_NEW_METADATA >> %(log)s"
+#define ALL "triggers=post.add,post.update,post.remove\npath=Resources.R1.Metadata.v\n"
 
 /* The life of a value: appears, changes, stays, goes, comes back. */
 static void test_life_of_a_value(void **state)
@@ -37,9 +39,9 @@ static void test_life_of_a_value(void **state)
 	agent_offer_and_wait(a, "R1", "{}");
 	agent_offer_and_wait(a, "R1", "{\"v\": \"a string\"}");
 	assert_log(a, "h post.add old= new=1\n"
-	              "h post.update old=1 new={\"x\": [true, null]}\n"
-	              "h post.remove old={\"x\": [true, null]} new=\n"
-	              "h post.add old= new=a string\n");
+		      "h post.update old=1 new={\"x\": [true, null]}\n"
+		      "h post.remove old={\"x\": [true, null]} new=\n"
+		      "h post.add old= new=a string\n");
 	assert_int_equal(a->failed, 0);
 	agent_free(a);
 }
@@ -47,7 +49,9 @@ static void test_life_of_a_value(void **state)
 /* What was accepted is remembered over a restart of everything. */
 static void test_restart(void **state)
 {
-	struct agent *a = make(state, "[h]\ntriggers=post.update\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
+	struct agent *a =
+		make(state,
+		     "[h]\ntriggers=post.update\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
 
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
 	world_turn(a->w, 50);
@@ -70,7 +74,8 @@ static void test_heat_compat(void **state)
 	struct agent *a;
 
 	f->conf.compat = CONF_COMPAT_HEAT;
-	a = make(state, "[h]\ntriggers=post.update\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
+	a = make(state,
+		 "[h]\ntriggers=post.update\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
 	assert_log(a, "h post.update old= new=1\n");
 	agent_free(a);
@@ -79,9 +84,12 @@ static void test_heat_compat(void **state)
 /* One at a time, in load order within a document; two resources that do not change fire nothing. */
 static void test_order(void **state)
 {
-#define SLOW "triggers=post.add,post.update\naction=echo $CFN_HOOK_NAME+ >> %(log)s; sleep 0.05; echo $CFN_HOOK_NAME- >> %(log)s\n"
-	struct agent *a = make(state, "[c]\npath=Resources.R1.Metadata\n" SLOW "[a]\npath=Resources.R2.Metadata\n" SLOW
-	                              "[b]\npath=Resources.R1.Metadata\n" SLOW);
+#define SLOW                                                                                       \
+	"triggers=post.add,post.update\naction=echo $CFN_HOOK_NAME+ >> %(log)s; sleep 0.05; echo " \
+	"$CFN_HOOK_NAME- >> %(log)s\n"
+	struct agent *a = make(state, "[c]\npath=Resources.R1.Metadata\n" SLOW
+				      "[a]\npath=Resources.R2.Metadata\n" SLOW
+				      "[b]\npath=Resources.R1.Metadata\n" SLOW);
 
 	agent_offer(a, "R1", "{\"v\": 1}");
 	agent_offer(a, "R2", "{\"v\": 1}");
@@ -99,9 +107,11 @@ static void test_order(void **state)
 /* PhysicalResourceId and the time of the last update are values too. */
 static void test_other_parts(void **state)
 {
-	struct agent *a = make(state, "[p]\ntriggers=post.add\npath=Resources.R1.PhysicalResourceId\n"
-	                              "action=echo $CFN_NEW_PHYSICAL_RESOURCE_ID >> %(log)s\n"
-	                              "[u]\ntriggers=post.add\npath=Resources.R1\naction=echo $CFN_NEW_LAST_UPDATED >> %(log)s\n");
+	struct agent *a =
+		make(state, "[p]\ntriggers=post.add\npath=Resources.R1.PhysicalResourceId\n"
+			    "action=echo $CFN_NEW_PHYSICAL_RESOURCE_ID >> %(log)s\n"
+			    "[u]\ntriggers=post.add\npath=Resources.R1\naction=echo "
+			    "$CFN_NEW_LAST_UPDATED >> %(log)s\n");
 
 	agent_offer_and_wait(a, "R1", NULL);
 	assert_log(a, "phys\n2026-01-01T00:00:00Z\n");
@@ -112,7 +122,10 @@ static void test_other_parts(void **state)
 static void test_in_progress(void **state)
 {
 	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "\n");
-	struct document doc = {.source = "test", .resource = strdup("R1"), .metadata = json_pack("{s:i}", "v", 1), .in_progress = true};
+	struct document doc = {.source = "test",
+			       .resource = strdup("R1"),
+			       .metadata = json_pack("{s:i}", "v", 1),
+			       .in_progress = true};
 
 	assert_int_equal(hook_queue_offer(a->queue, &doc), 0);
 	world_turn(a->w, 100);
@@ -123,7 +136,8 @@ static void test_in_progress(void **state)
 	agent_free(a);
 }
 
-/* A failing hook is tried hook_tries times with growing pauses, then is quiet until the value changes. */
+/* A failing hook is tried hook_tries times with growing pauses, then is quiet until the value
+ * changes. */
 static void test_give_up(void **state)
 {
 	struct agent *a = make(state, "[h]\n" ALL "action=echo x >> %(log)s; exit 4\n");
@@ -154,7 +168,9 @@ static void test_give_up(void **state)
 /* A retry that succeeds is the end of it, and the old value is still the last accepted one. */
 static void test_retry_succeeds(void **state)
 {
-	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "; test -e %(root)s/tmp/ok || { touch %(root)s/tmp/ok; false; }\n");
+	struct agent *a =
+		make(state, "[h]\n" ALL "action=" SHOW
+			    "; test -e %(root)s/tmp/ok || { touch %(root)s/tmp/ok; false; }\n");
 
 	agent_offer_and_wait(a, "R1", "{}");
 	agent_offer(a, "R1", "{\"v\": 1}");
@@ -171,7 +187,8 @@ static void test_retry_succeeds(void **state)
 static void test_replace_and_drop(void **state)
 {
 	struct fixture *f = *state;
-	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "; test \"$CFN_NEW_METADATA\" != 1\n");
+	struct agent *a =
+		make(state, "[h]\n" ALL "action=" SHOW "; test \"$CFN_NEW_METADATA\" != 1\n");
 
 	f->conf.hook_retry_ms = 700;
 	agent_offer_and_wait(a, "R1", "{\"v\": 0}");
@@ -298,7 +315,10 @@ static void test_cut_off(void **state)
 /* Agent, runner or both die while a hook runs: it is waited for, not run again. */
 static void test_deaths_while_running(void **state)
 {
-	struct agent *a = make(state, "[h]\n" ALL "action=echo $CFN_NEW_METADATA >> %(log)s; sleep 0.5; echo end >> %(log)s\n");
+	struct agent *a =
+		make(state,
+		     "[h]\n" ALL
+		     "action=echo $CFN_NEW_METADATA >> %(log)s; sleep 0.5; echo end >> %(log)s\n");
 
 	agent_offer(a, "R1", "{\"v\": 1}");
 	world_turn(a->w, 200);
@@ -407,7 +427,9 @@ static void test_one_pass(void **state)
 /* A document of a megabyte reaches its hook by file. */
 static void test_large(void **state)
 {
-	struct agent *a = make(state, "[h]\n" ALL "action=wc -c < $CFN_NEW_METADATA_FILE >> %(log)s; echo ${CFN_NEW_METADATA-unset} >> %(log)s\n");
+	struct agent *a =
+		make(state, "[h]\n" ALL "action=wc -c < $CFN_NEW_METADATA_FILE >> %(log)s; echo "
+			    "${CFN_NEW_METADATA-unset} >> %(log)s\n");
 	struct buf text = BUF_INIT(2u << 20);
 
 	buf_puts(&text, "{\"v\": \"");
@@ -424,7 +446,8 @@ static const char *status_of(struct agent *a, char out[static 64])
 {
 	json_t *list = hook_queue_status(a->queue);
 
-	snprintf(out, 64, "%s", json_string_value(json_object_get(json_array_get(list, 0), "state")));
+	snprintf(out, 64, "%s",
+		 json_string_value(json_object_get(json_array_get(list, 0), "state")));
 	json_decref(list);
 	return out;
 }
@@ -432,7 +455,8 @@ static const char *status_of(struct agent *a, char out[static 64])
 /* status names what a hook is at. */
 static void test_status(void **state)
 {
-	struct agent *a = make(state, "[h]\n" ALL "action=sleep 0.3; test \"$CFN_NEW_METADATA\" = 1\n");
+	struct agent *a =
+		make(state, "[h]\n" ALL "action=sleep 0.3; test \"$CFN_NEW_METADATA\" = 1\n");
 	char word[64];
 	json_t *list;
 
@@ -449,7 +473,9 @@ static void test_status(void **state)
 	agent_wait(a, 0, 2);
 	assert_string_equal(status_of(a, word), "gave-up");
 	list = hook_queue_status(a->queue);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(list, 0), "last"), "end")), "exited");
+	assert_string_equal(json_string_value(json_object_get(
+				    json_object_get(json_array_get(list, 0), "last"), "end")),
+			    "exited");
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "tries")), 3);
 	json_decref(list);
 	agent_free(a);
@@ -465,7 +491,7 @@ static void test_new_hooks(void **state)
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
 	hookset_deinit(&a->w->set);
 	snprintf(text, sizeof(text), "[DEFAULT]\nlog=%s/tmp/log\n%s", a->w->f->env.root,
-	         "[h]\n" ALL "action=" SHOW "\n[new]\n" ALL "action=" SHOW "\n");
+		 "[h]\n" ALL "action=" SHOW "\n[new]\n" ALL "action=" SHOW "\n");
 	world_load(*state, text, &a->w->set);
 	runner_set_hooks(a->w->runner, &a->w->set);
 	json = hookset_to_json(&a->w->set);
@@ -477,85 +503,37 @@ static void test_new_hooks(void **state)
 	agent_free(a);
 }
 
-/* ---- services ---- */
-
-#define SERVICE_DOC(want) \
-	"{\"AWS::CloudFormation::Init\": {\"config\": {\"services\": {\"systemd\": {\"web\": {\"ensureRunning\": " want "}}}}}}"
-
-static void fake_systemctl(const struct fixture *f, const char *script)
-{
-	char text[2048];
-
-	fixture_mkdir(f, "/run/systemd/system", 0755);
-	fixture_mkdir(f, "/usr/bin", 0755);
-	snprintf(text, sizeof(text), "#!/bin/sh\nD=%s/tmp\n%s\n", f->env.root, script);
-	fixture_write(f, "/usr/bin/systemctl", text, 0755);
-}
-
-/* A watched service that was down is started and every hook of the resource that asks for it is told which. */
-static void test_service_restarted(void **state)
-{
-	struct agent *a = make(state, "[h]\ntriggers=service.restarted\npath=Resources.R1.Metadata.v\n"
-	                              "action=echo $CFN_HOOK_NAME $CFN_TRIGGER $CFN_SERVICE >> %(log)s\n"
-	                              "[other]\ntriggers=post.add\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
-
-	fake_systemctl(*state, "case $2 in start) touch $D/up;; *) test -e $D/up && echo active || echo inactive;; esac");
-	agent_offer_and_wait(a, "R1", SERVICE_DOC("false"));
-	agent_offer_and_wait(a, "R2", SERVICE_DOC("true"));
-	assert_log(a, "");
-	agent_offer(a, "R1", SERVICE_DOC("\"Yes\""));
-	agent_wait(a, 1, 1);
-	assert_log(a, "h service.restarted web\n");
-	agent_offer_and_wait(a, "R1", SERVICE_DOC("true"));
-	world_turn(a->w, 200);
-	assert_log(a, "h service.restarted web\n");
-	agent_free(a);
-}
-
-/* A service that cannot be started fires nothing and is left alone for a while. */
-static void test_service_fails(void **state)
-{
-	struct agent *a = make(state, "[h]\ntriggers=service.restarted\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
-	char *text;
-
-	fake_systemctl(*state, "echo $2 >> $D/asked; case $2 in start) exit 1;; *) echo failed;; esac");
-	for (int i = 0; i < 3; i++) {
-		agent_offer_and_wait(a, "R1", SERVICE_DOC("1"));
-		world_turn(a->w, 100);
-	}
-	text = fixture_read(*state, "/tmp/asked");
-	assert_string_equal(text, "is-active\nstart\n");
-	free(text);
-	assert_log(a, "");
-	agent_free(a);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_life_of_a_value, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_life_of_a_value, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_restart, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_heat_compat, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_order, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_other_parts, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_in_progress, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_give_up, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_retry_succeeds, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_replace_and_drop, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_value_while_running, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_retry_succeeds, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_replace_and_drop, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_value_while_running, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_switch, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_switch_of_the_runner, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_switch_of_the_runner, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_cut_off, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_deaths_while_running, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_result_without_agent, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_deaths_while_running, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_result_without_agent, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_records_go, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_disk_refuses, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_one_pass, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_large, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_status, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_new_hooks, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_service_restarted, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_service_fails, fixture_setup, fixture_teardown),
 	};
 
 	log_setup(LOG_LEVEL_WARN, "test");

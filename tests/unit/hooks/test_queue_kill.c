@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything dies at random instants, over and over: agent, runner, store, shepherds, hooks, all together or some of them.
- * In each round one new value is offered; killed lives follow each other until one is left to finish. Then
- * the log that the hooks wrote must show: no run id started twice, nothing started again after it had ended well, at most
- * one more start per kill, both hooks done, in order.
+ * Everything dies at random instants, over and over: agent, runner, store, shepherds, hooks, all
+ * together or some of them. In each round one new value is offered; killed lives follow each other
+ * until one is left to finish. Then the log that the hooks wrote must show: no run id started
+ * twice, nothing started again after it had ended well, at most one more start per kill, both hooks
+ * done, in order.
  *
  * Rounds: HEAT_PULSE_KILL_ROUNDS (default 24, of one to eight killed lives each).
  */
@@ -14,9 +15,9 @@
 #include "core/log.h"
 #include "hooks/run_record.h"
 
-#define LIVES_MAX  8
-#define LINES_MAX  4000
-#define RETRY_MS   5
+#define LIVES_MAX 8
+#define LINES_MAX 4000
+#define RETRY_MS  5
 
 /* ---- one life: this program again, as `--life ROOT VALUE` ---- */
 
@@ -26,16 +27,17 @@ static bool all_idle(const struct agent *a)
 	bool idle = hook_queue_idle(a->queue);
 	size_t i;
 
-	json_array_foreach(list, i, h) {
+	json_array_foreach(list, i, h)
+	{
 		idle = idle && strcmp(json_string_value(json_object_get(h, "state")), "idle") == 0;
 	}
 	json_decref(list);
 	return idle;
 }
 
-#define HOOK(name)                                                                                                  \
-	"[" name "]\ntriggers=post.add,post.update\npath=Resources.R1.Metadata.v\n"                                 \
-	"action=echo start $HEAT_PULSE_RUN_ID " name " $CFN_NEW_METADATA >> %(log)s; sleep 0.01;"                     \
+#define HOOK(name)                                                                                 \
+	"[" name "]\ntriggers=post.add,post.update\npath=Resources.R1.Metadata.v\n"                \
+	"action=echo start $HEAT_PULSE_RUN_ID " name " $CFN_NEW_METADATA >> %(log)s; sleep 0.01;"  \
 	" echo end $HEAT_PULSE_RUN_ID " name " $CFN_NEW_METADATA >> %(log)s\n"
 
 static int live(const char *root, const char *value)
@@ -50,7 +52,8 @@ static int live(const char *root, const char *value)
 	assert_int_equal(conf_init(&f->conf), 0);
 	f->conf.hook_tries = 100;
 	f->conf.hook_retry_ms = RETRY_MS;
-	snprintf(hooks, sizeof(hooks), "[DEFAULT]\nlog=%s/tmp/log\n%s", root, HOOK("one") HOOK("two"));
+	snprintf(hooks, sizeof(hooks), "[DEFAULT]\nlog=%s/tmp/log\n%s", root,
+		 HOOK("one") HOOK("two"));
 	snprintf(doc, sizeof(doc), "{\"v\": %s}", value);
 	fixture_path(f, "/tmp/log", done);
 	a = agent_new(f, hooks);
@@ -85,7 +88,8 @@ static bool read_process(const char *name, struct process *ret)
 	bool good;
 
 	snprintf(path, sizeof(path), "/proc/%s/stat", name);
-	good = fs_read(path, &text) == 0 && (open = strchr(buf_str(&text), '(')) && (close = strrchr(open, ')')) && close[2] != 'Z';
+	good = fs_read(path, &text) == 0 && (open = strchr(buf_str(&text), '(')) &&
+	       (close = strrchr(open, ')')) && close[2] != 'Z';
 	if (good) {
 		snprintf(ret->name, sizeof(ret->name), "%.*s", (int)(close - open - 1), open + 1);
 		ret->pid = (pid_t)strtol(name, NULL, 10);
@@ -103,7 +107,8 @@ static void list_processes(struct processes *all)
 	assert_non_null(dir);
 	all->n = 0;
 	while ((d = readdir(dir)) && all->n < ARRAY_SIZE(all->list))
-		if (d->d_name[0] >= '1' && d->d_name[0] <= '9' && read_process(d->d_name, &all->list[all->n]))
+		if (d->d_name[0] >= '1' && d->d_name[0] <= '9' &&
+		    read_process(d->d_name, &all->list[all->n]))
 			all->n++;
 	closedir(dir);
 }
@@ -135,7 +140,8 @@ static unsigned kill_ours(const char *name)
 	assert_non_null(all);
 	list_processes(all);
 	for (size_t i = 0; i < all->n; i++) {
-		if (!is_ours(all, all->list[i].pid) || (name && strcmp(all->list[i].name, name) != 0))
+		if (!is_ours(all, all->list[i].pid) ||
+		    (name && strcmp(all->list[i].name, name) != 0))
 			continue;
 		kill(all->list[i].pid, SIGKILL);
 		n++;
@@ -163,13 +169,15 @@ static pid_t start_life(const struct fixture *f, unsigned value)
 	snprintf(text, sizeof(text), "%u", value);
 	pid = fork();
 	if (pid == 0) {
-		execl("/proc/self/exe", "test_hooks_queue_kill", "--life", f->env.root, text, (char *)NULL);
+		execl("/proc/self/exe", "test_hooks_queue_kill", "--life", f->env.root, text,
+		      (char *)NULL);
 		_exit(99);
 	}
 	return pid;
 }
 
-/* Which parts die: all, agent and runner (the shepherd lives on and is adopted), or the shepherd alone first. */
+/* Which parts die: all, agent and runner (the shepherd lives on and is adopted), or the shepherd
+ * alone first. */
 static unsigned end_life(pid_t life, unsigned how)
 {
 	unsigned kills = 1;
@@ -218,13 +226,15 @@ static void parse_log(const char *text, struct lines *ret)
 			continue;
 		snprintf(l->kind, sizeof(l->kind), "%s", word[0]);
 		snprintf(l->id, sizeof(l->id), "%s", word[1]);
-		snprintf(l->hook, sizeof(l->hook), "%s", strcmp(word[0], "done") == 0 ? word[1] : word[2]);
+		snprintf(l->hook, sizeof(l->hook), "%s",
+			 strcmp(word[0], "done") == 0 ? word[1] : word[2]);
 		l->value = (unsigned)strtoul(word[3], NULL, 10);
 		ret->n++;
 	}
 }
 
-/* Runs whose good end is on disk now: their line numbers in the log's future must hold no new start. */
+/* Runs whose good end is on disk now: their line numbers in the log's future must hold no new
+ * start. */
 static void note_ended(const struct fixture *f, struct buf *ended)
 {
 	char path[ENV_PATH_MAX];
@@ -297,8 +307,10 @@ static void check_round(const struct lines *l, unsigned value, unsigned kills)
 		if (strcmp(line->kind, "start") == 0) {
 			assert_int_equal(line->value, value);
 			assert_ptr_equal(start_of(l, line->id), line); /* no id starts twice */
-			assert_false(well[strcmp(line->hook, "two") == 0]); /* not after its good end */
-			/* Order; but a hook that was cut off twice has failed and lets others pass. */
+			assert_false(
+				well[strcmp(line->hook, "two") == 0]); /* not after its good end */
+			/* Order; but a hook that was cut off twice has failed and lets others pass.
+			 */
 			if (strcmp(line->hook, "two") == 0 && kills < 2)
 				assert_true(well[0]);
 			starts++;
@@ -329,7 +341,8 @@ static void finish_round(const struct fixture *f, unsigned value)
 
 	assert_int_equal(waitpid(life, &wstatus, 0), life);
 	if (wstatus != 0)
-		fail_msg("the last life of round %u ended with status %x", value, (unsigned)wstatus);
+		fail_msg("the last life of round %u ended with status %x", value,
+			 (unsigned)wstatus);
 	kill_everything();
 }
 
@@ -354,7 +367,8 @@ static void play_round(const struct fixture *f, unsigned value, unsigned *seed)
 	parse_log(text, lines);
 	print_message("# round %u: %u kills\n", value, kills);
 	for (size_t i = 0; i < lines->n && getenv("HEAT_PULSE_KILL_SEED"); i++)
-		print_message("#   %s %.8s %s\n", lines->list[i].kind, lines->list[i].id, lines->list[i].hook);
+		print_message("#   %s %.8s %s\n", lines->list[i].kind, lines->list[i].id,
+			      lines->list[i].hook);
 	check_round(lines, value, kills);
 	check_records(f);
 	free(text);
@@ -362,12 +376,15 @@ static void play_round(const struct fixture *f, unsigned value, unsigned *seed)
 	buf_deinit(&seen);
 }
 
-/* A finished hook is not run again, an unfinished one is run once more, none is lost, order is kept. */
+/* A finished hook is not run again, an unfinished one is run once more, none is lost, order is
+ * kept. */
 static void test_random_kills(void **state)
 {
-	const char *rounds_text = getenv("HEAT_PULSE_KILL_ROUNDS"), *seed_text = getenv("HEAT_PULSE_KILL_SEED");
+	const char *rounds_text = getenv("HEAT_PULSE_KILL_ROUNDS"),
+		   *seed_text = getenv("HEAT_PULSE_KILL_SEED");
 	unsigned rounds = rounds_text ? (unsigned)strtoul(rounds_text, NULL, 10) : 24;
-	unsigned seed = seed_text ? (unsigned)strtoul(seed_text, NULL, 10) : (unsigned)clock_real_ms();
+	unsigned seed =
+		seed_text ? (unsigned)strtoul(seed_text, NULL, 10) : (unsigned)clock_real_ms();
 
 	print_message("# HEAT_PULSE_KILL_SEED=%u\n", seed);
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);

@@ -14,7 +14,8 @@
 
 static struct hook_state make_state(json_t *accepted)
 {
-	struct hook_state s = {.hook = strdup("h"), .path = strdup("Resources.R.Metadata"), .seq = 41};
+	struct hook_state s = {
+		.hook = strdup("h"), .path = strdup("Resources.R.Metadata"), .seq = 41};
 
 	if (accepted)
 		hook_state_accept(&s, accepted);
@@ -38,7 +39,8 @@ static void test_round_trip(void **state)
 {
 	struct hook_state s = make_state(json_loads("{\"z\":1,\"a\":0.1}", 0, NULL)), copy;
 	json_t *value = json_string("new");
-	struct pending *p = pending_new(TRIGGER_UPDATE, value, NULL), *event = pending_new(TRIGGER_SERVICE_RESTARTED, NULL, "sshd");
+	struct pending *p = pending_new(TRIGGER_UPDATE, value, NULL),
+		       *event = pending_new(TRIGGER_SERVICE_RESTARTED, NULL, "sshd");
 	char *text;
 
 	(void)state;
@@ -74,7 +76,8 @@ static void test_round_trip(void **state)
 /* Absent, null and never seen are three things. */
 static void test_absence(void **state)
 {
-	struct hook_state never = make_state(NULL), absent = make_state(NULL), null = make_state(json_null()), copy;
+	struct hook_state never = make_state(NULL), absent = make_state(NULL),
+			  null = make_state(json_null()), copy;
 
 	(void)state;
 	hook_state_accept(&absent, NULL);
@@ -150,13 +153,22 @@ static void test_event_id(void **state)
 /* Half a state is no state. */
 static void test_refused(void **state)
 {
-#define HEAD "{\"v\":1,\"hook\":\"h\",\"path\":\"p\",\"known\":true,\"seq\":1,\"gave_up\":\"\",\"pending\":"
+#define HEAD                                                                                       \
+	"{\"v\":1,\"hook\":\"h\",\"path\":\"p\",\"known\":true,\"seq\":1,\"gave_up\":\"\","        \
+	"\"pending\":"
 	static const char *const bad[] = {
-		"", "null", "{}", "{\"v\":2}", HEAD "{}}", HEAD "[{}]}", HEAD "[{\"trigger\":\"post.add\",\"seq\":1,\"attempt\":0,\"next\":0}]}",
+		"",
+		"null",
+		"{}",
+		"{\"v\":2}",
+		HEAD "{}}",
+		HEAD "[{}]}",
+		HEAD "[{\"trigger\":\"post.add\",\"seq\":1,\"attempt\":0,\"next\":0}]}",
 		HEAD "[{\"trigger\":\"post.add\",\"seq\":-1,\"attempt\":1,\"next\":0}]}",
 		HEAD "[{\"trigger\":\"pre.add\",\"seq\":1,\"attempt\":1,\"next\":0}]}",
 		HEAD "[{\"trigger\":\"service.restarted\",\"seq\":1,\"attempt\":1,\"next\":0}]}",
-		HEAD "[{\"trigger\":\"post.add\",\"seq\":1,\"attempt\":1,\"next\":0},{\"trigger\":\"post.add\",\"seq\":2,\"attempt\":1,\"next\":0}]}",
+		HEAD "[{\"trigger\":\"post.add\",\"seq\":1,\"attempt\":1,\"next\":0},{\"trigger\":"
+		     "\"post.add\",\"seq\":2,\"attempt\":1,\"next\":0}]}",
 	};
 
 	(void)state;
@@ -185,8 +197,9 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_absence), cmocka_unit_test(test_run_id),
-		cmocka_unit_test(test_event_id),   cmocka_unit_test(test_refused), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_absence),
+		cmocka_unit_test(test_run_id),     cmocka_unit_test(test_event_id),
+		cmocka_unit_test(test_refused),    cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

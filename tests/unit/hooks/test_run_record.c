@@ -22,20 +22,35 @@ static struct run_store open_store(const struct fixture *f)
 
 static struct run_record make_record(bool ended)
 {
-	struct run_record r = {.hook = strdup("a hook"), .shepherd = 12, .shepherd_start = 34, .leader = 56, .leader_start = 78, .ended = ended};
+	struct run_record r = {.hook = strdup("a hook"),
+			       .shepherd = 12,
+			       .shepherd_start = 34,
+			       .leader = 56,
+			       .leader_start = 78,
+			       .ended = ended};
 
 	memcpy(r.id, ID, sizeof(r.id));
-	r.result = (struct run_result){RUN_SIGNALLED, 9, 1000, 2000, strdup("tail\n\xc3\xa9"), strdup("why")};
+	r.result = (struct run_result){RUN_SIGNALLED, 9, 1000, 2000, strdup("tail\n\xc3\xa9"),
+				       strdup("why")};
 	return r;
 }
 
 /* What is encoded comes back; what is not such a record is refused. */
 static void test_form(void **state)
 {
-	static const char *const bad[] = {"", "{}", "[]", "{\"v\":1}", "{\"v\":2,\"run\":\"" ID "\",\"shepherd\":1,\"shepherd_start\":1,\"leader\":1,\"leader_start\":1}",
-	                                  "{\"v\":1,\"run\":\"../x\",\"shepherd\":1,\"shepherd_start\":1,\"leader\":1,\"leader_start\":1}",
-	                                  "{\"v\":1,\"run\":\"" ID "\",\"shepherd\":-1,\"shepherd_start\":1,\"leader\":1,\"leader_start\":1}",
-	                                  "{\"v\":1,\"run\":\"" ID "\",\"shepherd\":1,\"shepherd_start\":1,\"leader\":1,\"leader_start\":1,\"result\":{\"end\":\"odd\"}}"};
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"[]",
+		"{\"v\":1}",
+		"{\"v\":2,\"run\":\"" ID
+		"\",\"shepherd\":1,\"shepherd_start\":1,\"leader\":1,\"leader_start\":1}",
+		"{\"v\":1,\"run\":\"../"
+		"x\",\"shepherd\":1,\"shepherd_start\":1,\"leader\":1,\"leader_start\":1}",
+		"{\"v\":1,\"run\":\"" ID
+		"\",\"shepherd\":-1,\"shepherd_start\":1,\"leader\":1,\"leader_start\":1}",
+		"{\"v\":1,\"run\":\"" ID "\",\"shepherd\":1,\"shepherd_start\":1,\"leader\":1,"
+					 "\"leader_start\":1,\"result\":{\"end\":\"odd\"}}"};
 	struct run_record r = make_record(true), copy;
 	char *text = run_record_encode(&r);
 
@@ -182,9 +197,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_form),
 		cmocka_unit_test_setup_teardown(test_states, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_killed_before_record, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_reserved_space, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_modes_and_sweep, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_killed_before_record, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_reserved_space, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_modes_and_sweep, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test(test_process_start),
 	};
 

@@ -91,8 +91,10 @@ static struct world *make(void **state, const char *action)
 	struct fixture *f = *state;
 	char text[4096];
 
-	snprintf(text, sizeof(text), "[h]\ntriggers=post.update,service.restarted\npath=Resources.R1.Metadata\naction=L=%s/tmp/log; %s\n", f->env.root,
-	         action);
+	snprintf(text, sizeof(text),
+		 "[h]\ntriggers=post.update,service.restarted\npath=Resources.R1.Metadata\naction="
+		 "L=%s/tmp/log; %s\n",
+		 f->env.root, action);
 	return world_new(f, text);
 }
 
@@ -166,7 +168,8 @@ static void test_twice_while_running(void **state)
 /* A new runner finds the run of the old one and waits for its end. */
 static void test_adoption(void **state)
 {
-	struct world *w = make(state, "echo start >> $L; sleep 0.6; echo end >> $L; echo out; exit 7");
+	struct world *w =
+		make(state, "echo start >> $L; sleep 0.6; echo end >> $L; echo out; exit 7");
 	struct answer a = {.w = w, .wanted = 1}, lost = {.w = w};
 
 	send_wish(w, &good, &lost);
@@ -207,7 +210,8 @@ static bool is_dead(pid_t pid)
 	return dead;
 }
 
-/* A shepherd that was killed: the run is cut off, what is left of the hook is killed, and nothing runs twice. */
+/* A shepherd that was killed: the run is cut off, what is left of the hook is killed, and nothing
+ * runs twice. */
 static void test_cut_off(void **state)
 {
 	struct world *w = make(state, "echo start >> $L; sleep 2; echo end >> $L");
@@ -311,8 +315,10 @@ static void test_malformed(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		struct answer a = {.w = w, .wanted = 2};
 
-		assert_int_equal(link_call(w->agent_end, types[i], NULL, NULL, 0, 5000, on_answer, &a), 0);
-		assert_int_equal(link_call(w->agent_end, types[i], &m, NULL, 0, 5000, on_answer, &a), 0);
+		assert_int_equal(
+			link_call(w->agent_end, types[i], NULL, NULL, 0, 5000, on_answer, &a), 0);
+		assert_int_equal(
+			link_call(w->agent_end, types[i], &m, NULL, 0, 5000, on_answer, &a), 0);
 		world_run(w, 5000);
 		assert_true(a.status == -EBADMSG);
 	}
@@ -325,7 +331,8 @@ static void fake_program(const struct fixture *f, const char *path, const char *
 {
 	char text[2048];
 
-	snprintf(text, sizeof(text), "#!/bin/sh\nD=%s/tmp\necho \"$@\" >> $D/log\n%s\n", f->env.root, script);
+	snprintf(text, sizeof(text), "#!/bin/sh\nD=%s/tmp\necho \"$@\" >> $D/log\n%s\n",
+		 f->env.root, script);
 	fixture_write(f, path, text, 0755);
 }
 
@@ -348,9 +355,12 @@ static void test_systemd(void **state)
 		{"active", 0, SERVICE_RUNNING, "--no-ask-password is-active a@1.service\n"},
 		{"activating", 0, SERVICE_RUNNING, "--no-ask-password is-active a@1.service\n"},
 		{"reloading", 0, SERVICE_RUNNING, "--no-ask-password is-active a@1.service\n"},
-		{"inactive", 0, SERVICE_STARTED, "--no-ask-password is-active a@1.service\n--no-ask-password start a@1.service\n"},
-		{"failed", 0, SERVICE_STARTED, "--no-ask-password is-active a@1.service\n--no-ask-password start a@1.service\n"},
-		{"failed", 1, SERVICE_FAILED, "--no-ask-password is-active a@1.service\n--no-ask-password start a@1.service\n"},
+		{"inactive", 0, SERVICE_STARTED,
+		 "--no-ask-password is-active a@1.service\n--no-ask-password start a@1.service\n"},
+		{"failed", 0, SERVICE_STARTED,
+		 "--no-ask-password is-active a@1.service\n--no-ask-password start a@1.service\n"},
+		{"failed", 1, SERVICE_FAILED,
+		 "--no-ask-password is-active a@1.service\n--no-ask-password start a@1.service\n"},
 		{"", 0, SERVICE_FAILED, "--no-ask-password is-active a@1.service\n"},
 	};
 	struct world *w = make(state, "true");
@@ -358,7 +368,8 @@ static void test_systemd(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char script[256];
 
-		snprintf(script, sizeof(script), "[ $2 = start ] && exit %d\necho %s\nexit 3", rows[i].start_code, rows[i].word);
+		snprintf(script, sizeof(script), "[ $2 = start ] && exit %d\necho %s\nexit 3",
+			 rows[i].start_code, rows[i].word);
 		fake_systemd(w->f, script);
 		fixture_write(w->f, "/tmp/log", "", 0644);
 		assert_int_equal(ask_word(w, RUNNER_SERVICE, "a@1.service").word, rows[i].answer);
@@ -384,7 +395,8 @@ static void test_openrc(void **state)
 /* Names that are none never reach a program; several questions are answered in turn. */
 static void test_service_names(void **state)
 {
-	static const char *const bad[] = {"", "-x", "a b", "a;b", "a/b", "../x", "$(x)", ".hidden", "a\nb"};
+	static const char *const bad[] = {"",     "-x",   "a b",     "a;b", "a/b",
+					  "../x", "$(x)", ".hidden", "a\nb"};
 	struct world *w = make(state, "true");
 	struct answer a = {.w = w, .wanted = 3};
 
@@ -396,7 +408,9 @@ static void test_service_names(void **state)
 		struct msg_writer m = {.len = 0};
 
 		msg_put_str(&m, "x");
-		assert_int_equal(link_call(w->agent_end, RUNNER_SERVICE, &m, NULL, 0, 5000, on_answer, &a), 0);
+		assert_int_equal(
+			link_call(w->agent_end, RUNNER_SERVICE, &m, NULL, 0, 5000, on_answer, &a),
+			0);
 	}
 	world_run(w, 10000);
 	assert_int_equal(a.word, SERVICE_RUNNING);
@@ -416,16 +430,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_once, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_twice_while_running, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_twice_while_running, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_adoption, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_cut_off, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_adopted_cut_off, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_adopted_cut_off, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_kill_switch, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_malformed, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_systemd, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_openrc, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_service_names, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_service_names, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_no_init, fixture_setup, fixture_teardown),
 	};
 

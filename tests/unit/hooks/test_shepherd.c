@@ -32,15 +32,23 @@ static int blob(const char *text)
 /* Runs it to its end; the record is what a new runner would find. */
 static struct run_record run(const struct fixture *f, const struct run_spec *spec)
 {
-	struct hook hook = {.name = strdup("the hook"), .action = strdup(spec->action), .runas = strdup(spec->runas ? spec->runas : f->user),
-	                    .timeout_ms = spec->timeout_ms ? spec->timeout_ms : 20000};
+	struct hook hook = {.name = strdup("the hook"),
+			    .action = strdup(spec->action),
+			    .runas = strdup(spec->runas ? spec->runas : f->user),
+			    .timeout_ms = spec->timeout_ms ? spec->timeout_ms : 20000};
 	const char *path = spec->path ? spec->path : "Resources.R1.Metadata";
 	struct run_store store;
 	struct err e = ERR_INIT;
-	struct shepherd_job job = {.env = &f->env, .store = &store, .id = ID, .hook = &hook, .service = spec->service,
-	                           .trigger = spec->trigger ? spec->trigger : TRIGGER_UPDATE,
-	                           .values = {{blob(spec->old), blob(spec->new_value)}, spec->env_max ? spec->env_max : 65536},
-	                           .output_max = spec->output_max ? spec->output_max : 65536, .umask = 027};
+	struct shepherd_job job = {.env = &f->env,
+				   .store = &store,
+				   .id = ID,
+				   .hook = &hook,
+				   .service = spec->service,
+				   .trigger = spec->trigger ? spec->trigger : TRIGGER_UPDATE,
+				   .values = {{blob(spec->old), blob(spec->new_value)},
+					      spec->env_max ? spec->env_max : 65536},
+				   .output_max = spec->output_max ? spec->output_max : 65536,
+				   .umask = 027};
 	struct run_record record;
 	pid_t pid;
 	int wstatus;
@@ -82,7 +90,8 @@ static void test_exit(void **state)
 	assert_int_equal(r.result.end, RUN_EXITED);
 	assert_int_equal(r.result.code, 3);
 	assert_string_equal(r.result.tail, "out\nerr\n");
-	assert_true(r.result.started_real_ms > 0 && r.result.ended_real_ms >= r.result.started_real_ms);
+	assert_true(r.result.started_real_ms > 0 &&
+		    r.result.ended_real_ms >= r.result.started_real_ms);
 	run_record_deinit(&r);
 }
 
@@ -102,18 +111,21 @@ static void test_world(void **state)
 {
 	const struct fixture *f = *state;
 	const struct run_spec spec = {
-		.action = "pwd; umask; cat; test $$ = $(cut -d' ' -f6 /proc/$$/stat) && echo session; ls /proc/$$/fd | tr '\\n' ' '; echo;"
-	                  "cat /proc/self/oom_score_adj; env | cut -d= -f1 | grep -v -e PWD -e SHLVL -e '^_$' | sort | tr '\\n' ' ';"
-	                  "echo; echo $CFN_HOOK_NAME/$CFN_TRIGGER/$CFN_RESOURCE/$USER/$LOGNAME"};
+		.action = "pwd; umask; cat; test $$ = $(cut -d' ' -f6 /proc/$$/stat) && echo "
+			  "session; ls /proc/$$/fd | tr '\\n' ' '; echo;"
+			  "cat /proc/self/oom_score_adj; env | cut -d= -f1 | grep -v -e PWD -e "
+			  "SHLVL -e '^_$' | sort | tr '\\n' ' ';"
+			  "echo; echo $CFN_HOOK_NAME/$CFN_TRIGGER/$CFN_RESOURCE/$USER/$LOGNAME"};
 	char expected[1024];
 	struct run_record r;
 
 	setenv("LEAK", "secret", 1);
 	r = run(f, &spec);
 	snprintf(expected, sizeof(expected),
-	         "/\n0027\nsession\n0 1 2 \n0\nCFN_HOOK_NAME CFN_RESOURCE CFN_TRIGGER HEAT_PULSE_RUN_ID HOME LOGNAME PATH SHELL USER \n"
-	         "the hook/post.update/R1/%s/%s\n",
-	         f->user, f->user);
+		 "/\n0027\nsession\n0 1 2 \n0\nCFN_HOOK_NAME CFN_RESOURCE CFN_TRIGGER "
+		 "HEAT_PULSE_RUN_ID HOME LOGNAME PATH SHELL USER \n"
+		 "the hook/post.update/R1/%s/%s\n",
+		 f->user, f->user);
 	assert_tail(&r, expected);
 }
 
@@ -145,13 +157,17 @@ static void test_runas(void **state)
 	fixture_mkdir(f, "/etc/cfn", 0755);
 	fixture_write(f, "/etc/cfn/cfn-credentials", "AWSSecretKey=s", 0600);
 	snprintf(action, sizeof(action),
-	         "cat %s/etc/cfn/cfn-credentials 2>/dev/null || echo closed; id -u; id -ru; id -g; id -G; echo $HOME;"
-	         "cat $CFN_NEW_METADATA_FILE; echo; stat -c '%%a %%U' $CFN_NEW_METADATA_FILE;"
-	         "touch ${CFN_NEW_METADATA_FILE%%/*}/x 2>/dev/null || echo closed; ls %s/var/lib/heat-pulse/runs 2>/dev/null || echo closed;"
-	         "grep -E 'Cap(Eff|Prm|Inh|Amb)' /proc/self/status | sort -u | cut -f2 | sort -u",
-	         f->env.root, f->env.root);
-	snprintf(expected, sizeof(expected), "closed\n%u\n%u\n%u\n%u\n%s\n{\"a\": 1}\n600 nobody\nclosed\nclosed\n0000000000000000\n", pw->pw_uid,
-	         pw->pw_uid, pw->pw_gid, pw->pw_gid, pw->pw_dir);
+		 "cat %s/etc/cfn/cfn-credentials 2>/dev/null || echo closed; id -u; id -ru; id -g; "
+		 "id -G; echo $HOME;"
+		 "cat $CFN_NEW_METADATA_FILE; echo; stat -c '%%a %%U' $CFN_NEW_METADATA_FILE;"
+		 "touch ${CFN_NEW_METADATA_FILE%%/*}/x 2>/dev/null || echo closed; ls "
+		 "%s/var/lib/heat-pulse/runs 2>/dev/null || echo closed;"
+		 "grep -E 'Cap(Eff|Prm|Inh|Amb)' /proc/self/status | sort -u | cut -f2 | sort -u",
+		 f->env.root, f->env.root);
+	snprintf(expected, sizeof(expected),
+		 "closed\n%u\n%u\n%u\n%u\n%s\n{\"a\": 1}\n600 "
+		 "nobody\nclosed\nclosed\n0000000000000000\n",
+		 pw->pw_uid, pw->pw_uid, pw->pw_gid, pw->pw_gid, pw->pw_dir);
 	spec.action = action;
 	r = run(f, &spec);
 	assert_tail(&r, expected);
@@ -175,24 +191,29 @@ static void test_unknown_user(void **state)
 	assert_int_equal(access(action, F_OK), -1);
 }
 
-/* Small values by variable and by file; which variables depends on the path; an absent side has neither. */
+/* Small values by variable and by file; which variables depends on the path; an absent side has
+ * neither. */
 static void test_values(void **state)
 {
 	static const struct {
 		const char *path, *old_name, *new_name;
 	} rows[] = {
 		{"Resources.R1.Metadata.a", "CFN_OLD_METADATA", "CFN_NEW_METADATA"},
-		{"Resources.R1.PhysicalResourceId", "CFN_OLD_PHYSICAL_RESOURCE_ID", "CFN_NEW_PHYSICAL_RESOURCE_ID"},
+		{"Resources.R1.PhysicalResourceId", "CFN_OLD_PHYSICAL_RESOURCE_ID",
+		 "CFN_NEW_PHYSICAL_RESOURCE_ID"},
 		{"Resources.R1", "CFN_OLD_LAST_UPDATED", "CFN_NEW_LAST_UPDATED"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct run_spec spec = {.path = rows[i].path, .old = "o l d", .new_value = "[1, 2]"};
+		struct run_spec spec = {
+			.path = rows[i].path, .old = "o l d", .new_value = "[1, 2]"};
 		char action[512];
 		struct run_record r;
 
-		snprintf(action, sizeof(action), "echo \"$%s|$%s|$(cat $CFN_OLD_METADATA_FILE)|$(cat $CFN_NEW_METADATA_FILE)\"; env | grep -c ^CFN_",
-		         rows[i].old_name, rows[i].new_name);
+		snprintf(action, sizeof(action),
+			 "echo \"$%s|$%s|$(cat $CFN_OLD_METADATA_FILE)|$(cat "
+			 "$CFN_NEW_METADATA_FILE)\"; env | grep -c ^CFN_",
+			 rows[i].old_name, rows[i].new_name);
 		spec.action = action;
 		r = run(*state, &spec);
 		assert_tail(&r, "o l d|[1, 2]|o l d|[1, 2]\n7\n");
@@ -209,7 +230,9 @@ static void test_large_value(void **state)
 	const struct fixture *f = *state;
 	size_t n = 3u << 20;
 	char *text = malloc(n + 1);
-	struct run_spec spec = {.action = "env | grep -c '^CFN_NEW_METADATA='; wc -c < $CFN_NEW_METADATA_FILE", .env_max = 100};
+	struct run_spec spec = {
+		.action = "env | grep -c '^CFN_NEW_METADATA='; wc -c < $CFN_NEW_METADATA_FILE",
+		.env_max = 100};
 	char path[ENV_PATH_MAX];
 	struct run_record r;
 
@@ -232,7 +255,9 @@ static void test_large_value(void **state)
 /* A service event names the service. */
 static void test_service(void **state)
 {
-	const struct run_spec spec = {.action = "echo $CFN_TRIGGER $CFN_SERVICE", .service = "sshd", .trigger = TRIGGER_SERVICE_RESTARTED};
+	const struct run_spec spec = {.action = "echo $CFN_TRIGGER $CFN_SERVICE",
+				      .service = "sshd",
+				      .trigger = TRIGGER_SERVICE_RESTARTED};
 	struct run_record r = run(*state, &spec);
 
 	assert_tail(&r, "service.restarted sshd\n");
@@ -241,7 +266,8 @@ static void test_service(void **state)
 /* A hook out of time gets SIGTERM with its whole group, and ends at once if it obeys. */
 static void test_timeout(void **state)
 {
-	const struct run_spec spec = {.action = "echo started; sleep 61.5 & sleep 61.5", .timeout_ms = 200};
+	const struct run_spec spec = {.action = "echo started; sleep 61.5 & sleep 61.5",
+				      .timeout_ms = 200};
 	int64_t start = clock_boot_ms();
 	struct run_record r = run(*state, &spec);
 
@@ -255,7 +281,8 @@ static void test_timeout(void **state)
 /* One that does not obey is killed ten seconds later. */
 static void test_timeout_kill(void **state)
 {
-	const struct run_spec spec = {.action = "trap '' TERM; while :; do sleep 0.2; done", .timeout_ms = 100};
+	const struct run_spec spec = {.action = "trap '' TERM; while :; do sleep 0.2; done",
+				      .timeout_ms = 100};
 	int64_t start = clock_boot_ms(), took;
 	struct run_record r = run(*state, &spec);
 
@@ -276,7 +303,8 @@ static void test_background_child(void **state)
 	struct run_record r;
 	char *text;
 
-	snprintf(action, sizeof(action), "(sleep 1; echo late; echo alive > %s/tmp/mark) & echo now", f->env.root);
+	snprintf(action, sizeof(action),
+		 "(sleep 1; echo late; echo alive > %s/tmp/mark) & echo now", f->env.root);
 	spec.action = action;
 	r = run(f, &spec);
 	assert_true(clock_boot_ms() - start < 900);
@@ -297,7 +325,9 @@ static void test_background_child(void **state)
 /* Output without end costs a bounded tail. */
 static void test_big_output(void **state)
 {
-	const struct run_spec spec = {.action = "yes 0123456789 | head -c 20000000; echo; echo the end", .output_max = 1000};
+	const struct run_spec spec = {
+		.action = "yes 0123456789 | head -c 20000000; echo; echo the end",
+		.output_max = 1000};
 	struct run_record r = run(*state, &spec);
 
 	assert_int_equal(r.result.end, RUN_EXITED);
@@ -318,7 +348,9 @@ static void test_invalid_utf8(void **state)
 /* The signals that stop an agent do not stop a shepherd or its hook. */
 static void test_survives_signals(void **state)
 {
-	const struct run_spec spec = {.action = "kill -TERM $PPID; kill -HUP $PPID; kill -INT $PPID; sleep 0.1; echo done"};
+	const struct run_spec spec = {
+		.action =
+			"kill -TERM $PPID; kill -HUP $PPID; kill -INT $PPID; sleep 0.1; echo done"};
 	struct run_record r = run(*state, &spec);
 
 	assert_tail(&r, "done\n");
@@ -327,7 +359,9 @@ static void test_survives_signals(void **state)
 /* Without a reader of the log (closed or full) the run goes on to its end. */
 static void test_dead_log(void **state)
 {
-	const struct run_spec spec = {.action = "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done", .output_max = 20};
+	const struct run_spec spec = {
+		.action = "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done",
+		.output_max = 20};
 	int saved = dup(STDERR_FILENO), pipes[2];
 	struct run_record r;
 
@@ -352,7 +386,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_exit, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_signalled, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_world, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_signals_reset, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_signals_reset, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_runas, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_user, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_values, fixture_setup, fixture_teardown),
@@ -360,10 +395,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_service, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_timeout, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_kill, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_background_child, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_background_child, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_big_output, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_invalid_utf8, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_survives_signals, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_survives_signals, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_dead_log, fixture_setup, fixture_teardown),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A runner and the agent's end of its link, on one loop in one process. Hooks are real; each writes to the file LOG below the
- * root, which its action gets as $L.
+ * A runner and the agent's end of its link, on one loop in one process. Hooks are real; each writes
+ * to the file LOG below the root, which its action gets as $L.
  */
 #pragma once
 
@@ -84,8 +84,10 @@ static inline void world_connect(struct world *w)
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(link_new(w->loop, fds[0], world_on_request, world_on_closed, w, &w->runner_end), 0);
-	assert_int_equal(link_new(w->loop, fds[1], world_on_notice, world_on_closed, w, &w->agent_end), 0);
+	assert_int_equal(
+		link_new(w->loop, fds[0], world_on_request, world_on_closed, w, &w->runner_end), 0);
+	assert_int_equal(
+		link_new(w->loop, fds[1], world_on_notice, world_on_closed, w, &w->agent_end), 0);
 }
 
 static inline void world_disconnect(struct world *w)
