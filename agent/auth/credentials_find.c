@@ -30,6 +30,7 @@ struct finder {
 	struct credentials_set *set;
 	struct problems *problems;
 	int order; /* of what was found, from 1 */
+	const char *hup_file; /* while cfn-hup.conf is looked at: its credential-file, which the runner opens */
 };
 
 void credentials_set_deinit(struct credentials_set *set)
@@ -56,8 +57,8 @@ static void secret_text_deinit(struct buf *b)
 
 static const char *name_of(const struct finder *f, enum privpath id, char out[static ENV_PATH_MAX])
 {
-	struct privpath_names names = {f->conf->hooks_conf_dir, f->conf->cfn_credential_file,
-				       f->conf->local_file};
+	const char *own = f->conf->cfn_credential_file;
+	struct privpath_names names = {f->conf->hooks_conf_dir, own ? own : f->hup_file, f->conf->local_file};
 
 	return privpath_path(id, &names, out);
 }
@@ -500,7 +501,9 @@ static int find_hup(struct finder *f)
 	if (!read_ini(f, PRIVPATH_CFN_HUP_CONF, false, INI_INTERPOLATE | INI_STRICT, &ini, name))
 		return 0;
 	take_main(f, &ini, name);
+	f->hup_file = ini_get(&ini, "main", "credential-file");
 	rc = take_hup(f, &ini, name);
+	f->hup_file = NULL;
 	ini_deinit(&ini);
 	return rc;
 }

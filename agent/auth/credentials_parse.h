@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pure half of finding credentials: from texts to values. Only the credentials files of this room include
- * it. */
+/* The pure half of finding credentials: from texts to values. Only the credentials files of this
+ * room include it. */
 #pragma once
 
 #include "auth/credentials.h"
 
 /** credentials_url() - the base URL of a CFN endpoint
  *
- * Takes what Heat and people write: with or without /v1, with it twice, "host:port", blanks and newline at
- * the ends.
+ * Takes what Heat and people write: with or without /v1, with it twice, "host:port", blanks and
+ * newline at the ends.
  * @scheme: for a text without one.
  * Return: 0 and a new string that ends in "/v1/", -EINVAL, -ENOMEM.
  */
@@ -17,18 +17,20 @@ int credentials_url(const char *p, size_t n, const char *scheme, char **ret) _mu
 /** credentials_url_is_far_http() - plain HTTP to a host that is not this guest or its link. */
 bool credentials_url_is_far_http(const char *url);
 
-/** credentials_from_occ() - sections [cfn], [heat] and [DEFAULT] of os-collect-config's own file. As
- * credentials_from_block(). */
+/** credentials_from_occ() - sections [cfn], [heat] and [DEFAULT] of os-collect-config's own file.
+ * As credentials_from_block(). */
 int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret,
 			 struct err *e) _must_check_;
 
-/** credentials_from_boto() - URL out of cfn-boto-cfg, which has no port: Heat's 8000. Return 0, 1 = names no
- * host, -ENOMEM. */
+/** credentials_from_boto() - URL out of cfn-boto-cfg, which has no port: Heat's 8000. Return 0, 1 =
+ * names no host, -ENOMEM. */
 int credentials_from_boto(const struct ini *ini, char **url, bool *insecure) _must_check_;
 
-/** credentials_interval() - cfn-hup.conf's interval: a bare number is minutes, else a duration. -EINVAL else.
+/** credentials_interval() - cfn-hup.conf's interval: a bare number is minutes, else a duration.
+ * -EINVAL else.
  */
 int credentials_interval(const char *text, int64_t *ret_ms) _must_check_;
 
-/** credentials_server_id() - deploy_server_id out of a document's deployments, or NULL. Borrowed. */
+/** credentials_server_id() - deploy_server_id out of a document's deployments, or NULL. Borrowed.
+ */
 const char *credentials_server_id(const json_t *document);

@@ -16,7 +16,7 @@ struct keystone_endpoint_row {
 
 struct keystone_token {
 	char text[KEYSTONE_TOKEN_MAX];
-	int64_t life_s;   /* from its issue to its end by the server's own clock; at least 0 */
+	int64_t life_s; /* from its issue to its end by the server's own clock; at least 0 */
 	char *project_id, *user_id;
 	struct keystone_endpoint_row *endpoints;
 	size_t n_endpoints;
@@ -35,5 +35,7 @@ int keystone_token_parse(const char *p, size_t n, const char *region, int64_t da
 			 struct keystone_token *ret, struct err *e) _must_check_;
 /** keystone_token_good() - is it text that can be a header's value? */
 bool keystone_token_good(const char *token);
-/** keystone_judge() - errno for an answer that brought no token, and the clause for a person into @why. */
-int keystone_judge(const struct http_answer *a, const struct credentials *cred, char *why, size_t size);
+/** keystone_judge() - errno for an answer that brought no token, and the clause for a person into
+ * @why. */
+int keystone_judge(const struct http_answer *a, const struct credentials *cred, char *why,
+		   size_t size);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent role's own state, shared by the files that make it up: agent_main.c (life), agent_links.c (other roles), agent_flow.c (documents,
- * hooks, settings), agent_pulse.c (samples, kernel log, boot and health signals), agent_carry.c (signals to sinks), agent_control.c (questions).
+ * The agent role's own state, shared by the files that make it up: agent_main.c (life),
+ * agent_links.c (other roles), agent_flow.c (documents, hooks, settings), agent_pulse.c (samples,
+ * kernel log, boot and health signals), agent_carry.c (signals to sinks), agent_control.c
+ * (questions).
  */
 #pragma once
 
@@ -41,7 +43,8 @@ struct agent {
 	struct http *http;
 	struct watch *watch;
 	struct hook_queue *queue;
-	struct hookset hooks_seen;      /* names and resources only, for watch_set_resources() and status */
+	struct hookset
+		hooks_seen; /* names and resources only, for watch_set_resources() and status */
 	struct sampler *sampler;
 	struct seqkey *seqkey;
 	bool seqkey_ready;
@@ -56,27 +59,31 @@ struct agent {
 	bool hooks_off;
 	char hooks_off_why[ERR_TEXT_MAX];
 	/* one-pass mode */
-	bool round_over, nothing_to_ask; /* one-pass mode; nothing_to_ask: no source has all it needs */
+	bool round_over,
+		nothing_to_ask; /* one-pass mode; nothing_to_ask: no source has all it needs */
 	unsigned round_failures, hooks_failed;
 	/* boot and health */
 	struct loop_timer *boot_timer, *health_timer, *store_timer;
 	int64_t started_ms, critical_last_ms;
 	bool document_seen, boot_told;
 	char failed_hook[64];
-	char health_state[16];          /* of the last health signal; "" = none yet */
-	double oom_kills;               /* of the last sample; -1 = none */
+	char health_state[16]; /* of the last health signal; "" = none yet */
+	double oom_kills;      /* of the last sample; -1 = none */
 };
 
 /* agent_links.c */
-int agent_connect(struct agent *a, struct err *e) _must_check_;   /* identity, hooks, store: before the loop runs; may block for seconds */
-int agent_open_fd(int privpath, void *ctx);                       /* asks the runner; blocking, short */
+int agent_connect(struct agent *a, struct err *e)
+	_must_check_; /* identity, hooks, store: before the loop runs; may block for seconds */
+int agent_open_fd(int privpath, void *ctx); /* asks the runner; blocking, short */
 void agent_on_runner(struct link *link, struct link_msg *msg, void *ctx);
 void agent_on_runner_gone(struct link *link, void *ctx);
-int agent_switch_and_hooks(struct agent *a, struct err *e) _must_check_; /* the table of hooks and their switch, blocking */
+int agent_switch_and_hooks(struct agent *a, struct err *e)
+	_must_check_; /* the table of hooks and their switch, blocking */
 void agent_ask_role(struct agent *a, enum role role);
 /* agent_flow.c */
 void agent_on_document(const struct document *doc, bool changed, void *ctx);
-void agent_on_problem(enum problem_level level, const char *code, const char *text, const char *remedy, void *ctx);
+void agent_on_problem(enum problem_level level, const char *code, const char *text,
+		      const char *remedy, void *ctx);
 void agent_on_round_done(unsigned failures, void *ctx);
 void agent_on_hook_report(const struct hook_report *report, void *ctx);
 void agent_on_hooks_idle(unsigned failed, void *ctx);
@@ -87,12 +94,13 @@ const char *agent_server_id(const struct agent *a); /* id of its signals */
 int agent_pulse_start(struct agent *a, struct err *e) _must_check_;
 void agent_pulse_stop(struct agent *a);
 void agent_judge_boot(struct agent *a);
-void agent_health_due(struct agent *a);              /* tell health soon, for instance as its state changed */
-const char *agent_state(const struct agent *a);      /* "ok", "degraded" */
+void agent_health_due(struct agent *a); /* tell health soon, for instance as its state changed */
+const char *agent_state(const struct agent *a); /* "ok", "degraded" */
 /* agent_carry.c */
 int agent_carry_start(struct agent *a, struct err *e) _must_check_;
 void agent_carry_stop(struct agent *a);
 int agent_accept(struct agent *a, struct signal *s) _must_check_; /* takes the content of @s */
-void agent_wait_for(struct agent *a, const char *key, struct control_client *client, int64_t wait_s);
+void agent_wait_for(struct agent *a, const char *key, struct control_client *client,
+		    int64_t wait_s);
 /* agent_control.c */
 int agent_control_start(struct agent *a) _must_check_;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between outbox and sinks, and the clients of the control socket that wait for a signal to be told.
+ * Between outbox and sinks, and the clients of the control socket that wait for a signal to be
+ * told.
  */
 #include "command/agent.h"
 
@@ -19,7 +20,8 @@ static int carry(const struct signal *s, carry_done_fn *done, void *done_ctx, vo
 
 static void waiter_answer(struct agent_waiter *w, const char *state, const char *why)
 {
-	control_answer(w->client, json_pack("{s:i,s:s,s:s*}", "v", 1, "state", state, "error", why));
+	control_answer(w->client,
+		       json_pack("{s:i,s:s,s:s*}", "v", 1, "state", state, "error", why));
 	loop_timer_free(w->timer);
 	*w = (struct agent_waiter){0};
 }
@@ -42,7 +44,8 @@ void agent_wait_for(struct agent *a, const char *key, struct control_client *cli
 		loop_timer_arm(w->timer, wait_s * 1000);
 		return;
 	}
-	control_answer(client, json_pack("{s:i,s:s,s:s}", "v", 1, "state", "accepted", "error", "too many wait; it is in the spool"));
+	control_answer(client, json_pack("{s:i,s:s,s:s}", "v", 1, "state", "accepted", "error",
+					 "too many wait; it is in the spool"));
 }
 
 static void on_told(const struct signal *s, enum carry how, const char *why, void *ctx)
@@ -53,11 +56,13 @@ static void on_told(const struct signal *s, enum carry how, const char *why, voi
 	if (how == CARRY_DELIVERED)
 		log_info("%s signal %s delivered", signal_kind_names[s->kind], s->status);
 	else
-		log_at(final ? LOG_LEVEL_ERR : LOG_LEVEL_WARN, "%s signal %s: %s%s", signal_kind_names[s->kind], s->status, why ? why : "not delivered",
+		log_at(final ? LOG_LEVEL_ERR : LOG_LEVEL_WARN, "%s signal %s: %s%s",
+		       signal_kind_names[s->kind], s->status, why ? why : "not delivered",
 		       final ? "; dropped" : "; kept and tried again");
 	for (size_t i = 0; final && i < AGENT_WAITERS_MAX; i++)
 		if (a->waiters[i].client && !strcmp(a->waiters[i].key, s->key))
-			waiter_answer(&a->waiters[i], how == CARRY_DELIVERED ? "delivered" : "refused", why);
+			waiter_answer(&a->waiters[i],
+				      how == CARRY_DELIVERED ? "delivered" : "refused", why);
 }
 
 static void on_outbox_loaded(int status _unused_, void *ctx)
@@ -75,11 +80,22 @@ int agent_accept(struct agent *a, struct signal *s)
 
 int agent_carry_start(struct agent *a, struct err *e)
 {
-	const struct outbox_setup setup = {.loop = a->loop, .store = a->store, .carry = carry, .told = on_told, .loaded = on_outbox_loaded, .ctx = a};
+	const struct outbox_setup setup = {.loop = a->loop,
+					   .store = a->store,
+					   .carry = carry,
+					   .told = on_told,
+					   .loaded = on_outbox_loaded,
+					   .ctx = a};
 	int r;
 
-	a->sink_setup = (struct sink_setup){.loop = a->loop, .http = a->http, .conf = a->conf, .creds = &a->creds,
-	                                    .keystone = watch_keystone(a->watch), .store = a->store, .document = agent_own_document, .ctx = a};
+	a->sink_setup = (struct sink_setup){.loop = a->loop,
+					    .http = a->http,
+					    .conf = a->conf,
+					    .creds = &a->creds,
+					    .keystone = watch_keystone(a->watch),
+					    .store = a->store,
+					    .document = agent_own_document,
+					    .ctx = a};
 	r = sink_set_open(&a->sink_setup, &a->sinks, e);
 	if (r < 0)
 		return r;
@@ -93,8 +109,10 @@ void agent_carry_stop(struct agent *a)
 {
 	for (size_t i = 0; i < AGENT_WAITERS_MAX; i++)
 		if (a->waiters[i].client)
-			waiter_answer(&a->waiters[i], "waiting", "the agent stops; the signal stays in the spool");
-	/* The sinks first: what is under way is not answered any more, and the outbox keeps it on disk. */
+			waiter_answer(&a->waiters[i], "waiting",
+				      "the agent stops; the signal stays in the spool");
+	/* The sinks first: what is under way is not answered any more, and the outbox keeps it on
+	 * disk. */
 	a->sinks = sink_set_close(a->sinks);
 	a->outbox = outbox_free(a->outbox);
 }

@@ -9,14 +9,16 @@
 #include "core/log.h"
 #include "hooks/protocol.h"
 
-#define CUSTOM_DEADLINE_MS (24 * 60 * 60 * 1000LL) /* a signal by hand is worth telling for a day */
-#define WAIT_MAX_S         (14 * 60)
+#define CUSTOM_DEADLINE_MS (24 * 60 * 60 * 1000LL) /* a signal by hand is worth telling for a day  \
+						    */
+#define WAIT_MAX_S (14 * 60)
 
 static json_t *problem_json(const struct problem *p)
 {
 	static const char *const words[] = {"ok", "warn", "error"};
 
-	return json_pack("{s:s,s:s,s:s,s:s*}", "level", words[p->level], "code", p->code, "text", p->text, "remedy", p->remedy);
+	return json_pack("{s:s,s:s,s:s,s:s*}", "level", words[p->level], "code", p->code, "text",
+			 p->text, "remedy", p->remedy);
 }
 
 static void add_problems(json_t *list, const struct problems *problems)
@@ -29,7 +31,8 @@ static void add_problems(json_t *list, const struct problems *problems)
 static void add_sentence(json_t *list, const char *code, const char *text)
 {
 	if (text)
-		json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "level", "warn", "code", code, "text", text));
+		json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "level", "warn", "code",
+						      code, "text", text));
 }
 
 static json_t *all_problems(struct agent *a)
@@ -52,8 +55,9 @@ static json_t *health_of_agent(struct agent *a)
 {
 	const struct loop_stats *stats = loop_get_stats(a->loop);
 
-	return json_pack("{s:I,s:I,s:I}", "wakeups", (json_int_t)stats->wakeups, "late_ticks", (json_int_t)stats->late_ticks, "late_max_ms",
-	                 (json_int_t)stats->late_max_ms);
+	return json_pack("{s:I,s:I,s:I}", "wakeups", (json_int_t)stats->wakeups, "late_ticks",
+			 (json_int_t)stats->late_ticks, "late_max_ms",
+			 (json_int_t)stats->late_max_ms);
 }
 
 static json_t *status(struct agent *a)
@@ -67,7 +71,8 @@ static json_t *status(struct agent *a)
 	json_object_set_new(answer, "state", json_string(agent_state(a)));
 	json_object_set_new(answer, "risk", json_integer(0));
 	json_object_set_new(answer, "horizon_s", json_null());
-	json_object_set_new(answer, "seq", json_integer(a->seqkey_ready ? seqkey_last(a->seqkey) : 0));
+	json_object_set_new(answer, "seq",
+			    json_integer(a->seqkey_ready ? seqkey_last(a->seqkey) : 0));
 	json_object_set_new(answer, "key", key[0] ? json_string(key) : json_null());
 	json_object_set_new(answer, "server_id", json_string(agent_server_id(a)));
 	json_object_set_new(answer, "server_id_from", json_string(a->identity.server_from));
@@ -84,14 +89,16 @@ static json_t *status(struct agent *a)
 	return answer;
 }
 
-static void serve_status(struct agent *a, struct control_client *client, const json_t *request _unused_)
+static void serve_status(struct agent *a, struct control_client *client,
+			 const json_t *request _unused_)
 {
 	control_answer(client, status(a));
 }
 
 static void refuse(struct control_client *client, const char *why)
 {
-	control_answer(client, json_pack("{s:i,s:s,s:s}", "v", 1, "state", "refused", "error", why));
+	control_answer(client,
+		       json_pack("{s:i,s:s,s:s}", "v", 1, "state", "refused", "error", why));
 }
 
 struct accepting { /* a client that waits for the spool's word */
@@ -108,21 +115,25 @@ static void on_accepted(int status, void *ctx)
 	if (w->wait_s > 0)
 		agent_wait_for(w->agent, w->key, w->client, w->wait_s);
 	else
-		control_answer(w->client, json_pack("{s:i,s:s,s:s*}", "v", 1, "state", "accepted", "error",
-		                                    status ? "kept in memory only: the state cannot be written" : NULL));
+		control_answer(w->client,
+			       json_pack("{s:i,s:s,s:s*}", "v", 1, "state", "accepted", "error",
+					 status ? "kept in memory only: the state cannot be written"
+						: NULL));
 }
 
 static int build_signal(struct agent *a, const json_t *request, struct signal *s, struct err *e)
 {
-	const char *target = json_str(request, "target"), *state = json_str(request, "status"), *id = json_str(request, "id");
+	const char *target = json_str(request, "target"), *state = json_str(request, "status"),
+		   *id = json_str(request, "id");
 	int64_t now = a->setup->env->real_ms();
 
 	if (!target || !state)
 		return err_set(e, -EINVAL, "a signal needs target and status");
 	if (!a->seqkey_ready)
 		return err_set(e, -EAGAIN, "the agent has just started; try again in a moment");
-	return signal_build_custom(target, state, json_str(request, "reason"), id ? id : agent_server_id(a),
-	                           json_object_get(request, "data"), seqkey_next(a->seqkey), now, now + CUSTOM_DEADLINE_MS, s, e);
+	return signal_build_custom(target, state, json_str(request, "reason"),
+				   id ? id : agent_server_id(a), json_object_get(request, "data"),
+				   seqkey_next(a->seqkey), now, now + CUSTOM_DEADLINE_MS, s, e);
 }
 
 static void serve_signal(struct agent *a, struct control_client *client, const json_t *request)
@@ -138,7 +149,8 @@ static void serve_signal(struct agent *a, struct control_client *client, const j
 		return;
 	}
 	json_int(request, "wait_s", &wait_s);
-	*w = (struct accepting){.agent = a, .client = client, .wait_s = wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S};
+	*w = (struct accepting){
+		.agent = a, .client = client, .wait_s = wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S};
 	snprintf(w->key, sizeof(w->key), "%s", s.key);
 	if (outbox_add(a->outbox, &s, on_accepted, w)) {
 		free(w);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From documents to hooks and settings: what the wiring does when a document, a problem or a hook's result comes.
+ * From documents to hooks and settings: what the wiring does when a document, a problem or a hook's
+ * result comes.
  */
 #include "command/agent.h"
 
@@ -27,9 +28,11 @@ const struct document *agent_own_document(void *ctx)
 const char *agent_server_id(const struct agent *a)
 {
 	const struct document *own = a->watch ? watch_document(a->watch, NULL) : NULL;
-	bool weak = text_equal(a->identity.server_from, "machine-id") || text_equal(a->identity.server_from, "random");
+	bool weak = text_equal(a->identity.server_from, "machine-id") ||
+		    text_equal(a->identity.server_from, "random");
 
-	/* Heat knows a deployed server by the id it made up for it, which only the document tells. */
+	/* Heat knows a deployed server by the id it made up for it, which only the document tells.
+	 */
 	return weak && own && own->physical_id ? own->physical_id : a->identity.server_uuid;
 }
 
@@ -37,7 +40,8 @@ static bool is_own(const struct agent *a, const struct document *doc)
 {
 	const struct document *own = watch_document(a->watch, NULL);
 
-	return own && text_equal(own->resource, doc->resource) && text_equal(own->source, doc->source);
+	return own && text_equal(own->resource, doc->resource) &&
+	       text_equal(own->source, doc->source);
 }
 
 static void take_settings(struct agent *a, const struct document *doc)
@@ -52,10 +56,12 @@ static void take_settings(struct agent *a, const struct document *doc)
 	problems_remove(&a->problems, "metadata-setting");
 	problems_remove(&a->problems, "metadata-refused");
 	for (size_t i = 0; i < found.n; i++)
-		problems_add(&a->problems, found.list[i].level, found.list[i].code, found.list[i].remedy, "%s", found.list[i].text);
+		problems_add(&a->problems, found.list[i].level, found.list[i].code,
+			     found.list[i].remedy, "%s", found.list[i].text);
 	problems_deinit(&found);
 	if (!settings_equal(&fresh, &a->settings))
-		log_info("settings from metadata: boot=%s health=%s", fresh.boot ? fresh.boot : "-", fresh.health ? fresh.health : "-");
+		log_info("settings from metadata: boot=%s health=%s", fresh.boot ? fresh.boot : "-",
+			 fresh.health ? fresh.health : "-");
 	settings_deinit(&a->settings);
 	a->settings = fresh;
 }
@@ -65,7 +71,8 @@ static void keep_document(struct agent *a, const struct document *doc, bool own)
 	char name[STORE_NAME_MAX];
 	_cleanup_free_ char *text = document_save(doc);
 
-	if (!text || store_put(a->store, documents_entry(own ? NULL : doc->resource, name), text, strlen(text), NULL, NULL))
+	if (!text || store_put(a->store, documents_entry(own ? NULL : doc->resource, name), text,
+			       strlen(text), NULL, NULL))
 		log_warn("the document of %s is not kept on disk: out of memory", doc->resource);
 }
 
@@ -75,16 +82,20 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 	bool own = is_own(a, doc);
 
 	if (changed || (own && !a->document_seen)) {
-		/* To a single pass every document is new; what cron runs each minute must not chatter. */
-		log_at(a->setup->one_pass ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s document of %s from source %s%s", changed ? "new" : "first", doc->resource ? doc->resource : "this guest", doc->source,
-		         doc->in_progress ? " (its resource is in progress: hooks wait)" : "");
+		/* To a single pass every document is new; what cron runs each minute must not
+		 * chatter. */
+		log_at(a->setup->one_pass ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		       "%s document of %s from source %s%s", changed ? "new" : "first",
+		       doc->resource ? doc->resource : "this guest", doc->source,
+		       doc->in_progress ? " (its resource is in progress: hooks wait)" : "");
 		if (own)
 			take_settings(a, doc);
 		if (!a->setup->one_pass)
 			keep_document(a, doc, own);
 	}
 	if (hook_queue_offer(a->queue, doc))
-		log_err("the document of %s was not offered to the hooks: out of memory", doc->resource);
+		log_err("the document of %s was not offered to the hooks: out of memory",
+			doc->resource);
 	if (own && !doc->in_progress)
 		a->document_seen = true;
 	if (own && a->outbox)
@@ -92,18 +103,21 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 	agent_judge_boot(a);
 }
 
-void agent_on_problem(enum problem_level level, const char *code, const char *text, const char *remedy, void *ctx)
+void agent_on_problem(enum problem_level level, const char *code, const char *text,
+		      const char *remedy, void *ctx)
 {
 	struct agent *a = ctx;
 
 	problems_remove(&a->problems, code);
-	a->nothing_to_ask = a->nothing_to_ask || text_equal(code, "no-source") || text_equal(code, "source");
+	a->nothing_to_ask =
+		a->nothing_to_ask || text_equal(code, "no-source") || text_equal(code, "source");
 	if (level == PROBLEM_OK) {
 		log_info("%s: %s", code, text);
 		return;
 	}
 	problems_add(&a->problems, level, code, remedy, "%s", text);
-	log_at(level == PROBLEM_ERROR ? LOG_LEVEL_ERR : LOG_LEVEL_WARN, "%s: %s%s%s", code, text, remedy ? "; " : "", remedy ? remedy : "");
+	log_at(level == PROBLEM_ERROR ? LOG_LEVEL_ERR : LOG_LEVEL_WARN, "%s: %s%s%s", code, text,
+	       remedy ? "; " : "", remedy ? remedy : "");
 }
 
 static uint32_t one_pass_result(const struct agent *a)
@@ -120,7 +134,8 @@ static void end_one_pass(struct agent *a)
 {
 	struct msg_writer w = {.len = 0};
 
-	if (!a->setup->one_pass || !a->round_over || !hook_queue_idle(a->queue) || store_pending(a->store))
+	if (!a->setup->one_pass || !a->round_over || !hook_queue_idle(a->queue) ||
+	    store_pending(a->store))
 		return;
 	msg_put_u32(&w, one_pass_result(a));
 	if (link_send(a->runner, RUNNER_DONE, &w, NULL, 0))
@@ -183,7 +198,8 @@ static void describe_end(const struct run_result *r, char *out, size_t n)
 
 	if (ends[r->end].with_code)
 		snprintf(code, sizeof(code), "%d", r->code);
-	snprintf(out, n, "%s%s%s%s", ends[r->end].text, code, r->why ? ": " : "", r->why ? r->why : "");
+	snprintf(out, n, "%s%s%s%s", ends[r->end].text, code, r->why ? ": " : "",
+		 r->why ? r->why : "");
 }
 
 void agent_on_hook_report(const struct hook_report *report, void *ctx)
@@ -194,10 +210,14 @@ void agent_on_hook_report(const struct hook_report *report, void *ctx)
 
 	describe_end(report->result, end, sizeof(end));
 	if (good)
-		log_info("hook %s (%s on %s): done", report->hook, report->trigger, report->resource);
+		log_info("hook %s (%s on %s): done", report->hook, report->trigger,
+			 report->resource);
 	else
-		log_at(LOG_LEVEL_ERR, "hook %s (%s on %s): %s at try %u%s", report->hook, report->trigger, report->resource, end, report->attempt,
-		       report->gave_up ? "; given up until the value changes again" : report->final ? "" : "; it will be tried again");
+		log_at(LOG_LEVEL_ERR, "hook %s (%s on %s): %s at try %u%s", report->hook,
+		       report->trigger, report->resource, end, report->attempt,
+		       report->gave_up ? "; given up until the value changes again"
+		       : report->final ? ""
+				       : "; it will be tried again");
 	if (report->gave_up)
 		snprintf(a->failed_hook, sizeof(a->failed_hook), "%s", report->hook);
 	else if (report->final && text_equal(a->failed_hook, report->hook))
@@ -213,14 +233,17 @@ void agent_prime_document(struct agent *a)
 	_cleanup_(document_cleanup) struct document doc = {0};
 	struct err e = ERR_INIT;
 
-	if (!a->store_link || store_get_wait(a->store_link, documents_entry(NULL, name), PRIME_WAIT_MS, &text))
+	if (!a->store_link ||
+	    store_get_wait(a->store_link, documents_entry(NULL, name), PRIME_WAIT_MS, &text))
 		return;
 	if (document_load(text.data, text.len, &doc, &e)) {
-		log_warn("the last good document cannot be used: %s; waiting for a new one", e.text);
+		log_warn("the last good document cannot be used: %s; waiting for a new one",
+			 e.text);
 		return;
 	}
 	if (watch_prime(a->watch, &doc))
 		return;
 	take_settings(a, &doc);
-	log_info("last good document of %s read from disk", doc.resource ? doc.resource : "this guest");
+	log_info("last good document of %s read from disk",
+		 doc.resource ? doc.resource : "this guest");
 }

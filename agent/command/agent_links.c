@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's links: to the runner from the start, to store and prober through the runner. A role that dies comes back
- * through here, and its users carry on.
+ * The agent's links: to the runner from the start, to store and prober through the runner. A role
+ * that dies comes back through here, and its users carry on.
  */
 #include "command/agent.h"
 
@@ -39,7 +39,8 @@ static void on_stray(struct link *link _unused_, struct link_msg *msg, void *ctx
 }
 
 /* A link to another role, waiting for it: only before the loop runs. */
-static int role_link_wait(struct agent *a, enum role role, link_closed_fn *closed, struct link **ret)
+static int role_link_wait(struct agent *a, enum role role, link_closed_fn *closed,
+			  struct link **ret)
 {
 	struct msg_writer w = {.len = 0};
 	struct link_msg answer;
@@ -188,8 +189,9 @@ static void take_switch(struct agent *a, struct link_msg *msg)
 	hook_queue_disable(a->queue, a->hooks_off, a->hooks_off_why);
 	problems_remove(&a->problems, "hooks-disabled");
 	if (a->hooks_off)
-		problems_add(&a->problems, PROBLEM_WARN, "hooks-disabled", "remove the switch to let hooks run again",
-		             "no hook runs: %s", a->hooks_off_why);
+		problems_add(&a->problems, PROBLEM_WARN, "hooks-disabled",
+			     "remove the switch to let hooks run again", "no hook runs: %s",
+			     a->hooks_off_why);
 }
 
 static int ask_switch(struct agent *a)
@@ -208,7 +210,8 @@ void agent_on_runner(struct link *link, struct link_msg *msg, void *ctx)
 
 	if (msg->type == RUNNER_SWITCH)
 		take_switch(a, msg);
-	else if (msg->type == RUNNER_HOOKS && link_call(link, RUNNER_HOOKS, NULL, NULL, 0, RUNNER_WAIT_MS, on_hooks_answer, a))
+	else if (msg->type == RUNNER_HOOKS &&
+		 link_call(link, RUNNER_HOOKS, NULL, NULL, 0, RUNNER_WAIT_MS, on_hooks_answer, a))
 		log_err("cannot ask for the new hooks");
 }
 
@@ -234,11 +237,15 @@ int agent_connect(struct agent *a, struct err *e)
 	if (!r) /* now, so that the last good document can be read before the loop runs */
 		r = store_bind_wait(a->store_link, a->identity.server_uuid, STORE_WAIT_MS);
 	if (r)
-		log_warn("the store does not answer (%s); state is kept in memory only until it does", strerror(-r));
+		log_warn("the store does not answer (%s); state is kept in memory only until it "
+			 "does",
+			 strerror(-r));
 	store_set_link(a->store, a->store_link);
 	r = role_link_wait(a, ROLE_PROBER, on_prober_gone, &a->prober_link);
 	if (r)
-		log_warn("the prober does not answer (%s); what it measures is absent until it does", strerror(-r));
+		log_warn(
+			"the prober does not answer (%s); what it measures is absent until it does",
+			strerror(-r));
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of the agent role: make the rooms' objects in order, run the loop, take them down in reverse.
+ * The life of the agent role: make the rooms' objects in order, run the loop, take them down in
+ * reverse.
  */
 #include "command/agent.h"
 
@@ -84,7 +85,8 @@ static int make_pulse(struct agent *a, struct err *e)
 	if (!r)
 		r = agent_pulse_start(a, e);
 	if (!r && agent_control_start(a))
-		log_warn("the control socket cannot be served; `heat-pulse status` will find no agent");
+		log_warn("the control socket cannot be served; `heat-pulse status` will find no "
+			 "agent");
 	return r;
 }
 
@@ -95,7 +97,8 @@ static int make_all(struct agent *a, int link_fd, struct err *e)
 	if (!r)
 		r = loop_signal_add(a->loop, SIGTERM, on_stop, a);
 	if (!r)
-		r = link_new(a->loop, link_fd, agent_on_runner, agent_on_runner_gone, a, &a->runner);
+		r = link_new(a->loop, link_fd, agent_on_runner, agent_on_runner_gone, a,
+			     &a->runner);
 	if (r)
 		return err_sys(e, -r, "cannot make the event loop");
 	r = agent_connect(a, e);
@@ -116,13 +119,16 @@ static void free_all(struct agent *a)
 {
 	a->control = control_free(a->control);
 	agent_carry_stop(a);
+	a->prober_link = link_free(a->prober_link);
+	if (a->sampler)
+		sampler_set_prober(a->sampler, NULL); /* what was asked of it is given up */
 	agent_pulse_stop(a);
 	a->watch = watch_free(a->watch);
 	a->queue = hook_queue_free(a->queue);
 	a->http = http_free(a->http);
-	a->store = store_free(a->store); /* after all that it answers into, with no turn of the loop in between */
+	a->store = store_free(
+		a->store); /* after all that it answers into, with no turn of the loop in between */
 	loop_timer_free(a->store_timer);
-	a->prober_link = link_free(a->prober_link);
 	a->store_link = link_free(a->store_link);
 	a->runner = link_free(a->runner);
 	loop_free(a->loop);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pulse: samples and kernel records in, boot result and health out. What counts as critical until forecasts exist: a kernel
- * record of level critical or worse, and a process killed for want of memory.
+ * The pulse: samples and kernel records in, boot result and health out. What counts as critical
+ * until forecasts exist: a kernel record of level critical or worse, and a process killed for want
+ * of memory.
  */
 #include "command/agent.h"
 
@@ -10,8 +11,8 @@
 
 #include "core/log.h"
 
-#define KERNEL_CRITICAL   2     /* KERN_CRIT and worse */
-#define HEALTH_SOON_MS    1000  /* lets what changes together be told together */
+#define KERNEL_CRITICAL   2    /* KERN_CRIT and worse */
+#define HEALTH_SOON_MS    1000 /* lets what changes together be told together */
 #define HEALTH_MIN_GAP_MS (5 * 60 * 1000)
 
 static void critical_now(struct agent *a, int64_t when_boot_ms)
@@ -44,7 +45,8 @@ static void on_sample(const struct sample *s, void *ctx)
 
 const char *agent_state(const struct agent *a)
 {
-	bool critical = a->critical_last_ms >= 0 && loop_now(a->loop) - a->critical_last_ms < HEALTH_MIN_GAP_MS;
+	bool critical = a->critical_last_ms >= 0 &&
+			loop_now(a->loop) - a->critical_last_ms < HEALTH_MIN_GAP_MS;
 
 	return a->failed_hook[0] || critical ? "degraded" : "ok";
 }
@@ -63,8 +65,10 @@ static struct health current_health(struct agent *a)
 {
 	const struct document *own = agent_own_document(a);
 
-	return (struct health){
-		.state = agent_state(a), .risk = 0, .horizon_s = -1, .stack_id = own && own->stack_id ? own->stack_id : NULL};
+	return (struct health){.state = agent_state(a),
+			       .risk = 0,
+			       .horizon_s = -1,
+			       .stack_id = own && own->stack_id ? own->stack_id : NULL};
 }
 
 /* The identity that signals carry: the guest's own, with the id Heat knows it by. */
@@ -82,8 +86,9 @@ static void tell_boot(struct agent *a, bool success, const char *why)
 	struct health h = current_health(a);
 	struct signal s = {0};
 	struct err e = ERR_INIT;
-	int r = signal_build_boot(success, why, &h, &who, seqkey_next(a->seqkey), a->setup->env->real_ms(), seqkey_key(a->seqkey), boot_target(a),
-	                          &s, &e);
+	int r = signal_build_boot(success, why, &h, &who, seqkey_next(a->seqkey),
+				  a->setup->env->real_ms(), seqkey_key(a->seqkey), boot_target(a),
+				  &s, &e);
 
 	if (!r)
 		r = agent_accept(a, &s);
@@ -105,20 +110,24 @@ void agent_judge_boot(struct agent *a)
 	int64_t next_ms = 0;
 	enum boot_verdict verdict;
 
-	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer || !boot_target(a))
+	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer ||
+	    !boot_target(a))
 		return;
 	const struct boot_facts facts = {
 		.now_boot_ms = loop_now(a->loop),
 		.started_boot_ms = a->started_ms,
 		.document_seen = a->document_seen,
-		.hooks_idle = a->document_seen && hook_queue_idle(a->queue) && hook_queue_retrying(a->queue) == 0,
+		.hooks_idle = a->document_seen && hook_queue_idle(a->queue) &&
+			      hook_queue_retrying(a->queue) == 0,
 		.hooks_failed = a->failed_hook[0] ? 1 : a->hooks_failed,
 		.failed_hook = a->failed_hook[0] ? a->failed_hook : NULL,
 		.critical_last_boot_ms = a->critical_last_ms,
 	};
-	verdict = boot_judge(&facts, a->conf->boot_quiet_ms, a->conf->boot_timeout_ms, &next_ms, why, sizeof(why));
+	verdict = boot_judge(&facts, a->conf->boot_quiet_ms, a->conf->boot_timeout_ms, &next_ms,
+			     why, sizeof(why));
 	if (verdict == BOOT_WAIT)
-		loop_timer_arm(a->boot_timer, next_ms > facts.now_boot_ms ? next_ms - facts.now_boot_ms : 1);
+		loop_timer_arm(a->boot_timer,
+			       next_ms > facts.now_boot_ms ? next_ms - facts.now_boot_ms : 1);
 	else
 		tell_boot(a, verdict == BOOT_SUCCESS, why);
 }
@@ -134,7 +143,8 @@ static void tell_health(struct agent *a)
 	struct health h = current_health(a);
 	struct signal s = {0};
 	struct err e = ERR_INIT;
-	int r = signal_build_health(&h, &who, seqkey_next(a->seqkey), a->setup->env->real_ms(), seqkey_key(a->seqkey), health_target(a), &s, &e);
+	int r = signal_build_health(&h, &who, seqkey_next(a->seqkey), a->setup->env->real_ms(),
+				    seqkey_key(a->seqkey), health_target(a), &s, &e);
 
 	if (!r)
 		r = agent_accept(a, &s);
@@ -148,9 +158,12 @@ static void tell_health(struct agent *a)
 static void on_health_timer(struct loop *loop _unused_, void *ctx)
 {
 	struct agent *a = ctx;
-	int64_t period = a->conf->health_interval_ms < HEALTH_MIN_GAP_MS ? HEALTH_MIN_GAP_MS : a->conf->health_interval_ms;
+	int64_t period = a->conf->health_interval_ms < HEALTH_MIN_GAP_MS
+				 ? HEALTH_MIN_GAP_MS
+				 : a->conf->health_interval_ms;
 
-	/* Until a document came nothing says where to, and Heat's id of this server is not known. */
+	/* Until a document came nothing says where to, and Heat's id of this server is not known.
+	 */
 	if (a->seqkey_ready && health_target(a) && a->document_seen)
 		tell_health(a);
 	loop_timer_arm(a->health_timer, period);
@@ -172,7 +185,8 @@ static void on_seqkey_ready(int status, void *ctx)
 
 	a->seqkey_ready = true;
 	if (status)
-		log_warn("%s", seqkey_problem(a->seqkey) ? seqkey_problem(a->seqkey) : "the signing key is not kept");
+		log_warn("%s", seqkey_problem(a->seqkey) ? seqkey_problem(a->seqkey)
+							 : "the signing key is not kept");
 	a->boot_told = seqkey_boot_told(a->seqkey);
 	agent_judge_boot(a);
 	agent_health_due(a);
@@ -198,7 +212,8 @@ int agent_pulse_start(struct agent *a, struct err *e)
 	if (!r)
 		r = loop_timer_new(a->loop, 1000, on_health_timer, a, &a->health_timer);
 	if (!r)
-		r = seqkey_new(a->loop, a->store, a->identity.server_uuid, on_seqkey_ready, a, &a->seqkey);
+		r = seqkey_new(a->loop, a->store, a->identity.server_uuid, on_seqkey_ready, a,
+			       &a->seqkey);
 	if (r)
 		return err_sys(e, -r, "cannot prepare the signals");
 	r = sampler_new(&setup, &a->sampler, e);

@@ -14,7 +14,7 @@
 #include "core/log.h"
 
 #define CREDENTIAL_FILE_MAX (64u * 1024)
-#define PAUSE_MAX_MS	    30000
+#define PAUSE_MAX_MS        30000
 
 struct http_setup cfn_proxies(const struct cfn_access *access, const struct conf *conf)
 {
@@ -26,7 +26,8 @@ struct http_setup cfn_proxies(const struct cfn_access *access, const struct conf
 	};
 }
 
-bool cfn_pause(const struct env *env, struct backoff *backoff, int64_t retry_after_s, int64_t deadline_ms)
+bool cfn_pause(const struct env *env, struct backoff *backoff, int64_t retry_after_s,
+	       int64_t deadline_ms)
 {
 	int64_t wait = backoff_next(backoff, random_unit());
 	struct timespec left;
@@ -49,13 +50,15 @@ static int fail(const char *command, const struct err *e)
 	return EXIT_CONFIG;
 }
 
-static int read_given_file(const struct env *env, const char *name, struct credentials *c, struct err *e)
+static int read_given_file(const struct env *env, const char *name, struct credentials *c,
+			   struct err *e)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(CREDENTIAL_FILE_MAX);
 	int r = input_read(env, name, &text, e);
 
 	if (r == 0) {
-		r = credentials_parse_file(buf_str(&text), text.len, &c->access_key, &c->secret_key, e);
+		r = credentials_parse_file(buf_str(&text), text.len, &c->access_key, &c->secret_key,
+					   e);
 		if (r < 0)
 			err_prefix(e, "%s", name);
 	}
@@ -74,8 +77,8 @@ static int take_given_keys(const struct env *env, const struct cfn_access *a, st
 	return c->access_key && c->secret_key ? 0 : err_set(e, -ENOMEM, "no memory");
 }
 
-/* The endpoint for keys that were given: a flag, else what Heat's files or our configuration name. Nobody
- * else is ever asked. */
+/* The endpoint for keys that were given: a flag, else what Heat's files or our configuration name.
+ * Nobody else is ever asked. */
 static int take_endpoint(const struct cfn_access *a, const struct credentials_set *found,
 			 struct credentials *c, struct err *e)
 {
@@ -130,8 +133,8 @@ static void show_problems(const char *command, const struct problems *p)
 			fprintf(stderr, "%s: %s\n", command, p->list[i].text);
 }
 
-int cfn_session_open(struct env *env, const char *command, const struct cfn_access *a, int64_t timeout_ms,
-		     struct cfn_session *s)
+int cfn_session_open(struct env *env, const char *command, const struct cfn_access *a,
+		     int64_t timeout_ms, struct cfn_session *s)
 {
 	struct http_setup setup;
 	struct err e = ERR_INIT;
@@ -142,7 +145,8 @@ int cfn_session_open(struct env *env, const char *command, const struct cfn_acce
 		log_setup(LOG_LEVEL_DEBUG, command);
 	r = direct_init(&s->direct, env, &e);
 	if (r == 0)
-		r = s->given ? use_given(env, a, &s->direct.creds, &e) : use_found(a, &s->direct.creds, &e);
+		r = s->given ? use_given(env, a, &s->direct.creds, &e)
+			     : use_found(a, &s->direct.creds, &e);
 	if (a->secret_key) /* copied by now; the flag is still in the process list */
 		input_scrub((char *)(uintptr_t)a->secret_key);
 	if (r < 0)
@@ -197,8 +201,10 @@ static int describe_once(struct cfn_session *s, struct source *source, const cha
 
 static int open_source(struct cfn_session *s, const char *stack, struct source **ret, struct err *e)
 {
-	struct watch_setup setup = {
-		.loop = s->loop, .http = s->http, .conf = &s->direct.conf, .creds = &s->direct.creds};
+	struct watch_setup setup = {.loop = s->loop,
+				    .http = s->http,
+				    .conf = &s->direct.conf,
+				    .creds = &s->direct.creds};
 	struct credentials *cfn = &s->direct.creds.cfn;
 	int64_t left = s->deadline_ms - s->direct.env->boot_ms();
 	char *name = strdup(stack);
@@ -212,8 +218,8 @@ static int open_source(struct cfn_session *s, const char *stack, struct source *
 	return source_cfn.open(&setup, ret, e);
 }
 
-int cfn_describe(struct cfn_session *s, const char *stack, const char *resource, struct fetch_result *ret,
-		 struct err *e)
+int cfn_describe(struct cfn_session *s, const char *stack, const char *resource,
+		 struct fetch_result *ret, struct err *e)
 {
 	struct backoff backoff = {.base_ms = 500, .cap_ms = PAUSE_MAX_MS};
 	struct source *source = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `cfn-create-aws-symlinks`: links to every cfn-* program, below /opt/aws/bin, where templates expect them.
- * Heat's boot hook runs it without conditions. Below --root the links are made there, but say what will be
- * true inside.
+ * `cfn-create-aws-symlinks`: links to every cfn-* program, below /opt/aws/bin, where templates
+ * expect them. Heat's boot hook runs it without conditions. Below --root the links are made there,
+ * but say what will be true inside.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,14 +26,16 @@ static const struct option_row rows[] = {
 	 "where the links go (/opt/aws/bin)"},
 	{'s', "source", OPTION_TEXT, offsetof(struct links_arguments, source), "DIR",
 	 "where the programs are (/usr/bin)"},
-	{'f', "force", OPTION_FLAG, offsetof(struct links_arguments, force), NULL, "replace what is there"},
+	{'f', "force", OPTION_FLAG, offsetof(struct links_arguments, force), NULL,
+	 "replace what is there"},
 	{'v', "verbose", OPTION_FLAG, offsetof(struct links_arguments, verbose), NULL, NULL},
 };
 
 static const struct option_set options = {
 	.command = "cfn-create-aws-symlinks",
 	.synopsis = "[-t DIR] [-s DIR] [-f]",
-	.about = "Links every cfn-* program of the source folder into the target folder, which is made if "
+	.about = "Links every cfn-* program of the source folder into the target folder, which is "
+		 "made if "
 		 "absent. What is there\n"
 		 "already stays, except a link that leads nowhere; -f replaces it.",
 	.rows = rows,
@@ -51,7 +53,8 @@ static bool link_is_good(const char *path, const char *wanted)
 	return strcmp(now, wanted) == 0;
 }
 
-/* A link that leads nowhere is as good as none; seen from outside --root every absolute link may look so. */
+/* A link that leads nowhere is as good as none; seen from outside --root every absolute link may
+ * look so. */
 static bool is_dangling(const struct env *env, const char *path)
 {
 	char to[ENV_PATH_MAX], full[ENV_PATH_MAX];
@@ -145,11 +148,13 @@ int command_cfn_create_aws_symlinks(struct env *env, int argc, char **argv)
 	input_path(env, a.target, folder);
 	r = fs_mkdirs(folder, 0755);
 	if (r < 0) {
-		fprintf(stderr, "cfn-create-aws-symlinks: %s cannot be made: %s\n", folder, strerror(-r));
+		fprintf(stderr, "cfn-create-aws-symlinks: %s cannot be made: %s\n", folder,
+			strerror(-r));
 		return EXIT_CONFIG;
 	}
 	if (same_folder(from, folder)) {
-		fprintf(stderr, "cfn-create-aws-symlinks: source and target are the same folder: %s\n",
+		fprintf(stderr,
+			"cfn-create-aws-symlinks: source and target are the same folder: %s\n",
 			folder);
 		return EXIT_CONFIG;
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `cfn-get-metadata`: prints the metadata of a resource, or the value at a key, as one line of JSON. From the
- * server when keys are given or found; else, or when found keys do not help, from what is on this machine. It
- * only reads: the old tool overwrote last_metadata and so swallowed cfn-hup's next event.
+ * `cfn-get-metadata`: prints the metadata of a resource, or the value at a key, as one line of
+ * JSON. From the server when keys are given or found; else, or when found keys do not help, from
+ * what is on this machine. It only reads: the old tool overwrote last_metadata and so swallowed
+ * cfn-hup's next event.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 
 #define TIMEOUT_MS 60000
 #define CACHE_DIR  "/var/cache/heat-cfntools/"
-#define NAME	   "cfn-get-metadata"
+#define NAME       "cfn-get-metadata"
 
 struct get_arguments {
 	const char *stack, *resource, *key;
@@ -39,9 +40,11 @@ static const struct option_row rows[] = {
 static const struct option_set options = {
 	.command = NAME,
 	.synopsis = "-s STACK -r RESOURCE [-k KEY] [OPTIONS]",
-	.about = "Prints a resource's metadata as one line of JSON: from the CFN endpoint when keys are "
+	.about = "Prints a resource's metadata as one line of JSON: from the CFN endpoint when "
+		 "keys are "
 		 "given or found, else from the\n"
-		 "last document on this machine. Exit: 0 printed, 1 nothing there or configuration, 2 usage, "
+		 "last document on this machine. Exit: 0 printed, 1 nothing there or "
+		 "configuration, 2 usage, "
 		 "3 network or server.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
@@ -75,15 +78,15 @@ static json_t *read_state(const struct env *env, const char *entry_of, const cha
 	_cleanup_buf_ struct buf text = BUF_INIT(STORE_ENTRY_MAX);
 	char dir[ENV_PATH_MAX], name[STORE_NAME_MAX];
 
-	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(entry_of, name), NULL, &text,
-			    NULL) < 0 ||
+	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(entry_of, name),
+			    NULL, &text, NULL) < 0 ||
 	    document_load(text.data, text.len, &doc, NULL) < 0)
 		return NULL;
 	return text_equal(doc.resource, resource) ? json_incref(doc.metadata) : NULL;
 }
 
-/* Newest first: what the agent fetched, then what an older tool left, then what Heat gave at boot. New
- * reference or NULL. */
+/* Newest first: what the agent fetched, then what an older tool left, then what Heat gave at boot.
+ * New reference or NULL. */
 static json_t *read_cache(const struct env *env, const char *resource)
 {
 	char of_resource[ENV_PATH_MAX];
@@ -93,8 +96,9 @@ static json_t *read_cache(const struct env *env, const char *resource)
 
 	if (!tree)
 		tree = read_state(env, NULL, resource);
-	if (strchr(resource, '/') || snprintf(of_resource, sizeof(of_resource), CACHE_DIR "last_metadata_%s",
-					      resource) >= (int)sizeof(of_resource))
+	if (strchr(resource, '/') ||
+	    snprintf(of_resource, sizeof(of_resource), CACHE_DIR "last_metadata_%s", resource) >=
+		    (int)sizeof(of_resource))
 		of_resource[0] = '\0';
 	for (size_t i = 0; !tree && i < ARRAY_SIZE(files); i++)
 		if (files[i][0])
@@ -105,7 +109,8 @@ static json_t *read_cache(const struct env *env, const char *resource)
 /* ---- the server ---- */
 
 /* Return: 0 and the tree (NULL when the server has none), or an exit code with the reason in @e. */
-static int ask_server(struct cfn_session *s, const struct get_arguments *a, json_t **tree, struct err *e)
+static int ask_server(struct cfn_session *s, const struct get_arguments *a, json_t **tree,
+		      struct err *e)
 {
 	struct fetch_result result;
 	int r = cfn_describe(s, a->stack, a->resource, &result, e);
@@ -118,8 +123,8 @@ static int ask_server(struct cfn_session *s, const struct get_arguments *a, json
 	return e->code ? EXIT_NETWORK : 0;
 }
 
-/* Keys that were only found may be of another stack, or refused by this cloud's policy: then the local copy
- * serves. */
+/* Keys that were only found may be of another stack, or refused by this cloud's policy: then the
+ * local copy serves. */
 static int find_tree(struct cfn_session *s, const struct get_arguments *a, json_t **tree)
 {
 	struct err e = ERR_INIT;
@@ -167,8 +172,8 @@ static int print_value(json_t *tree, const char *key)
 		fprintf(stderr, NAME ": %s\n", e.text);
 		return EXIT_CONFIG;
 	}
-	if (json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) < 0 || putchar('\n') == EOF ||
-	    fflush(stdout) == EOF) {
+	if (json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) < 0 ||
+	    putchar('\n') == EOF || fflush(stdout) == EOF) {
 		fprintf(stderr, NAME ": cannot write the output: %s\n", strerror(errno));
 		return EXIT_CONFIG;
 	}

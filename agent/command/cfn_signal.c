@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `cfn-signal`: tells a wait condition SUCCESS or FAILURE, with the flags of heat-cfntools and
- * aws-cfn-bootstrap together. It answers 0 only when Heat accepted the signal. The running agent has no part
- * in it: a script that waits for the exit code must learn what happened, not that it was spooled.
+ * aws-cfn-bootstrap together. It answers 0 only when Heat accepted the signal. The running agent
+ * has no part in it: a script that waits for the exit code must learn what happened, not that it
+ * was spooled.
  */
 #include "command/cfn_signal.h"
 
@@ -27,7 +28,8 @@ static const struct option_row rows[] = {
 	 "exit code of a program: 0 is success; decides over -s"},
 	{0, "exit", OPTION_TEXT, offsetof(struct signal_arguments, exit_code), "N", NULL},
 	{'r', "reason", OPTION_TEXT, offsetof(struct signal_arguments, reason), "TEXT", "why"},
-	{'d', "data", OPTION_TEXT, offsetof(struct signal_arguments, data), "TEXT", "data to hand over"},
+	{'d', "data", OPTION_TEXT, offsetof(struct signal_arguments, data), "TEXT",
+	 "data to hand over"},
 	{'i', "id", OPTION_TEXT, offsetof(struct signal_arguments, id), "ID",
 	 "unique id of the signal (the server's UUID)"},
 	{'k', "insecure", OPTION_FLAG, offsetof(struct signal_arguments, access.insecure), NULL,
@@ -43,9 +45,11 @@ static const struct option_set options = {
 	.command = CFN_SIGNAL_NAME,
 	.synopsis = "[OPTIONS] URL|BASE64|FILE|-\n       " CFN_SIGNAL_NAME
 		    " [OPTIONS] --stack STACK --resource NAME",
-	.about = "Signals a wait condition: by the handle's URL (as it is, in base64, in a file, or - for "
+	.about = "Signals a wait condition: by the handle's URL (as it is, in base64, in a file, "
+		 "or - for "
 		 "standard input, so that it never\n"
-		 "stands in an argument list), or by the handle's name with credentials given or found. "
+		 "stands in an argument list), or by the handle's name with credentials given or "
+		 "found. "
 		 "Tries again while the\n"
 		 "server or the network is at fault, for 5 minutes (--timeout).\n"
 		 "Exit: 0 accepted, 1 configuration, 2 usage, 3 network, server or refused.",
@@ -71,10 +75,11 @@ static int choose_status(const struct signal_arguments *a, const char **status)
 
 	if (a->exit_code && *a->exit_code) {
 		if (!read_exit_code(a->exit_code, &good))
-			return command_usage(CFN_SIGNAL_NAME, "--exit-code takes a number, not '%s'",
-					     a->exit_code);
+			return command_usage(CFN_SIGNAL_NAME,
+					     "--exit-code takes a number, not '%s'", a->exit_code);
 	} else if (a->success && text_bool(a->success, strlen(a->success), &good) < 0) {
-		return command_usage(CFN_SIGNAL_NAME, "--success takes true or false, not '%s'", a->success);
+		return command_usage(CFN_SIGNAL_NAME, "--success takes true or false, not '%s'",
+				     a->success);
 	}
 	*status = good ? "SUCCESS" : "FAILURE";
 	return 0;
@@ -97,14 +102,16 @@ static int build_message(const struct signal_arguments *a, struct cfn_signal_mes
 	m->data = a->data ? a->data : "Application has completed configuration.";
 	m->id = a->id && *a->id ? a->id : NULL;
 	if (!is_text(m->reason) || !is_text(m->data) || (m->id && !is_text(m->id)))
-		return command_usage(CFN_SIGNAL_NAME, "reason, data and id must be UTF-8 of at most 512 KiB");
+		return command_usage(CFN_SIGNAL_NAME,
+				     "reason, data and id must be UTF-8 of at most 512 KiB");
 	return 0;
 }
 
 /* A UUID that only this machine made up tells Heat less than its name does. */
 static const char *default_id(const struct identity *who)
 {
-	bool made_up = !strcmp(who->server_from, "random") || !strcmp(who->server_from, "machine-id");
+	bool made_up =
+		!strcmp(who->server_from, "random") || !strcmp(who->server_from, "machine-id");
 
 	return made_up && who->hostname[0] ? who->hostname : who->server_uuid;
 }
@@ -121,8 +128,8 @@ static int check_arguments(const struct signal_arguments *a, bool has_url)
 	return 0;
 }
 
-static int send_message(struct env *env, const struct signal_arguments *a, struct cfn_signal_message *m,
-			const char *url)
+static int send_message(struct env *env, const struct signal_arguments *a,
+			struct cfn_signal_message *m, const char *url)
 {
 	struct cfn_session session;
 	int r = cfn_session_open(env, CFN_SIGNAL_NAME, &a->access, TIMEOUT_MS, &session);

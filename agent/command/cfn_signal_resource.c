@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A signal to a handle by its name: the stack's ARN is asked for, then the heat sink signs and sends as it
- * does for the agent (PUT with EC2 keys, native signal with a token). Nothing is stored: no handle kinds, no
- * minted keys, no spool.
+ * A signal to a handle by its name: the stack's ARN is asked for, then the heat sink signs and
+ * sends as it does for the agent (PUT with EC2 keys, native signal with a token). Nothing is
+ * stored: no handle kinds, no minted keys, no spool.
  */
 #include "command/cfn_signal.h"
 
@@ -51,8 +51,8 @@ static void stack_from_state(struct resource_signal *r, const char *stack)
 	char dir[ENV_PATH_MAX], name[STORE_NAME_MAX];
 	struct document doc = {0};
 
-	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(NULL, name), NULL, &text,
-			    NULL) < 0 ||
+	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(NULL, name), NULL,
+			    &text, NULL) < 0 ||
 	    document_load(text.data, text.len, &doc, NULL) < 0)
 		return;
 	if (is_of_stack(&doc, stack))
@@ -61,7 +61,8 @@ static void stack_from_state(struct resource_signal *r, const char *stack)
 		document_deinit(&doc);
 }
 
-/* Found keys may read their own server's resource, and nothing says that they may read the handle. */
+/* Found keys may read their own server's resource, and nothing says that they may read the handle.
+ */
 static const char *what_to_describe(const struct cfn_session *s, const char *resource)
 {
 	const char *own = s->direct.creds.cfn.resource;
@@ -69,10 +70,12 @@ static const char *what_to_describe(const struct cfn_session *s, const char *res
 	return own && !s->given ? own : resource;
 }
 
-static int ask_stack(struct resource_signal *r, const char *stack, const char *resource, struct err *e)
+static int ask_stack(struct resource_signal *r, const char *stack, const char *resource,
+		     struct err *e)
 {
 	struct fetch_result result;
-	int rc = cfn_describe(r->session, stack, what_to_describe(r->session, resource), &result, e);
+	int rc =
+		cfn_describe(r->session, stack, what_to_describe(r->session, resource), &result, e);
 
 	if (rc == 0 && result.class == FETCH_OK)
 		r->doc = result.doc;
@@ -80,10 +83,13 @@ static int ask_stack(struct resource_signal *r, const char *stack, const char *r
 		rc = err_set(e, -EIO, "the stack cannot be asked for: %s", result.why);
 	if (!r->doc.stack_id)
 		stack_from_state(r, stack);
-	return r->doc.stack_id ? 0 : rc ? rc : err_set(e, -EIO, "the server did not name the stack");
+	return r->doc.stack_id ? 0
+	       : rc            ? rc
+			       : err_set(e, -EIO, "the server did not name the stack");
 }
 
-static int find_stack(struct resource_signal *r, const char *stack, const char *resource, struct err *e)
+static int find_stack(struct resource_signal *r, const char *stack, const char *resource,
+		      struct err *e)
 {
 	const struct credentials_set *creds = &r->session->direct.creds;
 
@@ -97,7 +103,8 @@ static int find_stack(struct resource_signal *r, const char *stack, const char *
 	if (creds->heat.stack && text_starts(creds->heat.stack, stack) &&
 	    creds->heat.stack[strlen(stack)] == '/')
 		r->doc.stack_id = strdup(creds->heat.stack);
-	return r->doc.stack_id ? 0 : err_set(e, -ENOENT, "the credentials found are of another stack");
+	return r->doc.stack_id ? 0
+			       : err_set(e, -ENOENT, "the credentials found are of another stack");
 }
 
 /* ---- sending ---- */
@@ -158,7 +165,8 @@ static bool send_until_told(struct resource_signal *r, const struct signal *sign
 		}
 		if (r->how != CARRY_RETRY)
 			return r->how == CARRY_DELIVERED;
-	} while (cfn_pause(r->session->direct.env, &backoff, r->retry_after_s, r->session->deadline_ms));
+	} while (cfn_pause(r->session->direct.env, &backoff, r->retry_after_s,
+			   r->session->deadline_ms));
 	return false;
 }
 
@@ -185,7 +193,8 @@ int cfn_signal_to_resource(struct cfn_session *session, const char *stack, const
 	int code = EXIT_GOOD;
 
 	if (creds->cfn.kind == CREDENTIALS_NONE && creds->heat.kind == CREDENTIALS_NONE)
-		return fail(resource, "no credentials: give --credential-file, or see `heat-pulse check`",
+		return fail(resource,
+			    "no credentials: give --credential-file, or see `heat-pulse check`",
 			    EXIT_CONFIG);
 	if (find_stack(&r, stack, resource, &e) < 0)
 		code = fail(resource, e.text,

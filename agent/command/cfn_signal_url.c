@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A signal to a presigned URL: one PUT with an empty Content-Type and the four string keys, tried again while
- * that can help. The URL is a secret: it is taken out of the argument list and only its scheme, host and path
- * are ever printed.
+ * A signal to a presigned URL: one PUT with an empty Content-Type and the four string keys, tried
+ * again while that can help. The URL is a secret: it is taken out of the argument list and only its
+ * scheme, host and path are ever printed.
  */
 #include "command/cfn_signal.h"
 
@@ -17,8 +17,8 @@
 #include "core/text.h"
 #include "metadata/document.h"
 
-#define URL_MAX	       8192
-#define TRY_MS	       30000
+#define URL_MAX        8192
+#define TRY_MS         30000
 #define ANSWER_MAX     (1u << 20)
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   30000
@@ -110,8 +110,8 @@ static bool says(const struct buf *body, const char *words)
 	return body->len > 0 && memmem(body->data, body->len, words, strlen(words)) != NULL;
 }
 
-/* A status below 300 is not yet a yes: with ContentType=JSON in its URL Heat wraps a refusal into 200 and a
- * bare JSON string. */
+/* A status below 300 is not yet a yes: with ContentType=JSON in its URL Heat wraps a refusal into
+ * 200 and a bare JSON string. */
 static enum outcome judge_status(const struct http_answer *a)
 {
 	if (a->status >= 200 && a->status < 300)
@@ -153,13 +153,14 @@ static void answered(const struct http_answer *a, void *ctx)
 
 static char *build_body(const struct cfn_signal_message *m)
 {
-	_cleanup_json_ json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "Status", m->status, "Reason", m->reason,
-					     "UniqueId", m->id, "Data", m->data);
+	_cleanup_json_ json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "Status", m->status, "Reason",
+					     m->reason, "UniqueId", m->id, "Data", m->data);
 
 	return o ? json_dumps(o, JSON_COMPACT) : NULL;
 }
 
-static int try_once(struct cfn_session *session, const struct http_request *request, struct sending *s)
+static int try_once(struct cfn_session *session, const struct http_request *request,
+		    struct sending *s)
 {
 	struct http_call *call;
 	int r = http_start(session->http, request, answered, s, &call);
@@ -184,11 +185,11 @@ static int64_t time_left(const struct cfn_session *s)
 	return left > TRY_MS ? TRY_MS : left < 1 ? 1 : left;
 }
 
-int cfn_signal_to_url(struct cfn_session *session, const char *url, const struct cfn_signal_message *message,
-		      bool insecure)
+int cfn_signal_to_url(struct cfn_session *session, const char *url,
+		      const struct cfn_signal_message *message, bool insecure)
 {
-	static const char *const headers[] = {"Content-Type;",
-					      NULL}; /* Heat drops any other type that curl would send */
+	static const char *const headers[] = {
+		"Content-Type;", NULL}; /* Heat drops any other type that curl would send */
 	struct backoff backoff = {.base_ms = PAUSE_FIRST_MS, .cap_ms = PAUSE_MAX_MS};
 	struct sending s = {.loop = session->loop, .retry_after_s = -1};
 	_cleanup_free_ char *body = build_body(message);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `heat-pulse check`: what the agent would use and what is wrong, one line each: level, code, text; remedy. It looks for itself and,
- * when an agent runs, adds what that one has met.
+ * `heat-pulse check`: what the agent would use and what is wrong, one line each: level, code, text;
+ * remedy. It looks for itself and, when an agent runs, adds what that one has met.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -26,13 +26,15 @@ struct check_arguments {
 };
 
 static const struct option_row rows[] = {
-	{0, "json", OPTION_FLAG, offsetof(struct check_arguments, json), NULL, "one JSON object per line"},
+	{0, "json", OPTION_FLAG, offsetof(struct check_arguments, json), NULL,
+	 "one JSON object per line"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse check",
 	.synopsis = "[--json]",
-	.about = "Tells what the agent would use (credentials, hooks, clock, rights) and what is wrong with it, one line each:\n"
+	.about = "Tells what the agent would use (credentials, hooks, clock, rights) and what is "
+		 "wrong with it, one line each:\n"
 		 "ok|warn|error CODE text; remedy. Exit 4: there is at least one error.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
@@ -45,13 +47,16 @@ static void check_rights(struct direct *d, struct problems *found)
 
 	if (geteuid() != 0) {
 		problems_add(found, PROBLEM_WARN, "rights", "run it as root",
-		             "without root hooks run as this user only, other users' files and most kernel records stay closed");
+			     "without root hooks run as this user only, other users' files and "
+			     "most kernel records stay closed");
 		return;
 	}
 	if (sandbox_find_user(d->conf.user, &user, &e))
-		problems_add(found, PROBLEM_WARN, "user", "make a system user for it, as the packages do", "%s", e.text);
+		problems_add(found, PROBLEM_WARN, "user",
+			     "make a system user for it, as the packages do", "%s", e.text);
 	else
-		problems_add(found, PROBLEM_OK, "user", NULL, "the roles run as uid %u", (unsigned)user.uid);
+		problems_add(found, PROBLEM_OK, "user", NULL, "the roles run as uid %u",
+			     (unsigned)user.uid);
 }
 
 static void check_clock(struct direct *d, struct problems *found)
@@ -61,8 +66,11 @@ static void check_clock(struct direct *d, struct problems *found)
 
 	clock_iso(now / 1000, text);
 	if (clock_is_before_build(now))
-		problems_add(found, PROBLEM_ERROR, "clock", "set the clock (chrony, ntpd or the hypervisor's time source)",
-		             "the clock says %s, which is before this program was built: certificates and signatures cannot be judged", text);
+		problems_add(found, PROBLEM_ERROR, "clock",
+			     "set the clock (chrony, ntpd or the hypervisor's time source)",
+			     "the clock says %s, which is before this program was built: "
+			     "certificates and signatures cannot be judged",
+			     text);
 	else
 		problems_add(found, PROBLEM_OK, "clock", NULL, "the clock says %s", text);
 }
@@ -70,7 +78,8 @@ static void check_clock(struct direct *d, struct problems *found)
 static void check_source(const char *name, const struct credentials *c, struct problems *found)
 {
 	if (c->kind != CREDENTIALS_NONE)
-		problems_add(found, PROBLEM_OK, name, NULL, "credentials for source %s from %s", name, c->origin ? c->origin : "configuration");
+		problems_add(found, PROBLEM_OK, name, NULL, "credentials for source %s from %s",
+			     name, c->origin ? c->origin : "configuration");
 }
 
 static void check_credentials(struct direct *d, struct problems *found)
@@ -78,12 +87,16 @@ static void check_credentials(struct direct *d, struct problems *found)
 	check_source("cfn", &d->creds.cfn, found);
 	check_source("heat", &d->creds.heat, found);
 	if (d->conf.local_file)
-		problems_add(found, PROBLEM_OK, "local", NULL, "source local reads %s", d->conf.local_file);
-	if (d->creds.cfn.kind == CREDENTIALS_NONE && d->creds.heat.kind == CREDENTIALS_NONE && !d->conf.local_file)
+		problems_add(found, PROBLEM_OK, "local", NULL, "source local reads %s",
+			     d->conf.local_file);
+	if (d->creds.cfn.kind == CREDENTIALS_NONE && d->creds.heat.kind == CREDENTIALS_NONE &&
+	    !d->conf.local_file)
 		problems_add(found, PROBLEM_ERROR, "credentials",
-		             "let Heat deliver them (user_data_format SOFTWARE_CONFIG), write /etc/cfn/cfn-hup.conf, or set [cfn], [heat] or [local] in " CONF_FILE,
-		             "no source of metadata: no credentials were found in our configuration, cfn-init-data, os-collect-config.conf "
-		             "or cfn-hup.conf, and no local file is set");
+			     "let Heat deliver them (user_data_format SOFTWARE_CONFIG), write "
+			     "/etc/cfn/cfn-hup.conf, or set [cfn], [heat] or [local] in " CONF_FILE,
+			     "no source of metadata: no credentials were found in our "
+			     "configuration, cfn-init-data, os-collect-config.conf "
+			     "or cfn-hup.conf, and no local file is set");
 }
 
 static void check_hooks(struct direct *d, struct problems *found)
@@ -92,14 +105,19 @@ static void check_hooks(struct direct *d, struct problems *found)
 	struct err why = ERR_INIT;
 
 	if (hookset_load(d->env, &d->conf, &hooks, found))
-		problems_add(found, PROBLEM_ERROR, "hooks", NULL, "out of memory while reading the hook files");
+		problems_add(found, PROBLEM_ERROR, "hooks", NULL,
+			     "out of memory while reading the hook files");
 	for (size_t i = 0; i < hooks.n; i++)
-		problems_add(found, PROBLEM_OK, "hook", NULL, "hook %s on %s (%s:%d) as %s", hooks.hooks[i].name, hooks.hooks[i].path_text,
-		             hooks.hooks[i].file, hooks.hooks[i].line, hooks.hooks[i].runas);
+		problems_add(found, PROBLEM_OK, "hook", NULL, "hook %s on %s (%s:%d) as %s",
+			     hooks.hooks[i].name, hooks.hooks[i].path_text, hooks.hooks[i].file,
+			     hooks.hooks[i].line, hooks.hooks[i].runas);
 	if (hooks.n == 0)
-		problems_add(found, PROBLEM_OK, "hooks", NULL, "no hooks below %s", d->conf.hooks_conf_dir);
+		problems_add(found, PROBLEM_OK, "hooks", NULL, "no hooks below %s",
+			     d->conf.hooks_conf_dir);
 	if (hooks_disabled(d->env, &d->conf, &why))
-		problems_add(found, PROBLEM_WARN, "hooks-disabled", "remove the switch to let hooks run again", "no hook runs: %s", why.text);
+		problems_add(found, PROBLEM_WARN, "hooks-disabled",
+			     "remove the switch to let hooks run again", "no hook runs: %s",
+			     why.text);
 	hookset_deinit(&hooks);
 }
 
@@ -111,7 +129,8 @@ static void check_state(struct direct *d, struct problems *found)
 	if (stat(env_path(d->env, STORE_DIR, path), &st))
 		problems_add(found, PROBLEM_OK, "state", NULL, "no state below %s yet", path);
 	else if (st.st_mode & 077)
-		problems_add(found, PROBLEM_ERROR, "state", "chmod 0700 it", "%s may be entered by others", path);
+		problems_add(found, PROBLEM_ERROR, "state", "chmod 0700 it",
+			     "%s may be entered by others", path);
 	else
 		problems_add(found, PROBLEM_OK, "state", NULL, "state below %s", path);
 }
@@ -137,27 +156,34 @@ static void check_probes(struct direct *d, struct problems *found)
 static void check_agent(struct direct *d, struct problems *found)
 {
 	static const char *const words[] = {"ok", "warn", "error"};
-	_cleanup_json_ json_t *request = json_pack("{s:i,s:s}", "v", 1, "do", "status"), *answer = NULL;
+	_cleanup_json_ json_t *request = json_pack("{s:i,s:s}", "v", 1, "do", "status"),
+			      *answer = NULL;
 	const json_t *item;
 	struct err e = ERR_INIT;
 	size_t at;
 
 	if (!request || control_ask(d->env, request, 5000, &answer, &e)) {
-		problems_add(found, PROBLEM_WARN, "agent", "start it: heat-pulse run, or its service", "no agent answers");
+		problems_add(found, PROBLEM_WARN, "agent",
+			     "start it: heat-pulse run, or its service", "no agent answers");
 		return;
 	}
-	problems_add(found, PROBLEM_OK, "agent", NULL, "an agent is running, state %s", json_str(answer, "state"));
-	json_array_foreach(json_object_get(answer, "problems"), at, item) {
-		const char *level = json_str(item, "level"), *code = json_str(item, "code"), *text = json_str(item, "text");
+	problems_add(found, PROBLEM_OK, "agent", NULL, "an agent is running, state %s",
+		     json_str(answer, "state"));
+	json_array_foreach(json_object_get(answer, "problems"), at, item)
+	{
+		const char *level = json_str(item, "level"), *code = json_str(item, "code"),
+			   *text = json_str(item, "text");
 
 		for (size_t i = 0; level && code && text && i < ARRAY_SIZE(words); i++)
 			if (!strcmp(level, words[i]))
-				problems_add(found, (enum problem_level)i, code, json_str(item, "remedy"), "%s", text);
+				problems_add(found, (enum problem_level)i, code,
+					     json_str(item, "remedy"), "%s", text);
 	}
 }
 
 static void (*const checks[])(struct direct *d, struct problems *found) = {
-	check_rights, check_clock, check_credentials, check_hooks, check_state, check_probes, check_agent,
+	check_rights, check_clock,  check_credentials, check_hooks,
+	check_state,  check_probes, check_agent,
 };
 
 static int print_problems(const struct problems *found, bool json)
@@ -169,13 +195,15 @@ static int print_problems(const struct problems *found, bool json)
 		const struct problem *p = &found->list[i];
 
 		if (json) {
-			_cleanup_json_ json_t *line = json_pack("{s:i,s:s,s:s,s:s,s:s*}", "v", 1, "level", words[p->level], "code", p->code,
-			                                        "text", p->text, "remedy", p->remedy);
+			_cleanup_json_ json_t *line = json_pack(
+				"{s:i,s:s,s:s,s:s,s:s*}", "v", 1, "level", words[p->level], "code",
+				p->code, "text", p->text, "remedy", p->remedy);
 
 			json_dumpf(line, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 			printf("\n");
 		} else {
-			printf("%-5s %s %s%s%s\n", words[p->level], p->code, p->text, p->remedy ? "; " : "", p->remedy ? p->remedy : "");
+			printf("%-5s %s %s%s%s\n", words[p->level], p->code, p->text,
+			       p->remedy ? "; " : "", p->remedy ? p->remedy : "");
 		}
 		if (p->level == PROBLEM_ERROR)
 			worst = EXIT_HOOK;

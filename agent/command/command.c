@@ -10,17 +10,22 @@
 #include "core/log.h"
 
 const struct command commands[] = {
-	{"run", "the agent: watch metadata, run hooks, take the pulse, signal Heat", false, command_run},
-	{"status", "what the running agent knows: sources, hooks, signals, problems", false, command_status},
-	{"check", "what it would use and what is wrong: credentials, hooks, clock, rights", false, command_check},
+	{"run", "the agent: watch metadata, run hooks, take the pulse, signal Heat", false,
+	 command_run},
+	{"status", "what the running agent knows: sources, hooks, signals, problems", false,
+	 command_status},
+	{"check", "what it would use and what is wrong: credentials, hooks, clock, rights", false,
+	 command_check},
 	{"sample", "take one sample and print it", false, command_sample},
-	{"metadata", "print the last good document, or the value at a path", false, command_metadata},
+	{"metadata", "print the last good document, or the value at a path", false,
+	 command_metadata},
 	{"signal", "send a signal to a wait condition handle", false, command_signal},
 	{"verify", "judge a signed signal", false, command_verify},
 	{"cfn-hup", "one pass over the metadata, as heat-cfntools has it", true, command_cfn_hup},
 	{"cfn-signal", "signal a wait condition", true, command_cfn_signal},
 	{"cfn-get-metadata", "print metadata of a resource", true, command_cfn_get_metadata},
-	{"cfn-create-aws-symlinks", "link the cfn tools below /opt/aws/bin", true, command_cfn_create_aws_symlinks},
+	{"cfn-create-aws-symlinks", "link the cfn tools below /opt/aws/bin", true,
+	 command_cfn_create_aws_symlinks},
 };
 const size_t commands_n = ARRAY_SIZE(commands);
 
@@ -40,8 +45,8 @@ static const char *base_name(const char *path)
 }
 
 /*
- * Takes "--root DIR" and "--root=DIR" out of the arguments, wherever they stand before "--". A value "--root" of another
- * option cannot be told apart from it; nobody has that.
+ * Takes "--root DIR" and "--root=DIR" out of the arguments, wherever they stand before "--". A
+ * value "--root" of another option cannot be told apart from it; nobody has that.
  */
 static int take_root(int *argc, char **argv, const char **ret_root)
 {
@@ -72,8 +77,10 @@ static int overview(void)
 	       HEAT_PULSE_VERSION);
 	for (size_t i = 0; i < commands_n; i++)
 		printf("  %-24s %s\n", commands[i].name, commands[i].summary);
-	printf("\nEvery command takes --help, and --root DIR (or HEAT_PULSE_ROOT): a prefix to every path.\n"
-	       "Exit: 0 good, 1 configuration, 2 usage, 3 network or server, 4 a hook or check failed, 5 agent not running.\n");
+	printf("\nEvery command takes --help, and --root DIR (or HEAT_PULSE_ROOT): a prefix to "
+	       "every path.\n"
+	       "Exit: 0 good, 1 configuration, 2 usage, 3 network or server, 4 a hook or check "
+	       "failed, 5 agent not running.\n");
 	return EXIT_GOOD;
 }
 
@@ -98,18 +105,21 @@ int command_main(int argc, char **argv)
 	if (argc < 1)
 		return EXIT_USAGE;
 	log_setup(LOG_LEVEL_INFO, "heat-pulse");
-	/* A peer that goes away is an error of write(2), for TLS and for a reader of our output alike, not our end. */
+	/* A peer that goes away is an error of write(2), for TLS and for a reader of our output
+	 * alike, not our end. */
 	signal(SIGPIPE, SIG_IGN);
 	if (take_root(&argc, argv, &root))
 		return command_usage("heat-pulse", "--root needs a folder");
 	if (env_init(&env, root))
-		return command_usage("heat-pulse", "--root must be an absolute path: %s", root ? root : "HEAT_PULSE_ROOT");
+		return command_usage("heat-pulse", "--root must be an absolute path: %s",
+				     root ? root : "HEAT_PULSE_ROOT");
 	command = find_command(base_name(argv[0]), true);
 	if (command) {
 		log_setup(LOG_LEVEL_INFO, command->name);
 		return command->run(&env, argc, argv);
 	}
-	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    !strcmp(argv[1], "help"))
 		return overview();
 	if (!strcmp(argv[1], "--version")) {
 		printf("heat-pulse %s\n", HEAT_PULSE_VERSION);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket, both ends. Slow or silent clients cost a slot for at most CLIENT_TIMEOUT_MS and never block the loop;
- * a client that waits for a signal's delivery asks for its own time.
+ * The control socket, both ends. Slow or silent clients cost a slot for at most CLIENT_TIMEOUT_MS
+ * and never block the loop; a client that waits for a signal's delivery asks for its own time.
  */
 #include "command/control.h"
 
@@ -57,7 +57,8 @@ static void on_client_timeout(struct loop *loop _unused_, void *ctx)
 static void client_write(struct control_client *c)
 {
 	while (c->sent < c->out.len) {
-		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -99,8 +100,10 @@ static void client_ask(struct control_client *c, size_t line_len)
 	struct err e = ERR_INIT;
 
 	c->asked = true;
-	if (json_parse(c->in.data, line_len, &json_limits_default, &request, &e) || !json_is_object(request)) {
-		control_answer(c, json_pack("{s:i,s:s}", "v", 1, "error", e.code ? e.text : "not a JSON object"));
+	if (json_parse(c->in.data, line_len, &json_limits_default, &request, &e) ||
+	    !json_is_object(request)) {
+		control_answer(c, json_pack("{s:i,s:s}", "v", 1, "error",
+					    e.code ? e.text : "not a JSON object"));
 		return;
 	}
 	loop_timer_arm(c->timer, CLIENT_WAIT_MS);
@@ -142,8 +145,10 @@ static void on_client(struct loop *loop _unused_, uint32_t events, void *ctx)
 
 static int client_open(struct control *control, struct control_client *c, int fd)
 {
-	*c = (struct control_client){
-		.control = control, .fd = fd, .in = BUF_INIT(CONTROL_REQUEST_MAX), .out = BUF_INIT(CONTROL_ANSWER_MAX)};
+	*c = (struct control_client){.control = control,
+				     .fd = fd,
+				     .in = BUF_INIT(CONTROL_REQUEST_MAX),
+				     .out = BUF_INIT(CONTROL_ANSWER_MAX)};
 	if (loop_io_add(control->loop, fd, EPOLLIN, on_client, c, &c->io) ||
 	    loop_timer_new(control->loop, 500, on_client_timeout, c, &c->timer)) {
 		client_close(c);
@@ -201,7 +206,8 @@ static int socket_address(const char *path, struct sockaddr_un *sa, struct err *
 {
 	*sa = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(sa->sun_path))
-		return err_set(e, -ENAMETOOLONG, "path of the control socket is too long: %s", path);
+		return err_set(e, -ENAMETOOLONG, "path of the control socket is too long: %s",
+			       path);
 	memcpy(sa->sun_path, path, strlen(path) + 1);
 	return 0;
 }
@@ -226,7 +232,8 @@ int control_listen(const char *path, gid_t gid, struct err *e)
 	return take_fd(&fd);
 }
 
-static int ask_on(int fd, const char *line, size_t n, int64_t timeout_ms, struct buf *answer, struct err *e)
+static int ask_on(int fd, const char *line, size_t n, int64_t timeout_ms, struct buf *answer,
+		  struct err *e)
 {
 	int64_t end = clock_boot_ms() + timeout_ms;
 
@@ -253,10 +260,12 @@ static int ask_on(int fd, const char *line, size_t n, int64_t timeout_ms, struct
 	}
 }
 
-int control_ask(const struct env *env, const json_t *request, int64_t timeout_ms, json_t **ret, struct err *e)
+int control_ask(const struct env *env, const json_t *request, int64_t timeout_ms, json_t **ret,
+		struct err *e)
 {
 	char path[ENV_PATH_MAX];
-	_cleanup_buf_ struct buf line = BUF_INIT(CONTROL_REQUEST_MAX), answer = BUF_INIT(CONTROL_ANSWER_MAX);
+	_cleanup_buf_ struct buf line = BUF_INIT(CONTROL_REQUEST_MAX),
+				 answer = BUF_INIT(CONTROL_ANSWER_MAX);
 	_cleanup_free_ char *text = json_compact(request);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa;

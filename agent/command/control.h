@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket: a person or a script asks the running agent. One request per connection: a JSON object on one line
+ * The control socket: a person or a script asks the running agent. One request per connection: a
+ * JSON object on one line
  * ({"v":1,"do":"status"}), answered by one JSON object on one line.
  */
 #pragma once
@@ -14,14 +15,18 @@
 
 struct control;
 struct control_client;
-/** serve one request; answer now or later, exactly once, with control_answer(). @request borrowed. */
+/** serve one request; answer now or later, exactly once, with control_answer(). @request borrowed.
+ */
 typedef void control_fn(struct control_client *client, const json_t *request, void *ctx);
-int control_new(struct loop *loop, int listen_fd, control_fn *fn, void *ctx, struct control **ret) _must_check_;
+int control_new(struct loop *loop, int listen_fd, control_fn *fn, void *ctx,
+		struct control **ret) _must_check_;
 struct control *control_free(struct control *c);
 /** control_answer() - takes @answer. */
 void control_answer(struct control_client *client, json_t *answer);
 
-/** control_listen() - the runner's part: make the socket, 0660. @gid: the group that may ask. Return: fd or -errno. */
+/** control_listen() - the runner's part: make the socket, 0660. @gid: the group that may ask.
+ * Return: fd or -errno. */
 int control_listen(const char *path, gid_t gid, struct err *e) _must_check_;
 /** control_ask() - for commands. -ECONNREFUSED or -ENOENT: no agent runs. @ret new reference. */
-int control_ask(const struct env *env, const json_t *request, int64_t timeout_ms, json_t **ret, struct err *e) _must_check_;
+int control_ask(const struct env *env, const json_t *request, int64_t timeout_ms, json_t **ret,
+		struct err *e) _must_check_;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a command needs of the world when no agent runs: configuration, credentials, identity, opened with the caller's own rights. */
+/* What a command needs of the world when no agent runs: configuration, credentials, identity,
+ * opened with the caller's own rights. */
 #include "command/direct.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@ static void name_files(struct direct *d)
 {
 	d->names = (struct privpath_names){
 		.hooks_conf_dir = d->conf.hooks_conf_dir,
-		.credential_file = d->conf.cfn_credential_file ? d->conf.cfn_credential_file : d->credential_file,
+		.credential_file = d->conf.cfn_credential_file ? d->conf.cfn_credential_file
+							       : d->credential_file,
 		.local_file = d->conf.local_file,
 	};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work that a command does by itself when no agent runs, with the same rooms: it opens privileged files as its user may, and
- * keeps nothing on disk.
+ * Work that a command does by itself when no agent runs, with the same rooms: it opens privileged
+ * files as its user may, and keeps nothing on disk.
  */
 #pragma once
 
@@ -23,5 +23,7 @@ void direct_deinit(struct direct *d);
 /** direct_open() - opens a row of the privileged paths by itself; @ctx is the struct direct. */
 int direct_open(int privpath, void *ctx);
 
-/** direct_signal() - send one signal (the control request's members) and wait for the answer. @ret_answer as the agent would answer. */
-int direct_signal(const struct env *env, const json_t *request, json_t **ret_answer, struct err *e) _must_check_;
+/** direct_signal() - send one signal (the control request's members) and wait for the answer.
+ * @ret_answer as the agent would answer. */
+int direct_signal(const struct env *env, const json_t *request, json_t **ret_answer,
+		  struct err *e) _must_check_;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One signal sent by the command itself while no agent runs: the same sources find the stack, the same sinks tell it; nothing is
- * spooled, so the answer is delivered or not.
+ * One signal sent by the command itself while no agent runs: the same sources find the stack, the
+ * same sinks tell it; nothing is spooled, so the answer is delivered or not.
  */
 #include "command/direct.h"
 
@@ -46,7 +46,9 @@ static void on_sent(enum carry how, int64_t retry_after_s _unused_, const char *
 	s->how = how;
 	s->sent = how == CARRY_DELIVERED;
 	snprintf(s->why, sizeof(s->why), "%s",
-	         how == CARRY_NO_ROUTE ? "no credentials that could tell it; see `heat-pulse check`" : why ? why : "");
+		 how == CARRY_NO_ROUTE ? "no credentials that could tell it; see `heat-pulse check`"
+		 : why                 ? why
+				       : "");
 	loop_quit(s->loop, 0);
 }
 
@@ -56,11 +58,13 @@ static void send_now(struct sending *s)
 		on_sent(CARRY_RETRY, -1, "out of memory", s);
 }
 
-static void on_document(const struct document *doc _unused_, bool changed _unused_, void *ctx _unused_)
+static void on_document(const struct document *doc _unused_, bool changed _unused_,
+			void *ctx _unused_)
 {
 }
 
-static void on_problem(enum problem_level level, const char *code _unused_, const char *text, const char *remedy _unused_, void *ctx)
+static void on_problem(enum problem_level level, const char *code _unused_, const char *text,
+		       const char *remedy _unused_, void *ctx)
 {
 	struct sending *s = ctx;
 
@@ -91,11 +95,18 @@ static void on_late(struct loop *loop, void *ctx)
 	loop_quit(loop, 0);
 }
 
-/* A handle's name means nothing without the stack, which the document tells; a URL stands for itself. */
+/* A handle's name means nothing without the stack, which the document tells; a URL stands for
+ * itself. */
 static int begin(struct sending *s, struct err *e)
 {
-	struct watch_setup setup = {.loop = s->loop, .http = s->http, .conf = &s->direct.conf, .creds = &s->direct.creds, .open_fd = direct_open,
-	                            .open_ctx = &s->direct, .one_pass = true, .events = {on_document, on_problem, on_round_done, s}};
+	struct watch_setup setup = {.loop = s->loop,
+				    .http = s->http,
+				    .conf = &s->direct.conf,
+				    .creds = &s->direct.creds,
+				    .open_fd = direct_open,
+				    .open_ctx = &s->direct,
+				    .one_pass = true,
+				    .events = {on_document, on_problem, on_round_done, s}};
 
 	if (strstr(s->signal.target, "://"))
 		return loop_defer(s->loop, on_start, s);
@@ -104,8 +115,14 @@ static int begin(struct sending *s, struct err *e)
 
 static int open_sinks(struct sending *s, struct err *e)
 {
-	s->setup = (struct sink_setup){.loop = s->loop, .http = s->http, .conf = &s->direct.conf, .creds = &s->direct.creds,
-	                               .keystone = s->watch ? watch_keystone(s->watch) : NULL, .store = s->store, .document = own_document, .ctx = s};
+	s->setup = (struct sink_setup){.loop = s->loop,
+				       .http = s->http,
+				       .conf = &s->direct.conf,
+				       .creds = &s->direct.creds,
+				       .keystone = s->watch ? watch_keystone(s->watch) : NULL,
+				       .store = s->store,
+				       .document = own_document,
+				       .ctx = s};
 	return sink_set_open(&s->setup, &s->sinks, e);
 }
 
@@ -114,14 +131,19 @@ static int build(struct sending *s, const json_t *request, struct err *e)
 	const char *id = json_str(request, "id");
 	int64_t now = s->direct.env->real_ms();
 
-	return signal_build_custom(json_str(request, "target"), json_str(request, "status"), json_str(request, "reason"),
-	                           id ? id : s->direct.identity.server_uuid, json_object_get(request, "data"), now, now, 0, &s->signal, e);
+	return signal_build_custom(json_str(request, "target"), json_str(request, "status"),
+				   json_str(request, "reason"),
+				   id ? id : s->direct.identity.server_uuid,
+				   json_object_get(request, "data"), now, now, 0, &s->signal, e);
 }
 
 static int make(struct sending *s, const struct env *env, struct err *e)
 {
-	const struct http_setup http = {.ca_file = s->direct.conf.ca_file, .http_proxy = s->direct.conf.http_proxy, .no_proxy = s->direct.conf.no_proxy,
-	                                .https_proxy = s->direct.conf.https_proxy, .user_agent = "heat-pulse/" HEAT_PULSE_VERSION};
+	const struct http_setup http = {.ca_file = s->direct.conf.ca_file,
+					.http_proxy = s->direct.conf.http_proxy,
+					.no_proxy = s->direct.conf.no_proxy,
+					.https_proxy = s->direct.conf.https_proxy,
+					.user_agent = "heat-pulse/" HEAT_PULSE_VERSION};
 	int r = loop_new(env, &s->loop);
 
 	if (!r)
@@ -163,7 +185,9 @@ int direct_signal(const struct env *env, const json_t *request, json_t **ret_ans
 	if (!r)
 		r = loop_run(s.loop);
 	if (!r) {
-		*ret_answer = json_pack("{s:i,s:s,s:s*}", "v", 1, "state", s.sent ? "delivered" : "refused", "error", s.sent ? NULL : s.why);
+		*ret_answer =
+			json_pack("{s:i,s:s,s:s*}", "v", 1, "state",
+				  s.sent ? "delivered" : "refused", "error", s.sent ? NULL : s.why);
 		r = *ret_answer ? 0 : -ENOMEM;
 	}
 	clean(&s);

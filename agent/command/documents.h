@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the last good document of a resource lies in the state: one entry each, below "documents/". */
+/* Where the last good document of a resource lies in the state: one entry each, below "documents/".
+ */
 #pragma once
 
 #include "core/store.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading what the caller names: files and standard input, bounded. Nothing here interprets the content. */
+/* Reading what the caller names: files and standard input, bounded. Nothing here interprets the
+ * content. */
 #include "command/input.h"
 
 #include <errno.h>

@@ -18,30 +18,40 @@ struct metadata_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'s', "source", OPTION_TEXT, offsetof(struct metadata_arguments, source), "SOURCE", "only if it came from cfn, heat or local"},
-	{'r', "resource", OPTION_TEXT, offsetof(struct metadata_arguments, resource), "NAME", "another resource than the own one"},
-	{0, "secrets", OPTION_FLAG, offsetof(struct metadata_arguments, secrets), NULL, "do not mask secrets"},
-	{0, "json", OPTION_FLAG, offsetof(struct metadata_arguments, json), NULL, "one line: {\"v\":1,\"source\",\"resource\",\"value\"}"},
+	{'s', "source", OPTION_TEXT, offsetof(struct metadata_arguments, source), "SOURCE",
+	 "only if it came from cfn, heat or local"},
+	{'r', "resource", OPTION_TEXT, offsetof(struct metadata_arguments, resource), "NAME",
+	 "another resource than the own one"},
+	{0, "secrets", OPTION_FLAG, offsetof(struct metadata_arguments, secrets), NULL,
+	 "do not mask secrets"},
+	{0, "json", OPTION_FLAG, offsetof(struct metadata_arguments, json), NULL,
+	 "one line: {\"v\":1,\"source\",\"resource\",\"value\"}"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse metadata",
 	.synopsis = "[OPTIONS] [PATH]",
-	.about = "Prints the last good metadata document, or the value at PATH (keys joined by dots; \\. is a dot inside a key).\n"
-		 "Values whose names say that they are secret are masked. Exit 1: no document, or nothing at that path.",
+	.about = "Prints the last good metadata document, or the value at PATH (keys joined by "
+		 "dots; \\. is a dot inside a key).\n"
+		 "Values whose names say that they are secret are masked. Exit 1: no document, or "
+		 "nothing at that path.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 	.max_arguments = 1,
 };
 
-static int load_document(const struct env *env, const struct metadata_arguments *a, struct document *doc, struct err *e)
+static int load_document(const struct env *env, const struct metadata_arguments *a,
+			 struct document *doc, struct err *e)
 {
 	char dir[ENV_PATH_MAX], name[STORE_NAME_MAX];
 	_cleanup_buf_ struct buf text = BUF_INIT(STORE_ENTRY_MAX);
-	int r = store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(a->resource, name), NULL, &text, e);
+	int r = store_file_read(env, env_path(env, STORE_DIR, dir),
+				documents_entry(a->resource, name), NULL, &text, e);
 
 	if (r == -ENOENT)
-		return err_set(e, r, "no document yet: has the agent fetched one? See `heat-pulse status`");
+		return err_set(
+			e, r,
+			"no document yet: has the agent fetched one? See `heat-pulse status`");
 	if (r == -EACCES)
 		return err_set(e, r, "the state below %s may be read by root only", dir);
 	if (r)
@@ -50,7 +60,8 @@ static int load_document(const struct env *env, const struct metadata_arguments 
 	if (r)
 		return r;
 	if (a->source && !text_equal(doc->source, a->source))
-		return err_set(e, -ENOENT, "the last document came from '%s', not '%s'", doc->source, a->source);
+		return err_set(e, -ENOENT, "the last document came from '%s', not '%s'",
+			       doc->source, a->source);
 	return 0;
 }
 
@@ -75,8 +86,9 @@ static json_t *find_value(json_t *tree, const char *path, struct err *e)
 static void print_value(const struct document *doc, json_t *value, bool json)
 {
 	if (json) {
-		_cleanup_json_ json_t *line = json_pack("{s:i,s:s,s:s?,s:O}", "v", 1, "source", doc->source, "resource",
-		                                        doc->resource, "value", value);
+		_cleanup_json_ json_t *line =
+			json_pack("{s:i,s:s,s:s?,s:O}", "v", 1, "source", doc->source, "resource",
+				  doc->resource, "value", value);
 
 		json_dumpf(line, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 	} else if (json_is_string(value)) {
@@ -104,7 +116,8 @@ int command_metadata(struct env *env, int argc, char **argv)
 		value = tree ? find_value(tree, first < argc ? argv[first] : NULL, &e) : NULL;
 	}
 	if (!value) {
-		fprintf(stderr, "heat-pulse metadata: %s\n", e.code ? e.text : "the document is empty");
+		fprintf(stderr, "heat-pulse metadata: %s\n",
+			e.code ? e.text : "the document is empty");
 		return EXIT_CONFIG;
 	}
 	print_value(&doc, value, a.json);

@@ -21,15 +21,18 @@ static void print_help(const struct option_set *set)
 
 		if (!row->help)
 			continue;
-		snprintf(left, sizeof(left), "%c%c%c --%s%s%s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
-		         row->letter ? ',' : ' ', row->name, row->value ? " " : "", row->value ? row->value : "");
+		snprintf(left, sizeof(left), "%c%c%c --%s%s%s", row->letter ? '-' : ' ',
+			 row->letter ? row->letter : ' ', row->letter ? ',' : ' ', row->name,
+			 row->value ? " " : "", row->value ? row->value : "");
 		printf("  %-28s %s\n", left, row->help);
 	}
-	printf("  %-28s %s\n", "    --root DIR", "prefix of every path read or written (or HEAT_PULSE_ROOT)");
+	printf("  %-28s %s\n", "    --root DIR",
+	       "prefix of every path read or written (or HEAT_PULSE_ROOT)");
 	printf("  %-28s %s\n", "-h, --help", "this text");
 }
 
-static int set_value(const struct option_set *set, const struct option_row *row, const char *value, void *to)
+static int set_value(const struct option_set *set, const struct option_row *row, const char *value,
+		     void *to)
 {
 	char *field = (char *)to + row->offset;
 	uint64_t number = 0;
@@ -43,12 +46,15 @@ static int set_value(const struct option_set *set, const struct option_row *row,
 		return OPTIONS_GO;
 	case OPTION_INT:
 		if (text_u64(value, strlen(value), &number) || number > INT64_MAX)
-			return command_usage(set->command, "--%s takes a number, not '%s'", row->name, value);
+			return command_usage(set->command, "--%s takes a number, not '%s'",
+					     row->name, value);
 		*(int64_t *)(void *)field = (int64_t)number;
 		return OPTIONS_GO;
 	case OPTION_DURATION:
 		if (text_duration_ms(value, strlen(value), (int64_t *)(void *)field))
-			return command_usage(set->command, "--%s takes a time such as 30s or 10m, not '%s'", row->name, value);
+			return command_usage(set->command,
+					     "--%s takes a time such as 30s or 10m, not '%s'",
+					     row->name, value);
 		return OPTIONS_GO;
 	}
 	return OPTIONS_GO;
@@ -108,7 +114,8 @@ int options_parse(const struct option_set *set, int argc, char **argv, void *to,
 			return r;
 	}
 	if (set->max_arguments >= 0 && argc - optind > set->max_arguments)
-		return command_usage(set->command, "unexpected argument '%s'", argv[optind + set->max_arguments]);
+		return command_usage(set->command, "unexpected argument '%s'",
+				     argv[optind + set->max_arguments]);
 	*ret_first = optind;
 	return OPTIONS_GO;
 }

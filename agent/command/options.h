@@ -14,12 +14,12 @@ enum option_type {
 };
 
 struct option_row {
-	char letter;          /* 0 = long form only */
-	const char *name;     /* long form */
+	char letter;      /* 0 = long form only */
+	const char *name; /* long form */
 	enum option_type type;
-	size_t offset;        /* in the command's own struct */
-	const char *value;    /* what the help calls the value; NULL for flags */
-	const char *help;     /* NULL: accepted for old callers, not shown */
+	size_t offset;     /* in the command's own struct */
+	const char *value; /* what the help calls the value; NULL for flags */
+	const char *help;  /* NULL: accepted for old callers, not shown */
 };
 
 struct option_set {
@@ -28,7 +28,7 @@ struct option_set {
 	const char *about;    /* what it does, a short paragraph */
 	const struct option_row *rows;
 	size_t n;
-	int max_arguments;    /* beyond the options */
+	int max_arguments; /* beyond the options */
 };
 
 enum options_answer { OPTIONS_GO = -1 }; /* anything else is the exit code to return at once */
@@ -37,6 +37,8 @@ enum options_answer { OPTIONS_GO = -1 }; /* anything else is the exit code to re
  * options_parse() - fill @to from the arguments; prints help or the usage error itself
  * @ret_first: index in @argv of the first argument that is no option
  *
- * Unambiguous prefixes of long options are accepted, as Python's optparse has it. Return: OPTIONS_GO or an exit code.
+ * Unambiguous prefixes of long options are accepted, as Python's optparse has it. Return:
+ * OPTIONS_GO or an exit code.
  */
-int options_parse(const struct option_set *set, int argc, char **argv, void *to, int *ret_first) _must_check_;
+int options_parse(const struct option_set *set, int argc, char **argv, void *to,
+		  int *ret_first) _must_check_;

@@ -16,18 +16,24 @@ struct run_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'c', "config", OPTION_TEXT, offsetof(struct run_arguments, config), "FILE", "configuration instead of " CONF_FILE},
-	{0, "for", OPTION_DURATION, offsetof(struct run_arguments, for_ms), "TIME", "stop by itself after that time (30s, 10m)"},
-	{0, "log-level", OPTION_TEXT, offsetof(struct run_arguments, log_level), "LEVEL", "error, warning, info or debug"},
-	{0, "help-config", OPTION_FLAG, offsetof(struct run_arguments, help_config), NULL, "print every setting with its default"},
+	{'c', "config", OPTION_TEXT, offsetof(struct run_arguments, config), "FILE",
+	 "configuration instead of " CONF_FILE},
+	{0, "for", OPTION_DURATION, offsetof(struct run_arguments, for_ms), "TIME",
+	 "stop by itself after that time (30s, 10m)"},
+	{0, "log-level", OPTION_TEXT, offsetof(struct run_arguments, log_level), "LEVEL",
+	 "error, warning, info or debug"},
+	{0, "help-config", OPTION_FLAG, offsetof(struct run_arguments, help_config), NULL,
+	 "print every setting with its default"},
 	{0, "foreground", OPTION_FLAG, offsetof(struct run_arguments, foreground), NULL, NULL},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse run",
 	.synopsis = "[OPTIONS]",
-	.about = "Runs the agent in the foreground: watches Heat metadata, runs hooks, samples the guest and\n"
-		 "signals Heat. SIGTERM and SIGINT stop it (running hooks go on), SIGHUP reloads its configuration.",
+	.about = "Runs the agent in the foreground: watches Heat metadata, runs hooks, samples the "
+		 "guest and\n"
+		 "signals Heat. SIGTERM and SIGINT stop it (running hooks go on), SIGHUP reloads "
+		 "its configuration.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 };
@@ -54,7 +60,8 @@ int command_run(struct env *env, int argc, char **argv)
 		return print_settings();
 	if (arguments.log_level) {
 		if (log_level_parse(arguments.log_level, &level))
-			return command_usage(options.command, "--log-level is error, warning, info or debug");
+			return command_usage(options.command,
+					     "--log-level is error, warning, info or debug");
 		run.log_level = (int)level;
 	}
 	run.conf_file = arguments.config;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The running agent: the options that `run` and `cfn-hup` hand to the runner, and the two main functions that wire the rooms. */
+/* The running agent: the options that `run` and `cfn-hup` hand to the runner, and the two main
+ * functions that wire the rooms. */
 #pragma once
 
 #include "core/conf.h"
@@ -11,15 +12,16 @@
 #define LIB_DIR      "/var/lib/heat-pulse"
 
 struct run_options {
-	const char *conf_file;  /* NULL: /etc/heat-pulse/heat-pulse.conf */
+	const char *conf_file;      /* NULL: /etc/heat-pulse/heat-pulse.conf */
 	const char *hooks_conf_dir; /* cfn-hup -c: folder with cfn-hup.conf, or NULL */
-	const char *hooks_dir;  /* cfn-hup -c: folder of hooks only, or NULL */
-	int64_t for_ms;         /* end by itself after that long; 0 = never */
+	const char *hooks_dir;      /* cfn-hup -c: folder of hooks only, or NULL */
+	int64_t for_ms;             /* end by itself after that long; 0 = never */
 	bool one_pass;
-	int log_level;          /* -1: as configured */
+	int log_level; /* -1: as configured */
 };
 
-/** runner_main() - the runner: load configuration, fork the roles, serve them until told to stop. Return: exit code. */
+/** runner_main() - the runner: load configuration, fork the roles, serve them until told to stop.
+ * Return: exit code. */
 int runner_main(struct env *env, const struct run_options *options);
 
 struct agent_setup {

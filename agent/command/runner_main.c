@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of the runner: lock, folders, configuration, roles, signals, end. It runs as root (or as whoever started it, with
- * what that user may do) and reads only files that root owns.
+ * The life of the runner: lock, folders, configuration, roles, signals, end. It runs as root (or as
+ * whoever started it, with what that user may do) and reads only files that root owns.
  */
 #include "command/runner_main.h"
 
@@ -24,8 +24,10 @@
 static int role_agent(int link_fd, void *ctx)
 {
 	struct runner_main *m = ctx;
-	const struct agent_setup setup = {
-		.env = m->env, .conf = &m->conf, .one_pass = m->options->one_pass, .problems = &m->problems};
+	const struct agent_setup setup = {.env = m->env,
+					  .conf = &m->conf,
+					  .one_pass = m->options->one_pass,
+					  .problems = &m->problems};
 
 	log_setup(log_get_level(), "agent");
 	return agent_main(&setup, link_fd);
@@ -67,18 +69,19 @@ static void on_role_up(struct roles *roles _unused_, enum role role, int fd, voi
 		log_err("cannot attach to the agent; it will be started again");
 }
 
-static void on_role_down(struct roles *roles _unused_, enum role role, bool clean, int wstatus, void *ctx)
+static void on_role_down(struct roles *roles _unused_, enum role role, bool clean, int wstatus,
+			 void *ctx)
 {
 	struct runner_main *m = ctx;
 
 	if (clean || m->stopping)
 		return;
 	if (WIFSIGNALED(wstatus))
-		log_err("the %s role died of signal %d (%s); it will be started again", role_names[role],
-		        WTERMSIG(wstatus), strsignal(WTERMSIG(wstatus)));
+		log_err("the %s role died of signal %d (%s); it will be started again",
+			role_names[role], WTERMSIG(wstatus), strsignal(WTERMSIG(wstatus)));
 	else
-		log_err("the %s role ended with exit code %d; it will be started again", role_names[role],
-		        WEXITSTATUS(wstatus));
+		log_err("the %s role ended with exit code %d; it will be started again",
+			role_names[role], WEXITSTATUS(wstatus));
 	if (m->options->one_pass && role == ROLE_AGENT)
 		runner_stop(m, EXIT_CONFIG);
 }
@@ -117,7 +120,8 @@ static void on_life_over(struct loop *loop _unused_, void *ctx)
 }
 
 /* One folder, made if absent, with owner and mode as they must be. */
-static int make_folder(struct runner_main *m, const char *folder, mode_t mode, bool for_roles, struct err *e)
+static int make_folder(struct runner_main *m, const char *folder, mode_t mode, bool for_roles,
+		       struct err *e)
 {
 	char path[ENV_PATH_MAX];
 	int r = fs_mkdirs(env_path(m->env, folder, path), 0755);
@@ -149,13 +153,14 @@ static void make_folders(struct runner_main *m)
 
 		if (make_folder(m, folders[i].path, folders[i].mode, folders[i].for_roles, &e)) {
 			log_warn("%s; going on without it", e.text);
-			problems_add(&m->problems, PROBLEM_ERROR, "folder", "run as root, or give this user the folder", "%s",
-			             e.text);
+			problems_add(&m->problems, PROBLEM_ERROR, "folder",
+				     "run as root, or give this user the folder", "%s", e.text);
 		}
 	}
 }
 
-/* Return: 0, 1 when another agent holds the lock. Without a place for a lock the agent still runs. */
+/* Return: 0, 1 when another agent holds the lock. Without a place for a lock the agent still runs.
+ */
 static int take_lock(struct runner_main *m)
 {
 	char path[ENV_PATH_MAX];
@@ -165,7 +170,8 @@ static int take_lock(struct runner_main *m)
 	if (m->lock_fd == -EWOULDBLOCK)
 		return 1;
 	if (m->lock_fd < 0)
-		log_warn("cannot lock %s: %s; nothing keeps a second agent away", path, strerror(-m->lock_fd));
+		log_warn("cannot lock %s: %s; nothing keeps a second agent away", path,
+			 strerror(-m->lock_fd));
 	return 0;
 }
 
@@ -183,10 +189,12 @@ static void open_control(struct runner_main *m)
 
 static int start_loop(struct runner_main *m, struct err *e)
 {
-	const struct runner_setup setup = {.loop = m->loop, .env = m->env, .conf = &m->conf, .hooks = &m->hooks};
+	const struct runner_setup setup = {
+		.loop = m->loop, .env = m->env, .conf = &m->conf, .hooks = &m->hooks};
 	int r;
 
-	if (loop_signal_add(m->loop, SIGTERM, on_stop_signal, m) || loop_signal_add(m->loop, SIGINT, on_stop_signal, m) ||
+	if (loop_signal_add(m->loop, SIGTERM, on_stop_signal, m) ||
+	    loop_signal_add(m->loop, SIGINT, on_stop_signal, m) ||
 	    loop_signal_add(m->loop, SIGHUP, on_reload_signal, m))
 		return err_set(e, -ENOMEM, "cannot listen to signals");
 	r = runner_new(&setup, &m->runner, e);
@@ -214,7 +222,8 @@ static void find_user(struct runner_main *m)
 
 	if (r) {
 		log_warn("%s", e.text);
-		problems_add(&m->problems, PROBLEM_WARN, "user", "make a system user for it, as the packages do", "%s", e.text);
+		problems_add(&m->problems, PROBLEM_WARN, "user",
+			     "make a system user for it, as the packages do", "%s", e.text);
 	}
 }
 
@@ -254,14 +263,16 @@ static int runner_life(struct runner_main *m)
 		log_err("%s", e.text);
 		return EXIT_CONFIG;
 	}
-	log_setup(m->options->log_level >= 0 ? (enum log_level)m->options->log_level : (enum log_level)m->conf.log_level,
-	          m->options->one_pass ? "cfn-hup" : "heat-pulse");
+	log_setup(m->options->log_level >= 0 ? (enum log_level)m->options->log_level
+					     : (enum log_level)m->conf.log_level,
+		  m->options->one_pass ? "cfn-hup" : "heat-pulse");
 	if (take_lock(m)) {
 		log_info("an agent is running already, leaving the work to it");
 		return EXIT_GOOD;
 	}
 	if (m->options->one_pass && m->hooks.n == 0) {
-		log_err("no hook to run below %s", m->options->hooks_dir ? m->options->hooks_dir : m->conf.hooks_conf_dir);
+		log_err("no hook to run below %s",
+			m->options->hooks_dir ? m->options->hooks_dir : m->conf.hooks_conf_dir);
 		return EXIT_CONFIG;
 	}
 	find_user(m);
@@ -277,8 +288,11 @@ static int runner_life(struct runner_main *m)
 		return EXIT_CONFIG;
 	}
 	if (!m->options->one_pass)
-		log_info("heat-pulse " HEAT_PULSE_VERSION ": %zu hooks, %s", m->hooks.n,
-		         geteuid() == 0 ? "roles without root" : "running without root: hooks and probes have this user's rights");
+		log_info(
+			"heat-pulse " HEAT_PULSE_VERSION ": %zu hooks, %s", m->hooks.n,
+			geteuid() == 0
+				? "roles without root"
+				: "running without root: hooks and probes have this user's rights");
 	runner_check_switch(m, NULL);
 	r = loop_run(m->loop);
 	return r < 0 ? EXIT_CONFIG : r;
@@ -286,7 +300,12 @@ static int runner_life(struct runner_main *m)
 
 int runner_main(struct env *env, const struct run_options *options)
 {
-	struct runner_main m = {.env = env, .options = options, .lock_fd = -1, .control_fd = -1, .inotify_fd = -1, .conf_wd = {-1, -1}};
+	struct runner_main m = {.env = env,
+				.options = options,
+				.lock_fd = -1,
+				.control_fd = -1,
+				.inotify_fd = -1,
+				.conf_wd = {-1, -1}};
 	int r;
 
 	for (size_t i = 0; i < ROLE_COUNT; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration of the running agent: loaded at start, again on SIGHUP and when files change. Hook files reach the agent as a new table;
- * anything else means a new agent, which finds its state on disk and the running hooks with their shepherds.
+ * Configuration of the running agent: loaded at start, again on SIGHUP and when files change. Hook
+ * files reach the agent as a new table; anything else means a new agent, which finds its state on
+ * disk and the running hooks with their shepherds.
  */
 #include "command/runner_main.h"
 
@@ -21,10 +22,12 @@ static void log_problems(const struct problems *problems)
 	for (size_t i = 0; i < problems->n; i++)
 		if (problems->list[i].level != PROBLEM_OK)
 			log_warn("%s: %s%s%s", problems->list[i].code, problems->list[i].text,
-			         problems->list[i].remedy ? "; " : "", problems->list[i].remedy ? problems->list[i].remedy : "");
+				 problems->list[i].remedy ? "; " : "",
+				 problems->list[i].remedy ? problems->list[i].remedy : "");
 }
 
-/* `cfn-hup -c DIR`: its cfn-hup.conf is also where credentials are looked for, in the runner and in the agent. */
+/* `cfn-hup -c DIR`: its cfn-hup.conf is also where credentials are looked for, in the runner and in
+ * the agent. */
 static int override_folder(struct runner_main *m)
 {
 	char *folder = m->options->hooks_conf_dir ? strdup(m->options->hooks_conf_dir) : NULL;
@@ -38,10 +41,12 @@ static int override_folder(struct runner_main *m)
 
 static int load_hooks(struct runner_main *m)
 {
-	return hookset_load_from(m->env, &m->conf, m->conf.hooks_conf_dir, m->options->hooks_dir, &m->hooks, &m->problems);
+	return hookset_load_from(m->env, &m->conf, m->conf.hooks_conf_dir, m->options->hooks_dir,
+				 &m->hooks, &m->problems);
 }
 
-/* cfn-hup.conf may set the interval; our own configuration wins when it says anything but the default. */
+/* cfn-hup.conf may set the interval; our own configuration wins when it says anything but the
+ * default. */
 static void borrow_interval(struct conf *conf, const struct hookset *hooks)
 {
 	struct conf defaults;
@@ -81,11 +86,12 @@ bool runner_check_switch(struct runner_main *m, struct err *ret_why)
 		return off;
 	m->hooks_off = off;
 	log_warn("hooks are %s%s%s", off ? "disabled: " : "enabled again", off ? why.text : "",
-	         off ? "; changes wait until it is removed" : "");
+		 off ? "; changes wait until it is removed" : "");
 	msg_put_u32(&w, off);
 	msg_put_str(&w, why.text);
 	if (m->agent && link_send(m->agent, RUNNER_SWITCH, &w, NULL, 0))
-		log_warn("cannot tell the agent about the hooks' switch; it will ask before each run");
+		log_warn("cannot tell the agent about the hooks' switch; it will ask before each "
+			 "run");
 	return off;
 }
 
@@ -162,7 +168,8 @@ static void note_change(struct runner_main *m, int wd, const char *name)
 	bool conf_folder = wd == m->conf_wd[0] || wd == m->conf_wd[1];
 	bool is_conf = dot && !strcmp(dot, ".conf");
 
-	/* on_settled() looks at the switch in any case; other files in our folder are not configuration */
+	/* on_settled() looks at the switch in any case; other files in our folder are not
+	 * configuration */
 	if (conf_folder && !is_conf && strcmp(name, "hooks.disabled"))
 		return;
 	if ((conf_folder && is_conf) || !strcmp(name, "cfn-hup.conf"))
@@ -186,7 +193,8 @@ static void on_inotify(struct loop *loop _unused_, uint32_t events _unused_, voi
 	}
 }
 
-/* A folder that is not there has nothing to watch; SIGHUP tells when one is made later. Return: the watch or -1. */
+/* A folder that is not there has nothing to watch; SIGHUP tells when one is made later. Return: the
+ * watch or -1. */
 static int watch_folder(struct runner_main *m, const char *folder, const char *below)
 {
 	char path[ENV_PATH_MAX], full[ENV_PATH_MAX];
@@ -194,7 +202,8 @@ static int watch_folder(struct runner_main *m, const char *folder, const char *b
 	if (snprintf(full, sizeof(full), "%s%s", folder, below) >= (int)sizeof(full))
 		return -1;
 	return inotify_add_watch(m->inotify_fd, env_path(m->env, full, path),
-	                         IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ATTRIB);
+				 IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
+					 IN_DELETE | IN_ATTRIB);
 }
 
 void runner_watch_files(struct runner_main *m)
@@ -204,11 +213,14 @@ void runner_watch_files(struct runner_main *m)
 	m->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (m->inotify_fd < 0 || loop_timer_new(m->loop, 50, on_settled, m, &m->settle) ||
 	    loop_io_add(m->loop, m->inotify_fd, EPOLLIN, on_inotify, m, &m->inotify_io)) {
-		log_warn("cannot watch the configuration for changes: %s; send SIGHUP after editing it", strerror(errno));
+		log_warn("cannot watch the configuration for changes: %s; send SIGHUP after "
+			 "editing it",
+			 strerror(errno));
 		return;
 	}
 	m->conf_wd[0] = watch_folder(m, "/etc/heat-pulse", "");
 	m->conf_wd[1] = watch_folder(m, CONF_DIR, "");
 	watch_folder(m, conf_dir, "");
-	watch_folder(m, m->options->hooks_dir ? m->options->hooks_dir : conf_dir, m->options->hooks_dir ? "" : "/hooks.d");
+	watch_folder(m, m->options->hooks_dir ? m->options->hooks_dir : conf_dir,
+		     m->options->hooks_dir ? "" : "/hooks.d");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the runner does for the agent: opens descriptors of a const table, hands over the table of hooks, links to the other roles and
- * the control socket. Runs and services are hooks/runner.c's. Nothing here reads what came from the network.
+ * What the runner does for the agent: opens descriptors of a const table, hands over the table of
+ * hooks, links to the other roles and the control socket. Runs and services are hooks/runner.c's.
+ * Nothing here reads what came from the network.
  */
 #include "command/runner_main.h"
 
@@ -17,7 +18,8 @@ static void serve_open(struct runner_main *m, struct link *link, struct link_msg
 {
 	const struct privpath_names names = {
 		.hooks_conf_dir = m->conf.hooks_conf_dir,
-		.credential_file = m->conf.cfn_credential_file ? m->conf.cfn_credential_file : m->hooks.credential_file,
+		.credential_file = m->conf.cfn_credential_file ? m->conf.cfn_credential_file
+							       : m->hooks.credential_file,
 		.local_file = m->conf.local_file,
 	};
 	uint32_t id = msg_get_u32(&msg->body);
@@ -72,7 +74,8 @@ static void serve_link(struct runner_main *m, struct link *link, struct link_msg
 
 static void serve_control(struct runner_main *m, struct link *link, struct link_msg *msg)
 {
-	link_reply(link, msg->id, m->control_fd < 0 ? -ENOENT : 0, NULL, &m->control_fd, m->control_fd < 0 ? 0 : 1);
+	link_reply(link, msg->id, m->control_fd < 0 ? -ENOENT : 0, NULL, &m->control_fd,
+		   m->control_fd < 0 ? 0 : 1);
 }
 
 static void serve_switch(struct runner_main *m, struct link *link, struct link_msg *msg)
@@ -92,7 +95,8 @@ static void serve_done(struct runner_main *m, struct link *link _unused_, struct
 	runner_stop(m, msg_reader_done(&msg->body) ? 1 : (int)code);
 }
 
-static void serve_ready(struct runner_main *m _unused_, struct link *link _unused_, struct link_msg *msg _unused_)
+static void serve_ready(struct runner_main *m _unused_, struct link *link _unused_,
+			struct link_msg *msg _unused_)
 {
 	log_debug("the agent is up");
 }
@@ -101,7 +105,7 @@ static const struct {
 	enum runner_msg type;
 	void (*serve)(struct runner_main *m, struct link *link, struct link_msg *msg);
 } services[] = {
-	{RUNNER_OPEN, serve_open},       {RUNNER_HOOKS, serve_hooks}, {RUNNER_LINK, serve_link},
+	{RUNNER_OPEN, serve_open},       {RUNNER_HOOKS, serve_hooks},   {RUNNER_LINK, serve_link},
 	{RUNNER_CONTROL, serve_control}, {RUNNER_SWITCH, serve_switch}, {RUNNER_DONE, serve_done},
 	{RUNNER_READY, serve_ready},
 };

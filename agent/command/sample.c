@@ -19,15 +19,19 @@ struct sample_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'f', "format", OPTION_TEXT, offsetof(struct sample_arguments, format), "FORMAT", "text, json, monasca or prometheus"},
-	{0, "json", OPTION_FLAG, offsetof(struct sample_arguments, json), NULL, "the same as --format json"},
-	{0, "reference", OPTION_FLAG, offsetof(struct sample_arguments, reference), NULL, "print the table of all metrics (Markdown)"},
+	{'f', "format", OPTION_TEXT, offsetof(struct sample_arguments, format), "FORMAT",
+	 "text, json, monasca or prometheus"},
+	{0, "json", OPTION_FLAG, offsetof(struct sample_arguments, json), NULL,
+	 "the same as --format json"},
+	{0, "reference", OPTION_FLAG, offsetof(struct sample_arguments, reference), NULL,
+	 "print the table of all metrics (Markdown)"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse sample",
 	.synopsis = "[--format FORMAT]",
-	.about = "Takes one sample of the guest and prints it. What this kernel or this user's rights do not offer is absent.",
+	.about = "Takes one sample of the guest and prints it. What this kernel or this user's "
+		 "rights do not offer is absent.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 };
@@ -42,12 +46,13 @@ static void on_sample(const struct sample *sample, void *ctx)
 {
 	struct taking *t = ctx;
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20);
-	const struct sample_labels labels = {
-		.hostname = t->direct->identity.hostname, .resource_id = t->direct->identity.server_uuid};
+	const struct sample_labels labels = {.hostname = t->direct->identity.hostname,
+					     .resource_id = t->direct->identity.server_uuid};
 	int r = t->format->write(sample, &labels, &out);
 
 	if (r || buf_error(&out)) {
-		fprintf(stderr, "heat-pulse sample: the sample does not fit: %s\n", strerror(r ? -r : -buf_error(&out)));
+		fprintf(stderr, "heat-pulse sample: the sample does not fit: %s\n",
+			strerror(r ? -r : -buf_error(&out)));
 		loop_quit(t->loop, EXIT_CONFIG);
 		return;
 	}
@@ -57,8 +62,12 @@ static void on_sample(const struct sample *sample, void *ctx)
 
 static int take_sample(struct taking *t, struct err *e)
 {
-	const struct sampler_setup setup = {
-		.loop = t->loop, .conf = &t->direct->conf, .open_fd = direct_open, .open_ctx = t->direct, .sample = on_sample, .ctx = t};
+	const struct sampler_setup setup = {.loop = t->loop,
+					    .conf = &t->direct->conf,
+					    .open_fd = direct_open,
+					    .open_ctx = t->direct,
+					    .sample = on_sample,
+					    .ctx = t};
 	struct sampler *sampler = NULL;
 	int r = sampler_new(&setup, &sampler, e);
 

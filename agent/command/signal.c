@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `heat-pulse signal`: hand a signal to the running agent, which spools it and tells it when it can.
+ * `heat-pulse signal`: hand a signal to the running agent, which spools it and tells it when it
+ * can.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -22,19 +23,25 @@ struct signal_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'s', "status", OPTION_TEXT, offsetof(struct signal_arguments, status), "STATUS", "SUCCESS or FAILURE"},
+	{'s', "status", OPTION_TEXT, offsetof(struct signal_arguments, status), "STATUS",
+	 "SUCCESS or FAILURE"},
 	{'r', "reason", OPTION_TEXT, offsetof(struct signal_arguments, reason), "TEXT", "why"},
-	{'d', "data", OPTION_TEXT, offsetof(struct signal_arguments, data), "JSON", "data to hand over"},
-	{'i', "id", OPTION_TEXT, offsetof(struct signal_arguments, id), "ID", "id of the signal (default: the server's UUID)"},
-	{'w', "wait", OPTION_INT, offsetof(struct signal_arguments, wait_s), "SEC", "wait that long for its delivery; not delivered: exit 3"},
+	{'d', "data", OPTION_TEXT, offsetof(struct signal_arguments, data), "JSON",
+	 "data to hand over"},
+	{'i', "id", OPTION_TEXT, offsetof(struct signal_arguments, id), "ID",
+	 "id of the signal (default: the server's UUID)"},
+	{'w', "wait", OPTION_INT, offsetof(struct signal_arguments, wait_s), "SEC",
+	 "wait that long for its delivery; not delivered: exit 3"},
 	{0, "json", OPTION_FLAG, offsetof(struct signal_arguments, json), NULL, "answer as JSON"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse signal",
 	.synopsis = "--status SUCCESS|FAILURE [OPTIONS] NAME|URL|-",
-	.about = "Signals a wait condition handle: by the name of its resource in the own stack, or by its URL (- reads the URL\n"
-		 "from standard input, so that it never stands in an argument list). The running agent stores the signal\n"
+	.about = "Signals a wait condition handle: by the name of its resource in the own stack, "
+		 "or by its URL (- reads the URL\n"
+		 "from standard input, so that it never stands in an argument list). The running "
+		 "agent stores the signal\n"
 		 "first and tells it as soon as it can; without an agent it is sent at once.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
@@ -65,8 +72,9 @@ static json_t *build_request(const struct signal_arguments *a, const char *targe
 		err_prefix(e, "--data is not JSON");
 		return NULL;
 	}
-	request = json_pack("{s:i,s:s,s:s,s:s,s:I,s:s*,s:s*}", "v", 1, "do", "signal", "target", target, "status", a->status,
-	                    "wait_s", (json_int_t)a->wait_s, "reason", a->reason, "id", a->id);
+	request = json_pack("{s:i,s:s,s:s,s:s,s:I,s:s*,s:s*}", "v", 1, "do", "signal", "target",
+			    target, "status", a->status, "wait_s", (json_int_t)a->wait_s, "reason",
+			    a->reason, "id", a->id);
 	if (!request || (data && json_object_set_new(request, "data", data))) {
 		json_decref(request);
 		err_set(e, -ENOMEM, "the signal cannot be built: arguments must be UTF-8");

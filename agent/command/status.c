@@ -15,18 +15,21 @@ struct status_arguments {
 };
 
 static const struct option_row rows[] = {
-	{0, "json", OPTION_FLAG, offsetof(struct status_arguments, json), NULL, "one JSON object with \"v\":1"},
+	{0, "json", OPTION_FLAG, offsetof(struct status_arguments, json), NULL,
+	 "one JSON object with \"v\":1"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse status",
 	.synopsis = "[--json]",
-	.about = "What the running agent knows: its sources, hooks, signals, findings and problems. Exit 5: no agent runs.",
+	.about = "What the running agent knows: its sources, hooks, signals, findings and "
+		 "problems. Exit 5: no agent runs.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 };
 
-/* Text of a member, "-" when absent; numbers and booleans as JSON writes them. The buffer is the caller's. */
+/* Text of a member, "-" when absent; numbers and booleans as JSON writes them. The buffer is the
+ * caller's. */
 static const char *member(const json_t *object, const char *key, char *out, size_t n)
 {
 	const json_t *value = json_object_get(object, key);
@@ -98,14 +101,16 @@ int command_status(struct env *env, int argc, char **argv)
 {
 	struct status_arguments a = {0};
 	struct err e = ERR_INIT;
-	_cleanup_json_ json_t *request = json_pack("{s:i,s:s}", "v", 1, "do", "status"), *answer = NULL;
+	_cleanup_json_ json_t *request = json_pack("{s:i,s:s}", "v", 1, "do", "status"),
+			      *answer = NULL;
 	int first, r = options_parse(&options, argc, argv, &a, &first);
 
 	if (r != OPTIONS_GO)
 		return r;
 	r = request ? control_ask(env, request, 5000, &answer, &e) : -ENOMEM;
 	if (r) {
-		fprintf(stderr, "heat-pulse status: %s%s\n", e.text, r == -EACCES ? "; ask as root or a member of its group" : "");
+		fprintf(stderr, "heat-pulse status: %s%s\n", e.text,
+			r == -EACCES ? "; ask as root or a member of its group" : "");
 		return EXIT_NO_AGENT;
 	}
 	if (a.json) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `heat-pulse verify`: judges signed signals as whoever reads a stack's outputs finds them: the data object
- * itself, the metadata of a wait condition handle ({id: {status, reason, data}}), or the {id: data} map of a
- * wait condition, each also as JSON text inside a JSON string. It asks nobody and keeps nothing.
+ * `heat-pulse verify`: judges signed signals as whoever reads a stack's outputs finds them: the
+ * data object itself, the metadata of a wait condition handle ({id: {status, reason, data}}), or
+ * the {id: data} map of a wait condition, each also as JSON text inside a JSON string. It asks
+ * nobody and keeps nothing.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -17,7 +18,8 @@
 
 #define KEY_FILE_MAX (1u << 20)
 #define UNWRAP_MAX   3 /* how often text inside a string is opened */
-/* A seq at or above this is wall-clock milliseconds (of 2001 and later), and holes between such say nothing. */
+/* A seq at or above this is wall-clock milliseconds (of 2001 and later), and holes between such say
+ * nothing. */
 #define SEQ_CLOCK 1000000000000
 
 struct verify_arguments {
@@ -37,15 +39,18 @@ static const struct option_row rows[] = {
 	 "the id it was filed under; of several, judge this one only"},
 	{0, "stack", OPTION_TEXT, offsetof(struct verify_arguments, stack), "STACK",
 	 "the stack it must be of"},
-	{0, "json", OPTION_FLAG, offsetof(struct verify_arguments, json), NULL, "one JSON object per line"},
+	{0, "json", OPTION_FLAG, offsetof(struct verify_arguments, json), NULL,
+	 "one JSON object per line"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse verify",
 	.synopsis = "--key KEY | --key-file FILE [OPTIONS] [FILE|-]",
-	.about = "Judges a signed signal: the data object, a handle's metadata, or the map {id: data}, from "
+	.about = "Judges a signed signal: the data object, a handle's metadata, or the map {id: "
+		 "data}, from "
 		 "FILE or standard input.\n"
-		 "Exit: 0 good, 10 forged, 11 replayed, 12 gap, 13 key unknown, 14 malformed; of several the "
+		 "Exit: 0 good, 10 forged, 11 replayed, 12 gap, 13 key unknown, 14 malformed; of "
+		 "several the "
 		 "worst.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
@@ -95,7 +100,8 @@ static bool next_line(const char **text, const char **line, size_t *n)
 	return true;
 }
 
-/* "KEY" or "ID KEY"; @ret_id gets the length of the id. Comments and empty lines: 1. Return 0, 1, -EINVAL. */
+/* "KEY" or "ID KEY"; @ret_id gets the length of the id. Comments and empty lines: 1. Return 0, 1,
+ * -EINVAL. */
 static int parse_key_line(const char *line, size_t n, size_t *ret_id, unsigned char key[static 32])
 {
 	char word[KEY_TEXT_MAX];
@@ -124,14 +130,15 @@ static int check_key_file(const struct verifier *v, struct err *e)
 	while (next_line(&text, &line, &n)) {
 		number++;
 		if (parse_key_line(line, n, &id, key) < 0)
-			return err_set(e, -EINVAL, "%s:%d: no key of the form ed25519:...", v->a->key_file,
-				       number);
+			return err_set(e, -EINVAL, "%s:%d: no key of the form ed25519:...",
+				       v->a->key_file, number);
 	}
 	return 0;
 }
 
 /* The key pinned for @id: --key, the line with that id, or the line without an id. */
-static const unsigned char *find_key(const struct verifier *v, const char *id, unsigned char key[static 32])
+static const unsigned char *find_key(const struct verifier *v, const char *id,
+				     unsigned char key[static 32])
 {
 	const char *text = buf_str(&v->key_file), *line;
 	unsigned char candidate[32];
@@ -157,17 +164,17 @@ static const unsigned char *find_key(const struct verifier *v, const char *id, u
 
 /* ---- judging ---- */
 
-static void print_answer(const struct verifier *v, const char *id, const json_t *object, const char *word,
-			 const struct err *why)
+static void print_answer(const struct verifier *v, const char *id, const json_t *object,
+			 const char *word, const struct err *why)
 {
 	_cleanup_buf_ struct buf shown = BUF_INIT(1024);
 	const char *name = id ? id : json_str(object, "id");
 	int64_t seq = -1;
 
 	if (v->a->json) {
-		_cleanup_json_ json_t *line =
-			json_pack("{s:i,s:s,s:i,s:s?,s:O?,s:s}", "v", 1, "answer", word, "code", why->code,
-				  "id", name, "seq", json_object_get(object, "seq"), "why", why->text);
+		_cleanup_json_ json_t *line = json_pack(
+			"{s:i,s:s,s:i,s:s?,s:O?,s:s}", "v", 1, "answer", word, "code", why->code,
+			"id", name, "seq", json_object_get(object, "seq"), "why", why->text);
 
 		json_dumpf(line, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 		putchar('\n');
@@ -207,8 +214,8 @@ static json_t *unwrap(const json_t *value)
 	for (int i = 0; i < UNWRAP_MAX && json_is_string(at); i++) {
 		json_t *inner = NULL;
 
-		if (json_parse(json_string_value(at), json_string_length(at), &json_limits_default, &inner,
-			       NULL) < 0)
+		if (json_parse(json_string_value(at), json_string_length(at), &json_limits_default,
+			       &inner, NULL) < 0)
 			break;
 		json_decref(at);
 		at = inner;
@@ -218,10 +225,12 @@ static json_t *unwrap(const json_t *value)
 
 static bool is_data_object(const json_t *o)
 {
-	return json_object_get(o, "sig") || (json_object_get(o, "seq") && json_object_get(o, "kind"));
+	return json_object_get(o, "sig") ||
+	       (json_object_get(o, "seq") && json_object_get(o, "kind"));
 }
 
-/* One entry of a map: the data itself, or a signal {status, reason, data} around it in either spelling. */
+/* One entry of a map: the data itself, or a signal {status, reason, data} around it in either
+ * spelling. */
 static void judge_entry(struct verifier *v, const char *id, const json_t *entry)
 {
 	_cleanup_json_ json_t *open = unwrap(entry), *data = NULL;
@@ -278,7 +287,8 @@ static int load_keys(const struct env *env, struct verifier *v)
 	struct err e = ERR_INIT;
 
 	if (v->a->key && signing_key_parse(v->a->key, v->key) < 0)
-		return command_usage(options.command, "--key takes ed25519: and 32 bytes in base64");
+		return command_usage(options.command,
+				     "--key takes ed25519: and 32 bytes in base64");
 	v->has_key = v->a->key != NULL;
 	if (!v->a->key_file)
 		return 0;

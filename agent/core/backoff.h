@@ -10,7 +10,8 @@ struct backoff {
 	int64_t base_ms, cap_ms;
 	int64_t last_ms; /* 0 = no failure yet */
 };
-/** backoff_next() - decorrelated jitter: uniform(base, 3 x last), at most cap. @rnd: uniform in [0,1). */
+/** backoff_next() - decorrelated jitter: uniform(base, 3 x last), at most cap. @rnd: uniform in
+ * [0,1). */
 int64_t backoff_next(struct backoff *b, double rnd);
 void backoff_reset(struct backoff *b);
 /** jitter_ms() - @ms +-20 %, never below 1. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing byte buffer with a ceiling. A failed append (ceiling or no memory) sticks: later appends
- * do nothing and buf_error() tells, so a builder can be written without a check on each line.
- * The data are always followed by a NUL that len does not count.
+ * A growing byte buffer with a ceiling. A failed append (ceiling or no memory) sticks: later
+ * appends do nothing and buf_error() tells, so a builder can be written without a check on each
+ * line. The data are always followed by a NUL that len does not count.
  */
 #pragma once
 

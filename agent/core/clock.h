@@ -12,13 +12,16 @@
 int64_t clock_boot_ms(void);
 int64_t clock_real_ms(void); /* milliseconds since 1970-01-01 UTC */
 
-/** clock_is_before_build() - true when @real_ms is before this program was built: the clock is wrong. */
+/** clock_is_before_build() - true when @real_ms is before this program was built: the clock is
+ * wrong. */
 bool clock_is_before_build(int64_t real_ms);
 
 /* "2026-01-02T03:04:05Z" and "20260102T030405Z"; @real_s in seconds; range years 1970 to 9999. */
 void clock_iso(int64_t real_s, char out[static 24]);
 void clock_iso_basic(int64_t real_s, char out[static 20]);
-/** clock_parse_iso() - the first form above, also with fraction (dropped) and +00:00. -EINVAL else. */
+/** clock_parse_iso() - the first form above, also with fraction (dropped) and +00:00. -EINVAL else.
+ */
 int clock_parse_iso(const char *p, size_t n, int64_t *ret_s) _must_check_;
-/** clock_parse_http_date() - RFC 9110 IMF-fixdate ("Sun, 06 Nov 1994 08:49:37 GMT"). -EINVAL else. */
+/** clock_parse_http_date() - RFC 9110 IMF-fixdate ("Sun, 06 Nov 1994 08:49:37 GMT"). -EINVAL else.
+ */
 int clock_parse_http_date(const char *p, size_t n, int64_t *ret_s) _must_check_;

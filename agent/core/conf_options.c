@@ -13,7 +13,6 @@
 #define MIB    (1024 * KIB)
 
 static const char *const words_log_level[] = {"", "", "", "error", "warning", "", "info", "debug", NULL};
-static const char *const words_trust[] = {"safe", "full", NULL};
 static const char *const words_source[] = {"auto", "cfn", "heat", "local", NULL};
 static const char *const words_compat[] = {"aws", "heat", NULL};
 
@@ -43,9 +42,6 @@ const struct conf_option conf_options[] = {
 	       "User of the processes that need no rights of root."),
 	WORD("agent", "log-level", log_level, words_log_level, "info",
 	     "Least important lines that are logged."),
-	WORD("agent", "trust-metadata", trust_metadata, words_trust, "safe",
-	     "full: metadata may also name commands, folders, CA files and users; safe: those are "
-	     "reported and not obeyed."),
 	FILEPATH("agent", "ca-file", ca_file, NULL,
 		 "Certificate authorities for TLS; unset: the distribution's bundle."),
 	SECRET("agent", "http-proxy", http_proxy,

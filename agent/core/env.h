@@ -8,9 +8,9 @@
 #include "core/clock.h"
 
 struct env {
-	char root[256];               /* "" or an absolute prefix without trailing slash */
-	int64_t (*boot_ms)(void);     /* clock_boot_ms outside tests */
-	int64_t (*real_ms)(void);     /* clock_real_ms outside tests */
+	char root[256];           /* "" or an absolute prefix without trailing slash */
+	int64_t (*boot_ms)(void); /* clock_boot_ms outside tests */
+	int64_t (*real_ms)(void); /* clock_real_ms outside tests */
 };
 
 /**
@@ -24,7 +24,8 @@ int env_init(struct env *env, const char *root) _must_check_;
 /**
  * env_path() - prefix a path
  *
- * @path: absolute. Below /proc, /sys and /dev the prefix is used only where that folder exists in it.
+ * @path: absolute. Below /proc, /sys and /dev the prefix is used only where that folder exists in
+ * it.
  * @out: receives the path, at least ENV_PATH_MAX bytes
  *
  * Return: @out; too long a path gives "/nonexistent/too-long", which fails to open.

@@ -36,5 +36,6 @@ int err_set(struct err *e, int code, const char *fmt, ...) _printf_(3, 4);
  */
 int err_sys(struct err *e, int errno_value, const char *fmt, ...) _printf_(3, 4);
 
-/** err_prefix() - put "prefix: " before the sentence already recorded. Return: e->code (0 if @e is NULL). */
+/** err_prefix() - put "prefix: " before the sentence already recorded. Return: e->code (0 if @e is
+ * NULL). */
 int err_prefix(struct err *e, const char *fmt, ...) _printf_(2, 3);

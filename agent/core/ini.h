@@ -2,8 +2,8 @@
 /*
  * The INI dialect of Python's configparser, which cfn-hup's users write: option names without case,
  * sections with case, "=" or ":", full-line # and ; comments only, indented lines continue a value
- * (newline kept), [DEFAULT], %% and %(name)s. libinih cannot serve: as packaged it cuts a line at 200
- * bytes and an action at its first " ;" (measured), and it knows no interpolation.
+ * (newline kept), [DEFAULT], %% and %(name)s. libinih cannot serve: as packaged it cuts a line at
+ * 200 bytes and an action at its first " ;" (measured), and it knows no interpolation.
  */
 #pragma once
 
@@ -24,7 +24,8 @@ struct ini_entry {
 };
 
 struct ini {
-	struct ini_entry *entries; /* in order of first appearance; a later file's value replaces in place */
+	struct ini_entry
+		*entries; /* in order of first appearance; a later file's value replaces in place */
 	size_t n;
 	char **sections; /* in order, empty sections included, without DEFAULT */
 	int *section_lines;
@@ -39,10 +40,12 @@ struct ini {
  * ini_parse() - add one file's text to @ini (zeroed before the first)
  * @file: name for messages
  *
- * Nothing of the file is added when it has an error, so a bad file disables itself only. Interpolation
- * and [DEFAULT] reach within the file. Return: 0, -EINVAL with "file:line: what", -EFBIG, -ENOMEM.
+ * Nothing of the file is added when it has an error, so a bad file disables itself only.
+ * Interpolation and [DEFAULT] reach within the file. Return: 0, -EINVAL with "file:line: what",
+ * -EFBIG, -ENOMEM.
  */
-int ini_parse(struct ini *ini, const char *file, const char *p, size_t n, unsigned flags, struct err *e) _must_check_;
+int ini_parse(struct ini *ini, const char *file, const char *p, size_t n, unsigned flags,
+	      struct err *e) _must_check_;
 void ini_deinit(struct ini *ini);
 const struct ini_entry *ini_find(const struct ini *ini, const char *section, const char *key);
 /** ini_get() - the value or NULL. */

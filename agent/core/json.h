@@ -22,21 +22,27 @@ extern const struct json_limits json_limits_default; /* 8 MiB, 64, 65536, 16 MiB
 /**
  * json_scan() - is (@p, @n) one JSON value within @limits?
  *
- * Return: 0; -EINVAL for broken syntax, invalid UTF-8, NaN or Infinity, an integer outside 64 bits, \u0000, a
- * lone surrogate or a duplicate key budget overrun; -EFBIG when a limit is passed. @e names offset and path.
+ * Return: 0; -EINVAL for broken syntax, invalid UTF-8, NaN or Infinity, an integer outside 64 bits,
+ * \u0000, a lone surrogate or a duplicate key budget overrun; -EFBIG when a limit is passed. @e
+ * names offset and path.
  */
-int json_scan(const char *p, size_t n, const struct json_limits *limits, struct err *e) _must_check_;
+int json_scan(const char *p, size_t n, const struct json_limits *limits,
+	      struct err *e) _must_check_;
 
-/** json_parse() - json_scan() and then jansson (any value allowed at the top). @ret: new reference. */
-int json_parse(const char *p, size_t n, const struct json_limits *limits, json_t **ret, struct err *e) _must_check_;
+/** json_parse() - json_scan() and then jansson (any value allowed at the top). @ret: new reference.
+ */
+int json_parse(const char *p, size_t n, const struct json_limits *limits, json_t **ret,
+	       struct err *e) _must_check_;
 
 /**
  * json_canonical() - RFC 8785 form
  *
- * Keys sorted by UTF-16 code units, no blanks, ECMAScript numbers. -EINVAL on what that form cannot hold.
+ * Keys sorted by UTF-16 code units, no blanks, ECMAScript numbers. -EINVAL on what that form cannot
+ * hold.
  */
 int json_canonical(const json_t *value, struct buf *out) _must_check_;
-/** json_compact() - compact text with sorted keys, for state files and comparison by digest. Return new string or NULL. */
+/** json_compact() - compact text with sorted keys, for state files and comparison by digest. Return
+ * new string or NULL. */
 char *json_compact(const json_t *value);
 
 /* Lookups that answer NULL / false for a missing member or another type. Borrowed. */

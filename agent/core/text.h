@@ -26,7 +26,8 @@ void text_duration_str(int64_t ms, char out[static 24]);
 /* Encodings append to a buf and stick to its error. */
 /** text_escape() - names chosen by others: printable ASCII stays, the rest and '\\' become \xNN. */
 void text_escape(struct buf *out, const char *p, size_t n);
-/** text_percent_encode() - RFC 3986: A-Za-z0-9-_.~ and bytes in @keep raw, the rest %XX upper-case. */
+/** text_percent_encode() - RFC 3986: A-Za-z0-9-_.~ and bytes in @keep raw, the rest %XX upper-case.
+ */
 void text_percent_encode(struct buf *out, const char *p, size_t n, const char *keep);
 /** text_percent_decode() - -EINVAL on a broken escape or a NUL; "+" stays. */
 int text_percent_decode(struct buf *out, const char *p, size_t n) _must_check_;
@@ -39,9 +40,11 @@ int text_base64_decode(struct buf *out, const char *p, size_t n) _must_check_;
 void text_trim(const char **p, size_t *n);
 bool text_starts(const char *s, const char *prefix);
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
-/** text_utf8_valid() - length of the valid UTF-8 prefix of (@p, @n); equals @n when all is valid. */
+/** text_utf8_valid() - length of the valid UTF-8 prefix of (@p, @n); equals @n when all is valid.
+ */
 size_t text_utf8_valid(const char *p, size_t n);
-/** text_list_next() - splits at @sep and trims; walk with *pos = 0. Return: true and the item, or false. */
+/** text_list_next() - splits at @sep and trims; walk with *pos = 0. Return: true and the item, or
+ * false. */
 bool text_list_next(const char *list, char sep, size_t *pos, const char **ret_p, size_t *ret_n);
 /** text_sha256_hex() - 64 lower-case hex digits and NUL. */
 void text_sha256_hex(const void *p, size_t n, char out[static 65]);

@@ -10,17 +10,17 @@
 enum problem_level { PROBLEM_OK, PROBLEM_WARN, PROBLEM_ERROR };
 struct problem {
 	enum problem_level level;
-	char code[32];   /* stable word: "clock", "hook-file", "cfn-403-policy" */
-	char *text;      /* what and where */
-	char *remedy;    /* what to do; may be NULL */
+	char code[32]; /* stable word: "clock", "hook-file", "cfn-403-policy" */
+	char *text;    /* what and where */
+	char *remedy;  /* what to do; may be NULL */
 };
 struct problems {
 	struct problem *list; /* one per code+text: a repeat replaces */
 	size_t n;
 };
 #define PROBLEMS_MAX 256
-void problems_add(struct problems *p, enum problem_level level, const char *code, const char *remedy,
-                  const char *fmt, ...) _printf_(5, 6);
+void problems_add(struct problems *p, enum problem_level level, const char *code,
+		  const char *remedy, const char *fmt, ...) _printf_(5, 6);
 void problems_remove(struct problems *p, const char *code); /* all with that code */
 void problems_deinit(struct problems *p);
 
@@ -37,7 +37,8 @@ struct document {
 	bool in_progress;   /* *_IN_PROGRESS: hooks wait */
 };
 void document_deinit(struct document *doc);
-int document_copy(struct document *to, const struct document *from) _must_check_; /* metadata by reference */
+int document_copy(struct document *to,
+		  const struct document *from) _must_check_; /* metadata by reference */
 static inline _unused_ void document_cleanup(struct document *doc)
 {
 	document_deinit(doc);
@@ -50,39 +51,45 @@ enum change_kind { CHANGE_NONE, CHANGE_ADDED, CHANGE_UPDATED, CHANGE_REMOVED };
 enum run_end { RUN_EXITED, RUN_SIGNALLED, RUN_TIMED_OUT, RUN_NOT_STARTED, RUN_CUT_OFF };
 struct run_result {
 	enum run_end end;
-	int code;              /* exit status, signal number, or errno for RUN_NOT_STARTED */
+	int code; /* exit status, signal number, or errno for RUN_NOT_STARTED */
 	int64_t started_real_ms, ended_real_ms;
-	char *tail;            /* last output, escaped to valid UTF-8; owned; may be NULL */
-	char *why;             /* for RUN_NOT_STARTED: reason; owned; may be NULL */
+	char *tail; /* last output, escaped to valid UTF-8; owned; may be NULL */
+	char *why;  /* for RUN_NOT_STARTED: reason; owned; may be NULL */
 };
 void run_result_deinit(struct run_result *r);
 
-/* ---- findings as `status` and signals show them (made by predict; until then by the wiring from kernel records) ---- */
+/* ---- findings as `status` and signals show them (made by predict; until then by the wiring from
+ * kernel records) ---- */
 enum finding_level { FINDING_NOTICE, FINDING_WARNING, FINDING_CRITICAL };
 struct finding {
 	char class_name[32];
 	char entity[64];
 	enum finding_level level;
 	char evidence[160];
-	double risk;          /* 0..1 */
-	int64_t eta_s;        /* -1 = unknown */
+	double risk;   /* 0..1 */
+	int64_t eta_s; /* -1 = unknown */
 	int64_t since_real_ms;
 };
 
 /* ---- credentials as found; secrets are wiped by the deinit ---- */
-enum credentials_kind { CREDENTIALS_NONE, CREDENTIALS_EC2, CREDENTIALS_PASSWORD, CREDENTIALS_APPLICATION };
+enum credentials_kind {
+	CREDENTIALS_NONE,
+	CREDENTIALS_EC2,
+	CREDENTIALS_PASSWORD,
+	CREDENTIALS_APPLICATION
+};
 struct credentials {
 	enum credentials_kind kind;
-	char *origin;                 /* file (and block) it came from, for check and log */
-	char *metadata_url;           /* cfn: base URL with /v1/ */
-	char *access_key, *secret_key;/* EC2 */
-	char *auth_url;               /* Keystone v3 */
+	char *origin;                  /* file (and block) it came from, for check and log */
+	char *metadata_url;            /* cfn: base URL with /v1/ */
+	char *access_key, *secret_key; /* EC2 */
+	char *auth_url;                /* Keystone v3 */
 	char *user_id, *username, *user_domain_id, *password, *project_id;
 	char *app_credential_id, *app_credential_secret;
 	char *region;
-	char *stack;                  /* cfn: name or ARN; heat: name/uuid */
-	char *resource;               /* own resource's logical id or NULL */
-	bool insecure;                /* TLS verification off by root-owned file (cfn-boto-cfg, --insecure) */
+	char *stack;    /* cfn: name or ARN; heat: name/uuid */
+	char *resource; /* own resource's logical id or NULL */
+	bool insecure;  /* TLS verification off by root-owned file (cfn-boto-cfg, --insecure) */
 };
 void credentials_deinit(struct credentials *c); /* wipes secrets */
 int credentials_copy(struct credentials *to, const struct credentials *from) _must_check_;

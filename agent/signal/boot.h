@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When to tell the boot result. Pure state machine: facts in, verdict out. SUCCESS when the first document's
- * hooks ended with 0 and nothing critical was open for the quiet time; FAILURE when a hook gave up or the
- * boot timeout passed.
+ * When to tell the boot result. Pure state machine: facts in, verdict out. SUCCESS when the first
+ * document's hooks ended with 0 and nothing critical was open for the quiet time; FAILURE when a
+ * hook gave up or the boot timeout passed.
  */
 #pragma once
 
@@ -13,8 +13,8 @@ struct boot_facts {
 	int64_t now_boot_ms;
 	int64_t started_boot_ms; /* of the agent's first start in this boot */
 	bool document_seen;
-	bool hooks_idle;	       /* and the first document was offered to them */
-	unsigned hooks_failed;	       /* gave up */
+	bool hooks_idle;               /* and the first document was offered to them */
+	unsigned hooks_failed;         /* gave up */
 	const char *failed_hook;       /* name of one, or NULL */
 	int64_t critical_last_boot_ms; /* last time something critical was open; -1 = never */
 };

@@ -10,16 +10,17 @@
 struct entry {
 	struct entry *next;
 	struct signal s;
-	uint64_t order;	 /* of arrival; names the entry where a pointer could be stale */
-	bool superseded; /* under way while a newer one with its key waits: never sent again, never deleted
-			    from disk */
+	uint64_t order;  /* of arrival; names the entry where a pointer could be stale */
+	bool superseded; /* under way while a newer one with its key waits: never sent again, never
+			    deleted from disk */
 	bool no_route;
 	bool stored;
 	bool put_failed;  /* the disk refused: asked again with REPUT_MS */
-	bool resting;	  /* failed before: waits for the pause of all, too */
-	bool unreachable; /* its last failure was the server's absence: outbox_route_changed() ends its wait
+	bool resting;     /* failed before: waits for the pause of all, too */
+	bool unreachable; /* its last failure was the server's absence: outbox_route_changed() ends
+			   * its wait
 			   */
-	size_t bytes;	  /* of the spool form */
+	size_t bytes;     /* of the spool form */
 	struct backoff backoff;
 	int64_t not_before; /* boot ms */
 	int64_t reput_at;
@@ -60,7 +61,8 @@ struct outbox {
 };
 
 struct entry *outbox_find(const struct outbox *o, uint64_t order);
-struct entry *outbox_waiting(const struct outbox *o, const char *key); /* with that key and not superseded */
+struct entry *outbox_waiting(const struct outbox *o,
+			     const char *key); /* with that key and not superseded */
 struct entry *outbox_append(struct outbox *o, struct signal *s, size_t bytes);
 void outbox_plan(struct outbox *o); /* arm the timer for what comes next */
 int outbox_spool_put(struct outbox *o, struct entry *e, store_done_fn *accepted, void *ctx);

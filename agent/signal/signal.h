@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals: what must leave the guest. A signal knows what it says and where it should go (a handle by name,
- * or a URL); how it gets there is a sink's business.
+ * Signals: what must leave the guest. A signal knows what it says and where it should go (a handle
+ * by name, or a URL); how it gets there is a sink's business.
  */
 #pragma once
 
@@ -18,7 +18,8 @@ extern const char *const signal_kind_names[];
 
 struct signal {
 	enum signal_kind kind;
-	char key[64]; /* spool name: newest per key wins; "boot-<server>", "health", "custom-<seq>" */
+	char key[64]; /* spool name: newest per key wins; "boot-<server>", "health", "custom-<seq>"
+		       */
 	char *target; /* handle's resource name, or a URL (presigned, token endpoint) */
 	char *status; /* "SUCCESS" or "FAILURE" */
 	char *reason; /* at most 200 ASCII characters for health */
@@ -31,38 +32,40 @@ void signal_deinit(struct signal *s);
 #define SIGNAL_SAVED_MAX (256u << 10) /* bytes of the spool form */
 /** signal_save()/signal_load() - spool form, one JSON object with "v":1. */
 char *signal_save(const struct signal *s);
-/** signal_load() - Return: 0; -EPROTONOSUPPORT for a newer form; -EBADMSG; -EFBIG; -ENOMEM. @ret is zeroed on
- * failure. */
+/** signal_load() - Return: 0; -EPROTONOSUPPORT for a newer form; -EBADMSG; -EFBIG; -ENOMEM. @ret is
+ * zeroed on failure. */
 int signal_load(const char *p, size_t n, struct signal *ret, struct err *e) _must_check_;
-/** signal_key_valid() - fit for a spool name: [A-Za-z0-9._-]+, not starting with a dot, shorter than 64. */
+/** signal_key_valid() - fit for a spool name: [A-Za-z0-9._-]+, not starting with a dot, shorter
+ * than 64. */
 bool signal_key_valid(const char *key);
 
-struct health {		   /* what a health signal says */
+struct health {            /* what a health signal says */
 	const char *state; /* "ok", "degraded", "failing" */
-	double risk;	   /* 0..1 */
+	double risk;       /* 0..1 */
 	int64_t horizon_s; /* -1 unknown */
 	const struct finding *findings;
 	size_t n_findings;
 	const char *stack_id;
 };
-/** signal_build_health() - the reason line and signed data of at most 2 KiB: findings are left out from
- * the least urgent when too large. */
-int signal_build_health(const struct health *h, const struct identity *who, int64_t seq, int64_t real_ms,
-			const struct signing_key *key, const char *target, struct signal *ret,
-			struct err *e) _must_check_;
+/** signal_build_health() - the reason line and signed data of at most 2 KiB: findings are left out
+ * from the least urgent when too large. */
+int signal_build_health(const struct health *h, const struct identity *who, int64_t seq,
+			int64_t real_ms, const struct signing_key *key, const char *target,
+			struct signal *ret, struct err *e) _must_check_;
 /** signal_build_boot() - told once per server; data carry the public key. */
-int signal_build_boot(bool success, const char *reason, const struct health *h, const struct identity *who,
-		      int64_t seq, int64_t real_ms, const struct signing_key *key, const char *target,
-		      struct signal *ret, struct err *e) _must_check_;
-/** signal_build_custom() - what a person or script says, unsigned: key "custom-<seq>". @data is taken by
- * reference (may be NULL); @id NULL becomes the key; @deadline_real_ms 0 = never. -EINVAL for a status,
- * target or reason that cannot be sent; -EFBIG. */
+int signal_build_boot(bool success, const char *reason, const struct health *h,
+		      const struct identity *who, int64_t seq, int64_t real_ms,
+		      const struct signing_key *key, const char *target, struct signal *ret,
+		      struct err *e) _must_check_;
+/** signal_build_custom() - what a person or script says, unsigned: key "custom-<seq>". @data is
+ * taken by reference (may be NULL); @id NULL becomes the key; @deadline_real_ms 0 = never. -EINVAL
+ * for a status, target or reason that cannot be sent; -EFBIG. */
 int signal_build_custom(const char *target, const char *status, const char *reason, const char *id,
 			json_t *data, int64_t seq, int64_t real_ms, int64_t deadline_real_ms,
 			struct signal *ret, struct err *e) _must_check_;
 #define SIGNAL_REASON_MAX 200  /* ASCII characters of a health or boot reason */
-#define SIGNAL_DATA_MAX	  2048 /* bytes of their data in canonical form */
-/** signal_next_seq() - max(last + 1, wall-clock milliseconds), within what the canonical form can hold (a
- * double's 2^53 - 1). */
+#define SIGNAL_DATA_MAX   2048 /* bytes of their data in canonical form */
+/** signal_next_seq() - max(last + 1, wall-clock milliseconds), within what the canonical form can
+ * hold (a double's 2^53 - 1). */
 #define SIGNAL_SEQ_MAX 9007199254740991LL
 int64_t signal_next_seq(int64_t last, int64_t real_ms);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PUT /v1/waitcondition/<arn>: the only signal that Heat answers after it was judged and stored. Signed
- * afresh at each try from EC2 keys: V4, then V2, then V2 without a time, where the earlier is refused; a
- * clock that is wrong is corrected once from the answer's Date.
+ * PUT /v1/waitcondition/<arn>: the only signal that Heat answers after it was judged and stored.
+ * Signed afresh at each try from EC2 keys: V4, then V2, then V2 without a time, where the earlier
+ * is refused; a clock that is wrong is corrected once from the answer's Date.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 enum put_answer {
 	PUT_DELIVERED,
 	PUT_WRONG_KIND, /* "Metadata format invalid" */
-	PUT_REFUSED,	/* keys, stack or handle: 400, 401, 403, 404 or their like inside a 200 */
-	PUT_RETRY,	/* not reached, busy, broken */
+	PUT_REFUSED,    /* keys, stack or handle: 400, 401, 403, 404 or their like inside a 200 */
+	PUT_RETRY,      /* not reached, busy, broken */
 };
 typedef void cfn_put_fn(enum put_answer answer, int64_t retry_after_s, const char *why, void *ctx);
 struct cfn_keys {
@@ -22,12 +22,14 @@ struct cfn_keys {
 	bool insecure;
 };
 struct cfn_put;
-int cfn_put_new(struct loop *loop, struct http *http, int64_t timeout_ms, struct cfn_put **ret) _must_check_;
+int cfn_put_new(struct loop *loop, struct http *http, int64_t timeout_ms,
+		struct cfn_put **ret) _must_check_;
 struct cfn_put *cfn_put_free(struct cfn_put *p); /* what is under way is not answered any more */
-/** cfn_put_start() - one at a time. @fn once, never from inside; everything is copied but @s, which is
- * borrowed until then. -EINVAL for a bad URL. */
-int cfn_put_start(struct cfn_put *p, const struct cfn_keys *keys, const char *arn, enum handle_kind kind,
-		  const struct signal *s, cfn_put_fn *fn, void *ctx) _must_check_;
-/** cfn_path() - raw path of the request below a base URL's (decoded) path: adds /v1 where it is not there. 0
- * or -errno. */
+/** cfn_put_start() - one at a time. @fn once, never from inside; everything is copied but @s, which
+ * is borrowed until then. -EINVAL for a bad URL. */
+int cfn_put_start(struct cfn_put *p, const struct cfn_keys *keys, const char *arn,
+		  enum handle_kind kind, const struct signal *s, cfn_put_fn *fn,
+		  void *ctx) _must_check_;
+/** cfn_path() - raw path of the request below a base URL's (decoded) path: adds /v1 where it is not
+ * there. 0 or -errno. */
 int cfn_path(const char *base_path, const char *arn, struct buf *out) _must_check_;

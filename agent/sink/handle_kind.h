@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two kinds of wait condition handles and what each wants to read. OS::Heat handles take lower-case keys,
- * AWS ones exactly their four; a native POST in the wrong kind is answered 200 and thrown away, so the kind
- * once learned is kept in the store ("handles").
+ * The two kinds of wait condition handles and what each wants to read. OS::Heat handles take
+ * lower-case keys, AWS ones exactly their four; a native POST in the wrong kind is answered 200 and
+ * thrown away, so the kind once learned is kept in the store ("handles").
  */
 #pragma once
 
@@ -17,7 +17,8 @@ enum handle_kind {
 enum handle_kind handle_other(enum handle_kind kind);
 /** handle_body() - the JSON body of @s for a kind; @out is appended to. 0 or -errno. */
 int handle_body(enum handle_kind kind, const struct signal *s, struct buf *out) _must_check_;
-/** handle_holds() - is this signal's content in a handle's metadata ({id: {...}})? @kind: in which shape. */
+/** handle_holds() - is this signal's content in a handle's metadata ({id: {...}})? @kind: in which
+ * shape. */
 bool handle_holds(const json_t *metadata, const struct signal *s, enum handle_kind *kind);
 
 struct handle_kinds;

@@ -10,12 +10,13 @@ struct heat_ref {
 	char *name, *uuid;
 };
 void heat_ref_deinit(struct heat_ref *ref);
-/** heat_ref_parse() - "arn:openstack:heat::TENANT:stacks/NAME/UUID" (anything behind the uuid is ignored) or
- * "NAME/UUID". 0, -EINVAL, -ENOMEM. */
+/** heat_ref_parse() - "arn:openstack:heat::TENANT:stacks/NAME/UUID" (anything behind the uuid is
+ * ignored) or "NAME/UUID". 0, -EINVAL, -ENOMEM. */
 int heat_ref_parse(const char *stack_id, struct heat_ref *ret) _must_check_;
 /**
  * heat_ref_arn() - the raw (not percent-encoded) ARN of a resource, as it stands in a decoded path
- * @tenant: used where the reference has none. Heat checks the caller's own project and the stack's name and
- * uuid, not this field, so a stack user's own project does.
+ * @tenant: used where the reference has none. Heat checks the caller's own project and the stack's
+ * name and uuid, not this field, so a stack user's own project does.
  */
-int heat_ref_arn(const struct heat_ref *ref, const char *tenant, const char *resource, struct buf *out);
+int heat_ref_arn(const struct heat_ref *ref, const char *tenant, const char *resource,
+		 struct buf *out);

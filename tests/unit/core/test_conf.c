@@ -38,7 +38,6 @@ static void test_defaults(void **state)
 	assert_int_equal(conf_init(&conf), 0);
 	assert_string_equal(conf.user, "heat-pulse");
 	assert_int_equal(conf.log_level, LOG_LEVEL_INFO);
-	assert_int_equal(conf.trust_metadata, CONF_TRUST_SAFE);
 	assert_null(conf.ca_file);
 	assert_int_equal(conf.source, CONF_SOURCE_AUTO);
 	assert_int_equal(conf.interval_ms, 60000);
