@@ -308,8 +308,18 @@ static void read_umask(const struct section *s, struct hookset *set)
 				"umask is not octal up to 0777; 022 is used");
 }
 
+/* The agent looks for its endpoint in cfn-hup.conf alone. */
+static void warn_elsewhere(const struct section *s, const char *key)
+{
+	const struct ini_entry *entry = ini_find(s->ini, MAIN_SECTION, key);
+
+	if (entry && strcmp(entry->file, s->file) != 0)
+		section_problem(s, PROBLEM_WARN, key, "stack, region and url count in cfn-hup.conf only");
+}
+
 static int read_main(const struct section *s, struct hookset *set)
 {
+	static const char *const only_there[] = {"stack", "region", "url"};
 	const struct {
 		const char *key;
 		char **to;
@@ -323,6 +333,8 @@ static int read_main(const struct section *s, struct hookset *set)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (copy_key(s->ini, rows[i].key, rows[i].to) < 0)
 			return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(only_there); i++)
+		warn_elsewhere(s, only_there[i]);
 	read_interval(s, set);
 	read_umask(s, set);
 	return 0;
