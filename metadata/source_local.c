@@ -66,7 +66,7 @@ static int read_file(const struct source *s, struct buf *text)
 	_cleanup_close_ int fd = -1;
 
 	fd = s->open_fd ? s->open_fd(PRIVPATH_LOCAL_FILE, s->open_ctx)
-			: open(s->file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+			: open(s->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return s->open_fd ? fd : -errno;
 	return fs_read_fd(fd, text);

@@ -51,6 +51,71 @@ static void refusal_backs_off(void **state)
 	finish(&rig, &t, h);
 }
 
+/* When one resource is served again the others do not sit out their waits. */
+static void resumed_together(void **state)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
+	struct script sc = {.refuse_to = 24}; /* eight resources, three rungs each */
+	struct told t = {.stop_documents = 1};
+	struct rig rig;
+	struct httpd *h;
+	int64_t began;
+
+	(void)state;
+	prepare(&rig, 200);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	assert_int_equal(watch_set_resources(t.w, names, ARRAY_SIZE(names)), 0);
+	rig_run(&rig);
+	began = clock_boot_ms();
+	t.stop_documents = 8;
+	rig_run(&rig);
+	assert_true(clock_boot_ms() - began < 300); /* each for itself: within 800 ms */
+	assert_int_equal(t.problems, 1);
+	assert_int_equal(t.clears, 1);
+	finish(&rig, &t, h);
+}
+
+/* While the stack is being changed the next poll comes within 12 s however long the interval. */
+static void in_progress(void **state)
+{
+	struct script sc = {.status = "UPDATE_IN_PROGRESS"};
+	struct told t = {.stop_round = true};
+	struct rig rig;
+	struct httpd *h;
+	json_t *list;
+	double next_s;
+
+	(void)state;
+	prepare(&rig, 600000);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run(&rig);
+	assert_true(watch_document(t.w, NULL)->in_progress);
+	list = watch_status(t.w);
+	next_s = json_real_value(json_object_get(json_array_get(list, 0), "next_s"));
+	assert_true(next_s > 7 && next_s <= 12);
+	json_decref(list);
+	finish(&rig, &t, h);
+}
+
+/* A slow server does not stretch the interval: it counts from one start to the next. */
+static void slow_server(void **state)
+{
+	struct script sc = {.delay_ms = 150};
+	struct told t = {0};
+	struct rig rig;
+	struct httpd *h;
+
+	(void)state;
+	prepare(&rig, 200);
+	h = serve(&rig, &sc);
+	start(&rig, &t);
+	rig_run_for(&rig, 3000);
+	assert_true(t.documents >= 11); /* 15; were the answer's time added: 8 */
+	finish(&rig, &t, h);
+}
+
 /* Retry-After is obeyed. */
 static void retry_after(void **state)
 {
@@ -300,12 +365,21 @@ static void status(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(suspend_and_resume), cmocka_unit_test(refusal_backs_off),
-		cmocka_unit_test(retry_after),        cmocka_unit_test(bad_document),
-		cmocka_unit_test(interval),           cmocka_unit_test(splay),
-		cmocka_unit_test(resources),          cmocka_unit_test(dropped_in_event),
-		cmocka_unit_test(freed_while_busy),   cmocka_unit_test(one_pass),
-		cmocka_unit_test(no_source),          cmocka_unit_test(status),
+		cmocka_unit_test(suspend_and_resume),
+		cmocka_unit_test(refusal_backs_off),
+		cmocka_unit_test(resumed_together),
+		cmocka_unit_test(in_progress),
+		cmocka_unit_test(slow_server),
+		cmocka_unit_test(retry_after),
+		cmocka_unit_test(bad_document),
+		cmocka_unit_test(interval),
+		cmocka_unit_test(splay),
+		cmocka_unit_test(resources),
+		cmocka_unit_test(dropped_in_event),
+		cmocka_unit_test(freed_while_busy),
+		cmocka_unit_test(one_pass),
+		cmocka_unit_test(no_source),
+		cmocka_unit_test(status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

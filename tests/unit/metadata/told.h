@@ -96,6 +96,7 @@ struct script {
 	const char *retry_after;         /* with a 503, always */
 	const char *status;
 	bool hang;
+	unsigned delay_ms;
 	unsigned changes_at; /* from that request on the metadata differ */
 };
 
@@ -105,6 +106,7 @@ static _unused_ void answer(const struct httpd_seen *seen, unsigned nth, struct 
 	const struct script *sc = ctx;
 	bool other = strstr(seen->target, "LogicalResourceId=other") != NULL;
 
+	reply->delay_ms = sc->delay_ms;
 	if (sc->hang) {
 		reply->act = HTTPD_HANG;
 	} else if (sc->retry_after) {
