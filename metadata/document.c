@@ -9,8 +9,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/text.h"
 #include "metadata/source.h"
+
+#define YEAR_10000_S 253402300800.0
 
 /* What document_save() adds around a document that was within the limits when it came. */
 static const struct json_limits saved_limits = {
@@ -38,6 +41,19 @@ static int take_text(const json_t *object, const char *key, char **ret)
 		*ret = json_dumps(v, JSON_ENCODE_ANY);
 	else
 		return 0;
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* Seconds, as the other cloud sends them, become the form that Heat sends and hooks are promised. */
+static int take_time(const json_t *object, const char *key, char **ret)
+{
+	const json_t *v = json_object_get(object, key);
+	char iso[24];
+
+	if (!json_is_number(v) || json_number_value(v) < 0 || json_number_value(v) >= YEAR_10000_S)
+		return take_text(object, key, ret);
+	clock_iso((int64_t)json_number_value(v), iso);
+	*ret = strdup(iso);
 	return *ret ? 0 : -ENOMEM;
 }
 
@@ -99,13 +115,14 @@ static int take_detail(json_t *detail, struct document *doc, struct err *e)
 		{"LogicalResourceId", &doc->resource},
 		{"PhysicalResourceId", &doc->physical_id},
 		{"ResourceStatus", &doc->status},
-		{"LastUpdatedTimestamp", &doc->updated},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		if (take_text(detail, texts[i].key, texts[i].to) < 0)
 			return -ENOMEM;
 	}
+	if (take_time(detail, "LastUpdatedTimestamp", &doc->updated) < 0)
+		return -ENOMEM;
 	return take_metadata(json_object_get(detail, "Metadata"), doc, e);
 }
 

@@ -78,7 +78,6 @@ FAULTS = [  # what is broken, what is said
     (gone(HOOKS + "/app.conf"), "no hook to run"),
     (written(HOOKS + "/app.conf", "[app]\n"), "no hook to run"),
     (written(HOOKS + "/app.conf", "text before a section\n"), "app.conf:1"),
-    (written("/etc/heat-pulse/heat-pulse.conf", "[metadata\n", 0o600), "heat-pulse.conf:1"),
 ]
 
 
