@@ -108,10 +108,10 @@ void agent_on_problem(enum problem_level level, const char *code, const char *te
 {
 	struct agent *a = ctx;
 
-	problems_remove(&a->problems, code);
 	a->nothing_to_ask =
 		a->nothing_to_ask || text_equal(code, "no-source") || text_equal(code, "source");
 	if (level == PROBLEM_OK) {
+		problems_remove(&a->problems, code);
 		log_info("%s: %s", code, text);
 		return;
 	}

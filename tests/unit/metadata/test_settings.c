@@ -57,8 +57,8 @@ static void all_good(void **state)
 static void absent(void **state)
 {
 	static const char *const texts[] = {"{}", "{\"heat-pulse\":null}", "{\"heat-pulse\":{}}",
-					    "{\"heat-pulse\":{\"boot\":null,\"watch\":null,"
-					    "\"command\":null},\"os-collect-config\":null}"};
+					    ("{\"heat-pulse\":{\"boot\":null,\"watch\":null,"
+					     "\"command\":null},\"os-collect-config\":null}")};
 	struct settings s, empty = {0};
 	struct problems p = {0};
 
