@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/conf.h"
+#include "sample/event.h"
 #include "sample/kmsg.h"
 #include "sample/sample.h"
 
@@ -28,7 +29,14 @@ struct probe_setup {
 	struct prober *prober;	      /* for what needs rights or may hang */
 	struct kmsg_reader *kmsg;     /* NULL: the kernel log cannot be read */
 	const uint64_t *probe_errors; /* readings that failed, of all probes */
+	struct sampler *sampler;      /* for the two calls below; NULL in tests of one probe */
 };
+struct probe_ops;
+/** probe_hurry() - read @probe at @delay_ms from now and hand on a sample then, instead of at the
+ * next tick. Never from inside; not while sampler_once() runs. */
+void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay_ms);
+/** probe_tell() - an event to whoever made the sampler. */
+void probe_tell(struct sampler *s, enum sample_event_kind kind, const char *entity, double value);
 
 struct probe_ops {
 	const char *name;

@@ -27,7 +27,7 @@ struct slot {
 struct sampler {
 	struct sampler_setup setup;
 	const struct env *env;
-	struct loop_timer *timer, *first;
+	struct loop_timer *timer, *first, *urgent;
 	int64_t due_ms;
 	struct prober *prober;
 	struct kmsg_reader *kmsg;
@@ -84,6 +84,51 @@ static void hand_on(struct sampler *s, int64_t now_ms)
 		s->setup.sample(&s->last, s->setup.ctx);
 }
 
+/* ---- what cannot wait for the next tick ---- */
+
+/* Beside the grid of ticks, which stays as it is. */
+static void on_urgent(struct loop *loop, void *ctx)
+{
+	int64_t now = loop_now(loop);
+
+	read_due(ctx, now, false);
+	hand_on(ctx, now);
+}
+
+void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay_ms)
+{
+	int64_t now, due;
+
+	if (!s || !s->urgent)
+		return;
+	now = loop_now(s->setup.loop);
+	due = now + delay_ms;
+	for (size_t i = 0; i < probes_n; i++)
+		if (probes[i] == probe && s->slots[i].due_ms > due)
+			s->slots[i].due_ms = due;
+	if (!loop_timer_armed(s->urgent) || loop_timer_due(s->urgent) > due)
+		loop_timer_arm(s->urgent, delay_ms);
+}
+
+const char *const sample_event_names[SAMPLE_EVENT_KINDS] = {
+	[SAMPLE_EVENT_CLOCK_JUMP] = "clock_jump",     [SAMPLE_EVENT_SUSPEND] = "suspend",
+	[SAMPLE_EVENT_PAUSE] = "pause",		      [SAMPLE_EVENT_PROCESS_DOWN] = "process_down",
+	[SAMPLE_EVENT_PROCESS_UP] = "process_up",
+};
+
+void probe_tell(struct sampler *s, enum sample_event_kind kind, const char *entity, double value)
+{
+	struct sample_event e = {.kind = kind, .value = value};
+
+	if (!s || !s->setup.event)
+		return;
+	e.boot_ms = loop_now(s->setup.loop);
+	snprintf(e.entity, sizeof(e.entity), "%s", entity);
+	s->setup.event(&e, s->setup.ctx);
+}
+
+/* ---- ticks ---- */
+
 /* The grid is kept: a late tick shortens the next wait, a tick missed altogether is left out. */
 static void arm_next(struct sampler *s, int64_t now_ms)
 {
@@ -121,8 +166,11 @@ int sampler_start(struct sampler *s)
 
 	s->timer = loop_timer_free(s->timer);
 	s->first = loop_timer_free(s->first);
+	s->urgent = loop_timer_free(s->urgent);
 	err = loop_timer_new(s->setup.loop, s->setup.conf->sample_interval_ms / 10, on_tick, s,
 			     &s->timer);
+	if (!err)
+		err = loop_timer_new(s->setup.loop, 0, on_urgent, s, &s->urgent);
 	if (!err)
 		err = loop_timer_new(s->setup.loop, 0, on_first, s, &s->first);
 	if (err)
@@ -203,6 +251,7 @@ static void open_probes(struct sampler *s)
 		.prober = s->prober,
 		.kmsg = s->kmsg,
 		.probe_errors = &s->probe_errors,
+		.sampler = s,
 	};
 
 	for (size_t i = 0; i < probes_n; i++) {
@@ -241,6 +290,7 @@ struct sampler *sampler_free(struct sampler *s)
 		return NULL;
 	loop_timer_free(s->timer);
 	loop_timer_free(s->first);
+	loop_timer_free(s->urgent);
 	prober_free(s->prober); /* before the probes that its answers go to */
 	for (size_t i = 0; i < probes_n; i++)
 		if (s->slots[i].state)

@@ -8,6 +8,7 @@
 
 #include "core/conf.h"
 #include "core/link.h"
+#include "sample/event.h"
 #include "sample/kmsg.h"
 #include "sample/sample.h"
 
@@ -22,6 +23,8 @@ struct sampler_setup {
 	void (*sample)(const struct sample *s, void *ctx);
 	/* each kernel record of facility 0; may be NULL; the same rule */
 	kmsg_fn *record;
+	/* clock steps, pauses, watched processes; may be NULL; the same rule */
+	sample_event_fn *event;
 	/* records up to it were handed on in an earlier life of this boot; 0 = none */
 	uint64_t kmsg_after_seq;
 	void *ctx;
