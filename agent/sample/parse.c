@@ -8,59 +8,7 @@
 
 #include "core/text.h"
 #include "sample/sample.h"
-
-struct span {
-	const char *p;
-	size_t n;
-};
-
-/* Whole lines only: a number at the end of a text that was cut may be a part of one. */
-static bool next_line(struct span *in, struct span *line)
-{
-	const char *end = in->n ? memchr(in->p, '\n', in->n) : NULL;
-
-	if (!end)
-		return false;
-	line->p = in->p;
-	line->n = (size_t)(end - in->p);
-	in->p = end + 1;
-	in->n -= line->n + 1;
-	return true;
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool next_word(struct span *in, struct span *word)
-{
-	while (in->n && is_blank(*in->p)) {
-		in->p++;
-		in->n--;
-	}
-	word->p = in->p;
-	while (in->n && !is_blank(*in->p)) {
-		in->p++;
-		in->n--;
-	}
-	word->n = (size_t)(in->p - word->p);
-	return word->n > 0;
-}
-
-static bool span_is(const struct span *s, const char *text)
-{
-	size_t n = strlen(text);
-
-	return s->n == n && !memcmp(s->p, text, n);
-}
-
-static bool word_u64(struct span *in, uint64_t *ret)
-{
-	struct span word;
-
-	return next_word(in, &word) && text_u64(word.p, word.n, ret) == 0;
-}
+#include "sample/scan.h"
 
 /* Plain "12.34" as the kernel prints its averages: no sign, no exponent. */
 static bool fixed_point(const struct span *s, double *ret)
@@ -90,7 +38,7 @@ static size_t find_key(const struct parse_keys *keys, const struct span *key, si
 	for (size_t k = 0; k < keys->n; k++) {
 		size_t i = from + k < keys->n ? from + k : from + k - keys->n;
 
-		if (keys->keys[i][0] == key->p[0] && span_is(key, keys->keys[i]))
+		if (keys->keys[i][0] == key->p[0] && scan_is(key, keys->keys[i]))
 			return i;
 	}
 	return keys->n;
@@ -102,15 +50,15 @@ uint64_t parse_keyed(const char *p, size_t n, const struct parse_keys *keys, uin
 	uint64_t found = 0, value;
 	size_t from = 0;
 
-	while (next_line(&in, &line)) {
+	while (scan_line(&in, &line)) {
 		size_t i;
 
-		if (!next_word(&line, &key))
+		if (!scan_word(&line, &key))
 			continue;
 		if (key.p[key.n - 1] == ':')
 			key.n--;
 		i = key.n ? find_key(keys, &key, from) : keys->n;
-		if (i == keys->n || found >> i & 1 || !word_u64(&line, &value))
+		if (i == keys->n || found >> i & 1 || !scan_u64(&line, &value))
 			continue;
 		values[i] = value;
 		found |= UINT64_C(1) << i;
@@ -125,7 +73,7 @@ static bool pressure_field(struct span *line, const char *name, struct span *val
 {
 	size_t n = strlen(name);
 
-	if (!next_word(line, value) || value->n <= n || memcmp(value->p, name, n))
+	if (!scan_word(line, value) || value->n <= n || memcmp(value->p, name, n))
 		return false;
 	value->p += n;
 	value->n -= n;
@@ -148,12 +96,12 @@ int parse_pressure(const char *p, size_t n, struct parse_pressure *ret)
 	struct span in = {p, n}, line, word;
 
 	*ret = (struct parse_pressure){0};
-	while (next_line(&in, &line)) {
-		if (!next_word(&line, &word))
+	while (scan_line(&in, &line)) {
+		if (!scan_word(&line, &word))
 			continue;
-		if (span_is(&word, "some"))
+		if (scan_is(&word, "some"))
 			ret->some.present = pressure_line(&line, &ret->some);
-		else if (span_is(&word, "full"))
+		else if (scan_is(&word, "full"))
 			ret->full.present = pressure_line(&line, &ret->full);
 	}
 	return ret->some.present || ret->full.present ? 0 : -EINVAL;
@@ -166,7 +114,7 @@ int parse_pressure(const char *p, size_t n, struct parse_pressure *ret)
 static bool cpu_line(struct span *line, uint64_t times[static CPU_TIMES])
 {
 	for (size_t i = 0; i < CPU_TIMES; i++)
-		if (!word_u64(line, &times[i]))
+		if (!scan_u64(line, &times[i]))
 			return false;
 	return true;
 }
@@ -177,13 +125,13 @@ int parse_stat(const char *p, size_t n, struct parse_stat *ret)
 	bool cpu = false;
 
 	*ret = (struct parse_stat){0};
-	while (next_line(&in, &line)) {
-		if (!next_word(&line, &word))
+	while (scan_line(&in, &line)) {
+		if (!scan_word(&line, &word))
 			continue;
-		if (!cpu && span_is(&word, "cpu"))
+		if (!cpu && scan_is(&word, "cpu"))
 			cpu = cpu_line(&line, ret->times);
-		else if (span_is(&word, "procs_blocked"))
-			ret->has_blocked = word_u64(&line, &ret->blocked);
+		else if (scan_is(&word, "procs_blocked"))
+			ret->has_blocked = scan_u64(&line, &ret->blocked);
 	}
 	return cpu ? 0 : -EINVAL;
 }
@@ -195,12 +143,12 @@ int parse_loadavg(const char *p, size_t n, struct parse_loadavg *ret)
 	struct span in = {p, n}, line, word;
 	const char *slash;
 
-	if (!next_line(&in, &line))
+	if (!scan_line(&in, &line))
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(ret->avg); i++)
-		if (!next_word(&line, &word) || !fixed_point(&word, &ret->avg[i]))
+		if (!scan_word(&line, &word) || !fixed_point(&word, &ret->avg[i]))
 			return -EINVAL;
-	if (!next_word(&line, &word))
+	if (!scan_word(&line, &word))
 		return -EINVAL;
 	slash = memchr(word.p, '/', word.n);
 	if (!slash || text_u64(word.p, (size_t)(slash - word.p), &ret->runnable) ||
@@ -291,13 +239,13 @@ static bool mount_line(struct span *line, const char *mount_point, struct span *
 	struct span word;
 
 	for (size_t i = 0; i < 5; i++)
-		if (!next_word(line, &word))
+		if (!scan_word(line, &word))
 			return false;
 	if (!same_path(&word, mount_point))
 		return false;
-	while (next_word(line, &word))
-		if (span_is(&word, "-"))
-			return next_word(line, &word) && next_word(line, source);
+	while (scan_word(line, &word))
+		if (scan_is(&word, "-"))
+			return scan_word(line, &word) && scan_word(line, source);
 	return false;
 }
 
@@ -306,7 +254,7 @@ int parse_mountinfo(const char *p, size_t n, const char *mount_point, char *ret,
 	struct span in = {p, n}, line, source;
 	int found = -ENOENT;
 
-	while (next_line(&in, &line))
+	while (scan_line(&in, &line))
 		if (mount_line(&line, mount_point, &source)) {
 			base_name(&source, ret, ret_cap);
 			found = 0;
