@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/privpath.h"
+
 const struct probe_ops *const probes[] = {
 	&probe_cpu,	   &probe_load,	      &probe_memory, &probe_vmstat,
 	&probe_pressure,   &probe_filesystem, &probe_disk,   &probe_process,
@@ -13,6 +15,13 @@ const struct probe_ops *const probes[] = {
 };
 const size_t probes_n = ARRAY_SIZE(probes);
 _Static_assert(ARRAY_SIZE(probes) <= PROBES_MAX, "PROBES_MAX is too small");
+
+int probe_open_priv(const struct probe_setup *setup, int privpath)
+{
+	if (setup->open_fd)
+		return setup->open_fd(privpath, setup->open_ctx);
+	return privpath_open(setup->env, (enum privpath)privpath, NULL);
+}
 
 int probe_own_root(const struct env *env, const char *path, struct err *e)
 {

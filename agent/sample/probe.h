@@ -14,12 +14,22 @@
 
 struct prober;
 struct kmsg_reader;
+struct mounts;
+struct sampler_settings;
 
 enum probe_pace {
 	PROBE_EACH,    /* with every sample */
-	PROBE_PROCESS, /* each process_interval */
+	PROBE_PROCESS, /* each process_interval; under stress each 10 s */
+	PROBE_MINUTE,  /* each 60 s */
 	PROBE_RARE,    /* each 10 min */
 	PROBE_PACES
+};
+
+/* What a reading says of the effort that sampling deserves: hysteresis is in the two bounds. */
+enum probe_stress {
+	STRESS_CALM,  /* below the bound at which effort goes down */
+	STRESS_HOLD,  /* between the bounds: stays as it is */
+	STRESS_RAISE, /* above the bound at which effort goes up */
 };
 
 struct probe_setup {
@@ -28,13 +38,20 @@ struct probe_setup {
 	const struct conf *conf;
 	struct prober *prober;	      /* for what needs rights or may hang */
 	struct kmsg_reader *kmsg;     /* NULL: the kernel log cannot be read */
+	struct mounts *mounts;	      /* what is mounted; NULL: cannot be read */
 	const uint64_t *probe_errors; /* readings that failed, of all probes */
-	struct sampler *sampler;      /* for the two calls below; NULL in tests of one probe */
+	/* opens a row of core/privpath, with the runner's rights where there is one; NULL: directly */
+	int (*open_fd)(int privpath, void *ctx);
+	void *open_ctx;
+	struct sampler *sampler;      /* for the calls below; NULL in tests of one probe */
 };
 struct probe_ops;
 /** probe_hurry() - read @probe at @delay_ms from now and hand on a sample then, instead of at the
  * next tick. Never from inside; not while sampler_once() runs. */
 void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay_ms);
+/** probe_alarm() - the same from a probe's event that tells of stress: sample now, one a second at
+ * most, and with more effort for a while. */
+void probe_alarm(struct sampler *s, const struct probe_ops *probe);
 /** probe_tell() - an event to whoever made the sampler. */
 void probe_tell(struct sampler *s, enum sample_event_kind kind, const char *entity, double value);
 
@@ -53,15 +70,20 @@ struct probe_ops {
 	void (*close)(void *state);
 	/* optional */
 	bool (*busy)(const void *state); /* something it asked for is on its way */
+	enum probe_stress (*stress)(const void *state); /* of the last good reading */
+	/** apply() - settings that came after open(), at any time; lists are borrowed for the call. */
+	void (*apply)(void *state, const struct sampler_settings *settings);
 	void (*explain)(const void *state, struct problems *problems);
 };
 extern const struct probe_ops *const probes[];
 extern const size_t probes_n;
-#define PROBES_MAX 32
+#define PROBES_MAX 48
 
 extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure,
 	probe_filesystem, probe_disk, probe_process, probe_kernel_log, probe_agent;
 
+/** probe_open_priv() - a row of core/privpath by the setup's opener. */
+int probe_open_priv(const struct probe_setup *setup, int privpath) _must_check_;
 /** probe_own_root() - -ENOTSUP with the reason when @env has a folder of its own for @path, which a
  * library that knows only the real one would not read. */
 int probe_own_root(const struct env *env, const char *path, struct err *e) _must_check_;

@@ -42,6 +42,7 @@ struct sample {
 	struct sample_value values[SAMPLE_VALUES_MAX];
 	struct sample_entity entities[SAMPLE_ENTITIES_MAX];
 	unsigned dropped; /* values that found no room or were not finite */
+	bool extra;	  /* between two regular ones, for stress: a sink may leave it out */
 };
 void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms);
 /** sample_add() - one value. NaN and infinities are dropped and counted: no sink takes them. */

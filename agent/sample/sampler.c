@@ -10,12 +10,18 @@
 #include <string.h>
 
 #include "core/privpath.h"
+#include "sample/effort.h"
 #include "sample/probe.h"
 #include "sample/prober.h"
 
-#define RARE_MS	     600000
-#define ONCE_POLL_MS 10
-#define ONCE_WAIT_MS (PROBER_DEADLINE_MS + 500)
+#define MINUTE_MS	  60000
+#define RARE_MS		  600000
+#define PROCESS_STRESS_MS 10000
+#define INTERVAL_MIN_MS	  1000
+#define INTERVAL_MAX_MS	  3600000
+#define FAST_SLACK_MS	  50
+#define ONCE_POLL_MS	  10
+#define ONCE_WAIT_MS	  (PROBER_DEADLINE_MS + 500)
 
 struct slot {
 	void *state; /* NULL: not open */
@@ -27,9 +33,13 @@ struct slot {
 struct sampler {
 	struct sampler_setup setup;
 	const struct env *env;
-	struct loop_timer *timer, *first, *urgent;
-	int64_t due_ms;
+	struct loop_timer *timer; /* with slack, while calm */
+	struct loop_timer *fast;  /* next to none: for the first, and under stress */
+	struct loop_timer *urgent;
+	struct effort effort;
+	int64_t due_ms, regular_ms;
 	struct prober *prober;
+	struct mounts *mounts;
 	struct kmsg_reader *kmsg;
 	struct err kmsg_why;
 	uint64_t probe_errors;
@@ -43,9 +53,13 @@ struct sampler {
 
 static int64_t period_ms(const struct sampler *s, enum probe_pace pace)
 {
+	const int64_t process = s->setup.conf->process_interval_ms;
 	const int64_t periods[PROBE_PACES] = {
 		[PROBE_EACH] = 0,
-		[PROBE_PROCESS] = s->setup.conf->process_interval_ms,
+		[PROBE_PROCESS] = s->effort.raised && process > PROCESS_STRESS_MS
+					  ? PROCESS_STRESS_MS
+					  : process,
+		[PROBE_MINUTE] = MINUTE_MS,
 		[PROBE_RARE] = RARE_MS,
 	};
 
@@ -64,16 +78,33 @@ static void read_probe(struct sampler *s, size_t i, int64_t now_ms)
 /* Half an interval early is on time: periods are kept by ticks, and ticks come with slack. */
 static void read_due(struct sampler *s, int64_t now_ms, bool all)
 {
-	int64_t early = s->setup.conf->sample_interval_ms / 2;
+	int64_t early = effort_interval(&s->effort, now_ms) / 2;
 
 	for (size_t i = 0; i < probes_n; i++)
 		if (s->slots[i].state && (all || now_ms + early >= s->slots[i].due_ms))
 			read_probe(s, i, now_ms);
 }
 
-static void hand_on(struct sampler *s, int64_t now_ms)
+static enum probe_stress greatest_stress(const struct sampler *s)
+{
+	enum probe_stress greatest = STRESS_CALM;
+
+	for (size_t i = 0; i < probes_n; i++) {
+		const struct slot *slot = &s->slots[i];
+		enum probe_stress stress = STRESS_CALM;
+
+		if (slot->state && !slot->error && probes[i]->stress)
+			stress = probes[i]->stress(slot->state);
+		if (stress > greatest)
+			greatest = stress;
+	}
+	return greatest;
+}
+
+static void hand_on(struct sampler *s, int64_t now_ms, bool extra)
 {
 	sample_reset(&s->last, now_ms, s->env->real_ms());
+	s->last.extra = extra;
 	for (size_t i = 0; i < probes_n; i++) {
 		const struct slot *slot = &s->slots[i];
 
@@ -84,15 +115,63 @@ static void hand_on(struct sampler *s, int64_t now_ms)
 		s->setup.sample(&s->last, s->setup.ctx);
 }
 
+/* The grid is kept: a late tick shortens the next wait, a tick missed altogether is left out. */
+static int64_t next_on_grid(int64_t due_ms, int64_t interval_ms, int64_t now_ms)
+{
+	due_ms += interval_ms;
+	return due_ms <= now_ms || due_ms > now_ms + interval_ms ? now_ms + interval_ms : due_ms;
+}
+
+static void arm_next(struct sampler *s, int64_t now_ms)
+{
+	int64_t interval = effort_interval(&s->effort, now_ms);
+	bool fast = interval < s->effort.base_ms;
+
+	s->due_ms = next_on_grid(s->due_ms, interval, now_ms);
+	loop_timer_disarm(fast ? s->timer : s->fast);
+	loop_timer_arm(fast ? s->fast : s->timer, s->due_ms - now_ms);
+}
+
+/* When effort goes up, the next tick and what is due more rarely come nearer. */
+static void note_stress(struct sampler *s, enum probe_stress stress, int64_t now_ms)
+{
+	int64_t before = effort_interval(&s->effort, now_ms);
+
+	effort_note(&s->effort, stress, now_ms);
+	if (effort_interval(&s->effort, now_ms) == before)
+		return;
+	s->due_ms = now_ms;
+	arm_next(s, now_ms);
+	for (size_t i = 0; i < probes_n; i++)
+		if (s->slots[i].due_ms > now_ms + period_ms(s, probes[i]->pace))
+			s->slots[i].due_ms = now_ms + period_ms(s, probes[i]->pace);
+}
+
+static void tick(struct sampler *s, int64_t now_ms, bool extra)
+{
+	read_due(s, now_ms, false);
+	note_stress(s, greatest_stress(s), now_ms);
+	hand_on(s, now_ms, extra);
+}
+
+static void on_tick(struct loop *loop, void *ctx)
+{
+	struct sampler *s = ctx;
+	int64_t now = loop_now(loop);
+	bool extra = now + EFFORT_FAST_MS / 2 < s->regular_ms;
+
+	if (!extra)
+		s->regular_ms = next_on_grid(s->regular_ms, s->effort.base_ms, now);
+	arm_next(s, now);
+	tick(s, now, extra);
+}
+
 /* ---- what cannot wait for the next tick ---- */
 
-/* Beside the grid of ticks, which stays as it is. */
+/* Beside the grid of ticks, which stays as it is unless effort goes up. */
 static void on_urgent(struct loop *loop, void *ctx)
 {
-	int64_t now = loop_now(loop);
-
-	read_due(ctx, now, false);
-	hand_on(ctx, now);
+	tick(ctx, loop_now(loop), true);
 }
 
 void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay_ms)
@@ -108,6 +187,18 @@ void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay
 			s->slots[i].due_ms = due;
 	if (!loop_timer_armed(s->urgent) || loop_timer_due(s->urgent) > due)
 		loop_timer_arm(s->urgent, delay_ms);
+}
+
+void probe_alarm(struct sampler *s, const struct probe_ops *probe)
+{
+	int64_t now, wait;
+
+	if (!s || !s->urgent)
+		return;
+	now = loop_now(s->setup.loop);
+	wait = s->last.boot_ms + EFFORT_FAST_MS - now;
+	note_stress(s, STRESS_RAISE, now);
+	probe_hurry(s, probe, wait > 0 ? wait : 0);
 }
 
 const char *const sample_event_names[SAMPLE_EVENT_KINDS] = {
@@ -127,57 +218,50 @@ void probe_tell(struct sampler *s, enum sample_event_kind kind, const char *enti
 	s->setup.event(&e, s->setup.ctx);
 }
 
-/* ---- ticks ---- */
+/* ---- start and settings ---- */
 
-/* The grid is kept: a late tick shortens the next wait, a tick missed altogether is left out. */
-static void arm_next(struct sampler *s, int64_t now_ms)
-{
-	int64_t interval = s->setup.conf->sample_interval_ms;
-
-	s->due_ms += interval;
-	if (s->due_ms <= now_ms)
-		s->due_ms = now_ms + interval;
-	loop_timer_arm(s->timer, s->due_ms - now_ms);
-}
-
-static void on_tick(struct loop *loop, void *ctx)
-{
-	struct sampler *s = ctx;
-	int64_t now = loop_now(loop);
-
-	arm_next(s, now);
-	read_due(s, now, false);
-	hand_on(s, now);
-}
-
-/* A timer with slack fires as late as that allows when it is alone, so the first sample has one
- * without. */
-static void on_first(struct loop *loop, void *ctx)
-{
-	struct sampler *s = ctx;
-
-	s->first = loop_timer_free(s->first);
-	on_tick(loop, s);
-}
-
+/* A timer with slack fires as late as that allows when it is alone, so the first sample is the
+ * other's. */
 int sampler_start(struct sampler *s)
 {
 	int err;
 
 	s->timer = loop_timer_free(s->timer);
-	s->first = loop_timer_free(s->first);
+	s->fast = loop_timer_free(s->fast);
 	s->urgent = loop_timer_free(s->urgent);
-	err = loop_timer_new(s->setup.loop, s->setup.conf->sample_interval_ms / 10, on_tick, s,
-			     &s->timer);
+	err = loop_timer_new(s->setup.loop, s->effort.base_ms / 10, on_tick, s, &s->timer);
+	if (!err)
+		err = loop_timer_new(s->setup.loop, FAST_SLACK_MS, on_tick, s, &s->fast);
 	if (!err)
 		err = loop_timer_new(s->setup.loop, 0, on_urgent, s, &s->urgent);
-	if (!err)
-		err = loop_timer_new(s->setup.loop, 0, on_first, s, &s->first);
 	if (err)
 		return err;
-	s->due_ms = s->env->boot_ms();
-	loop_timer_arm(s->first, 0);
+	s->due_ms = s->regular_ms = s->env->boot_ms();
+	loop_timer_arm(s->fast, 0);
 	return 0;
+}
+
+int sampler_apply(struct sampler *s, const struct sampler_settings *settings)
+{
+	int64_t interval = settings->interval_ms ? settings->interval_ms
+						 : s->setup.conf->sample_interval_ms;
+
+	for (size_t i = 0; i < probes_n; i++)
+		if (s->slots[i].state && probes[i]->apply)
+			probes[i]->apply(s->slots[i].state, settings);
+	if (settings->interval_ms && interval < INTERVAL_MIN_MS)
+		interval = INTERVAL_MIN_MS;
+	if (interval > INTERVAL_MAX_MS)
+		interval = INTERVAL_MAX_MS;
+	if (interval == s->effort.base_ms)
+		return 0;
+	s->effort.base_ms = interval;
+	return s->urgent ? sampler_start(s) : 0;
+}
+
+int64_t sampler_interval(const struct sampler *s)
+{
+	return effort_interval(&s->effort, loop_now(s->setup.loop));
 }
 
 /* ---- one sample for a command ---- */
@@ -201,7 +285,7 @@ static void on_once(struct loop *loop, void *ctx)
 	if (busy(s) && now < s->give_up_ms)
 		loop_timer_arm(s->timer, ONCE_POLL_MS);
 	else
-		hand_on(s, now);
+		hand_on(s, now, false);
 }
 
 int sampler_once(struct sampler *s, int64_t gap_ms)
@@ -215,6 +299,7 @@ int sampler_once(struct sampler *s, int64_t gap_ms)
 	err = loop_timer_new(s->setup.loop, 0, on_once, s, &s->timer);
 	if (err)
 		return err;
+	s->urgent = loop_timer_free(s->urgent);
 	s->once_read = false;
 	s->give_up_ms = now + gap_ms + ONCE_WAIT_MS;
 	read_due(s, now, true);
@@ -250,7 +335,10 @@ static void open_probes(struct sampler *s)
 		.conf = s->setup.conf,
 		.prober = s->prober,
 		.kmsg = s->kmsg,
+		.mounts = s->mounts,
 		.probe_errors = &s->probe_errors,
+		.open_fd = s->setup.open_fd,
+		.open_ctx = s->setup.open_ctx,
 		.sampler = s,
 	};
 
@@ -273,6 +361,7 @@ int sampler_new(const struct sampler_setup *setup, struct sampler **ret, struct 
 		return err_set(e, -ENOMEM, "no memory for the sampler");
 	s->setup = *setup;
 	s->env = loop_env(setup->loop);
+	s->effort.base_ms = setup->conf->sample_interval_ms;
 	err = prober_new(setup->loop, &s->prober);
 	if (err) {
 		free(s);
@@ -289,7 +378,7 @@ struct sampler *sampler_free(struct sampler *s)
 	if (!s)
 		return NULL;
 	loop_timer_free(s->timer);
-	loop_timer_free(s->first);
+	loop_timer_free(s->fast);
 	loop_timer_free(s->urgent);
 	prober_free(s->prober); /* before the probes that its answers go to */
 	for (size_t i = 0; i < probes_n; i++)

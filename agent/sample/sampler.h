@@ -35,8 +35,24 @@ struct sampler *sampler_free(struct sampler *s);
 /** sampler_set_prober() - NULL while there is none. Say NULL when the link has closed or is freed:
  * it must not be used after that. */
 void sampler_set_prober(struct sampler *s, struct link *prober);
-/** sampler_start() - a sample at once and then each sample_interval; the loop must run. */
+/**
+ * sampler_start() - a sample at once and then each sample_interval; the loop must run. While a probe
+ * reports stress, or its event (a stall) asks for it, samples come each second, after five minutes
+ * of it each five, and each interval again when all has been calm for half a minute.
+ */
 int sampler_start(struct sampler *s) _must_check_;
+/* What may change while the agent runs, as plain values. 0 or empty: as the configuration has it. */
+struct sampler_settings {
+	int64_t interval_ms; /* brought into 1 s .. 1 h */
+	const char *const *mounts; /* absolute paths: exactly these are watched */
+	size_t n_mounts;
+	const char *const *processes; /* names of processes to watch */
+	size_t n_processes;
+};
+/** sampler_apply() - new settings, before or after sampler_start(); nothing of them is kept. */
+int sampler_apply(struct sampler *s, const struct sampler_settings *settings) _must_check_;
+/** sampler_interval() - ms between samples now: the configured, or less under stress. */
+int64_t sampler_interval(const struct sampler *s);
 /**
  * sampler_once() - for `heat-pulse sample`: takes two readings @gap_ms apart so that rates exist,
  * waits for the prober up to a little over 2 s, then the setup's sample() is called once, from the
