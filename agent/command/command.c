@@ -21,6 +21,8 @@ const struct command commands[] = {
 	 command_metadata},
 	{"signal", "send a signal to a wait condition handle", false, command_signal},
 	{"verify", "judge a signed signal", false, command_verify},
+	{"replay", "run the predictions over recorded samples or kernel logs", false,
+	 command_replay},
 	{"cfn-hup", "one pass over the metadata, as heat-cfntools has it", true, command_cfn_hup},
 	{"cfn-signal", "signal a wait condition", true, command_cfn_signal},
 	{"cfn-get-metadata", "print metadata of a resource", true, command_cfn_get_metadata},

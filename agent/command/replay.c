@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `heat-pulse replay`: recorded samples or kernel logs on standard input, what the agent would have
+ * made of them on standard output. The same objects as in the agent; no clock, no network, no file.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "command/command.h"
+#include "command/options.h"
+#include "predict/failure.h"
+#include "predict/klog.h"
+#include "predict/replay_line.h"
+
+#define LINE_MAX_BYTES (64 * 1024) /* the rest of a longer line is dropped */
+
+struct replay_arguments {
+	bool all;
+};
+
+static const struct option_row rows[] = {
+	{'a', "all", OPTION_FLAG, offsetof(struct replay_arguments, all), NULL,
+	 "klog: a line per finding: LINE CLASS LEVEL ENTITY"},
+};
+
+static const struct option_set options = {
+	.command = "heat-pulse replay",
+	.synopsis = "anomaly|exhaustion|host|klog [--all]",
+	.about = "Runs the agent's predictions over standard input.\n"
+		 "  exhaustion  SECONDS USED_FRACTION          -> SECONDS ALARM(0|1) ETA_SECONDS\n"
+		 "  anomaly     SECONDS VALUE                  -> SCORE\n"
+		 "  host        SECONDS VALUE1 VALUE2 ...      -> SECONDS ALARM(0|1) SCORE\n"
+		 "  klog        text of a kernel log           -> class of the first finding, or none",
+	.rows = rows,
+	.n = ARRAY_SIZE(rows),
+	.max_arguments = 1,
+};
+
+struct replay {
+	bool all;
+	uint64_t line;
+	/* klog */
+	struct klog *klog;
+	int64_t usec;
+	bool said;
+};
+
+/* ---- klog ---- */
+
+static int klog_begin(struct replay *r)
+{
+	r->usec = -1;
+	return klog_new(&r->klog);
+}
+
+static void klog_say(struct replay *r)
+{
+	struct klog_hit hit;
+
+	while (klog_take(r->klog, &hit)) {
+		if (r->all)
+			printf("%llu %s %s %s\n", (unsigned long long)hit.line, klog_classes[hit.class].name,
+			       finding_level_names[hit.level], hit.entity);
+		else if (!r->said && hit.class != KLOG_APP_CRASH)
+			printf("%s %llu %s %s\n", klog_classes[hit.class].name, (unsigned long long)hit.line,
+			       finding_level_names[hit.level], hit.entity);
+		r->said = r->said || hit.class != KLOG_APP_CRASH;
+	}
+}
+
+static int klog_line(struct replay *r, const char *p, size_t n)
+{
+	if (klog_strip(&p, &n, &r->usec))
+		klog_feed(r->klog, p, n, r->usec);
+	else
+		klog_feed(r->klog, "", 0, r->usec);
+	klog_say(r);
+	return 0;
+}
+
+static void klog_end(struct replay *r)
+{
+	klog_flush(r->klog, -1);
+	klog_say(r);
+	if (!r->all && !r->said)
+		printf("none\n");
+	klog_free(r->klog);
+}
+
+static const struct replay_kind {
+	const char *name;
+	int (*begin)(struct replay *r);
+	int (*line)(struct replay *r, const char *p, size_t n); /* -EINVAL: not what it reads */
+	void (*end)(struct replay *r);
+} kinds[] = {
+	{"klog", klog_begin, klog_line, klog_end},
+};
+
+/* ---- standard input ---- */
+
+static int each_line(struct replay *r, const struct replay_kind *kind)
+{
+	static const char too_long[] = "";
+	_cleanup_free_ char *line = malloc(LINE_MAX_BYTES);
+	size_t n = 0;
+	int c, err = 0;
+
+	if (!line)
+		return -ENOMEM;
+	(void)too_long;
+	while (!err && (c = getc_unlocked(stdin)) != EOF) {
+		if (c != '\n') {
+			if (n < LINE_MAX_BYTES)
+				line[n++] = (char)c;
+			continue;
+		}
+		r->line++;
+		err = kind->line(r, line, n);
+		n = 0;
+	}
+	if (!err && n) {
+		r->line++;
+		err = kind->line(r, line, n);
+	}
+	return err ? err : ferror(stdin) ? -EIO : 0;
+}
+
+int command_replay(struct env *env _unused_, int argc, char **argv)
+{
+	struct replay_arguments a = {0};
+	struct replay replay = {0};
+	const struct replay_kind *kind = NULL;
+	int first, r = options_parse(&options, argc, argv, &a, &first);
+
+	if (r != OPTIONS_GO)
+		return r;
+	for (size_t i = 0; first < argc && i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i].name, argv[first]))
+			kind = &kinds[i];
+	if (!kind)
+		return command_usage(options.command, "what to replay: anomaly, exhaustion, host or klog");
+	replay.all = a.all;
+	r = kind->begin(&replay);
+	if (!r) {
+		r = each_line(&replay, kind);
+		kind->end(&replay);
+	}
+	if (r)
+		fprintf(stderr, "%s: line %llu: %s\n", options.command, (unsigned long long)replay.line,
+			r == -EINVAL ? "not what this replay reads" : strerror(-r));
+	if (fflush(stdout))
+		return EXIT_CONFIG;
+	return r ? EXIT_CONFIG : EXIT_GOOD;
+}
