@@ -77,10 +77,10 @@ static void close_all_but(int *keep, size_t n)
 		if (keep[i] < (int)next)
 			continue;
 		if ((unsigned)keep[i] > next)
-			close_range(next, (unsigned)keep[i] - 1, 0);
+			fs_close_range(next, (unsigned)keep[i] - 1);
 		next = (unsigned)keep[i] + 1;
 	}
-	close_range(next, ~0U, 0);
+	fs_close_range(next, ~0U);
 }
 
 static void detach(const struct shepherd_job *job)

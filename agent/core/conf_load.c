@@ -111,7 +111,7 @@ static int conf_load_entry(struct conf_loader *l, const char *dir, const char *n
 	r = conf_load_file(l, path);
 	if (r < 0 && r != -ENOMEM) {
 		problems_add(l->problems, PROBLEM_ERROR, "conf-file", NULL, "%s cannot be read: %s", path,
-			     strerrordesc_np(-r));
+			     strerror(-r));
 		r = 0;
 	}
 	return r;
@@ -169,7 +169,7 @@ int conf_load(const struct env *env, const char *file, struct conf *conf, struct
 	if (!file && r < 0 && r != -ENOMEM) {
 		if (r != -ENOENT)
 			problems_add(problems, PROBLEM_ERROR, "conf-file", NULL,
-				     "%s cannot be read: %s", path, strerrordesc_np(-r));
+				     "%s cannot be read: %s", path, strerror(-r));
 		r = 0;
 	}
 	if (r == 0)

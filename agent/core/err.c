@@ -37,7 +37,6 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 
 int err_sys(struct err *e, int errno_value, const char *fmt, ...)
 {
-	const char *why = strerrordesc_np(errno_value);
 	size_t used;
 	va_list ap;
 
@@ -49,7 +48,7 @@ int err_sys(struct err *e, int errno_value, const char *fmt, ...)
 	va_end(ap);
 	used = strlen(e->text);
 	err_finish(e, (int)used + snprintf(e->text + used, sizeof(e->text) - used, ": %s",
-					   why ? why : "unknown error"));
+					   strerror(errno_value)));
 	return -errno_value;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include "core/text.h"
 
 #define FS_CHUNK    65536
@@ -234,6 +235,18 @@ int fs_blob_read(int fd, struct buf *out)
 	if (seals < 0 || (seals & FS_SEALS) != FS_SEALS)
 		return -EPERM;
 	return fs_read_fd(fd, out);
+}
+
+/* By number, as not every libc has the function. Before Linux 5.9 the kernel has no such call. */
+void fs_close_range(unsigned first, unsigned last)
+{
+	long max;
+
+	if (first > last || syscall(SYS_close_range, (long)first, (long)last, 0L) == 0)
+		return;
+	max = sysconf(_SC_OPEN_MAX);
+	for (long fd = first; fd < max && fd <= (long)last; fd++)
+		close((int)fd);
 }
 
 int fs_lock(const char *path)

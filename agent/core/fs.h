@@ -46,6 +46,9 @@ int fs_blob(const char *name, const void *p, size_t n) _must_check_;
 /** fs_blob_read() - content of a sealed memfd; -EPERM unless it is sealed against write, grow and
  * shrink; -EFBIG over out->max. */
 int fs_blob_read(int fd, struct buf *out) _must_check_;
+/** fs_close_range() - closes the descriptors from @first to @last, on kernels without close_range(2) one
+ * by one. Safe between fork and exec. */
+void fs_close_range(unsigned first, unsigned last);
 /** fs_lock() - flock(LOCK_EX|LOCK_NB) on a file made if absent (0600). Return: fd, -EWOULDBLOCK
  * when held, -errno. */
 int fs_lock(const char *path) _must_check_;

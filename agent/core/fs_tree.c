@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 
 #define FS_TREE_DEPTH 32
+/* STATX_ATTR_MOUNT_ROOT of the kernel; not every libc names it. */
+#define FS_MOUNT_ROOT 0x2000U
 
 struct fs_tree {
 	struct {
@@ -30,7 +32,7 @@ static bool fs_is_mount_root(int fd)
 
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stx) < 0)
 		return false;
-	return (stx.stx_attributes_mask & stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+	return (stx.stx_attributes_mask & stx.stx_attributes & FS_MOUNT_ROOT) != 0;
 }
 
 static int fs_tree_push(struct fs_tree *tree, int at_fd, const char *name)

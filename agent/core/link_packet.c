@@ -34,11 +34,11 @@ int link_packet_send(int fd, const struct link_packet *p)
 		struct cmsghdr *c;
 
 		m.msg_control = control.data;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * p->n_fds);
+		m.msg_controllen = (__typeof__(m.msg_controllen))CMSG_SPACE(sizeof(int) * p->n_fds);
 		c = CMSG_FIRSTHDR(&m);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * p->n_fds);
+		c->cmsg_len = (__typeof__(c->cmsg_len))CMSG_LEN(sizeof(int) * p->n_fds);
 		memcpy(CMSG_DATA(c), p->fds, sizeof(int) * p->n_fds);
 	}
 	while (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)

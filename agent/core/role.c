@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include "core/backoff.h"
+#include "core/fs.h"
 #include "core/log.h"
 
 #define RESTART_BASE_MS  1000
@@ -61,8 +62,8 @@ struct roles {
 static void close_all_but(int keep)
 {
 	if (keep > 3)
-		close_range(3, (unsigned)keep - 1, 0);
-	close_range((unsigned)keep + 1, ~0U, 0);
+		fs_close_range(3, (unsigned)keep - 1);
+	fs_close_range((unsigned)keep + 1, ~0U);
 }
 
 static void reset_signals(void)

@@ -5,6 +5,7 @@
  * nothing and takes no lock.
  */
 #include "core/spawn.h"
+#include "core/fs.h"
 #include "core/text.h"
 
 #include <errno.h>
@@ -167,12 +168,8 @@ static int prepare(const struct spawn *s, enum step *step)
 
 static void close_all_but(int keep)
 {
-	if (close_range(3, (unsigned)keep - 1, 0) == 0 &&
-	    close_range((unsigned)keep + 1, ~0U, 0) == 0)
-		return;
-	for (int fd = 3, max = (int)sysconf(_SC_OPEN_MAX); fd < max; fd++) /* kernel before 5.9 */
-		if (fd != keep)
-			close(fd);
+	fs_close_range(3, (unsigned)keep - 1);
+	fs_close_range((unsigned)keep + 1, ~0U);
 }
 
 static _Noreturn void child(const struct spawn *s, int report)

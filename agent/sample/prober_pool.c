@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include "core/fs.h"
 
 #define DEADLINE_SLACK_MS 100
 
@@ -79,8 +80,8 @@ static void on_end(struct loop *loop, pid_t pid, int wstatus, void *ctx)
 static void keep_only(int fd)
 {
 	if (fd > 0)
-		close_range(0, (unsigned)fd - 1, 0);
-	close_range((unsigned)fd + 1, ~0U, 0);
+		fs_close_range(0, (unsigned)fd - 1);
+	fs_close_range((unsigned)fd + 1, ~0U);
 }
 
 /* A worker must not outlive its prober, nor start when that has ended already. */

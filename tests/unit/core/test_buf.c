@@ -89,7 +89,7 @@ static void test_err_codes(void **state)
 	assert_string_equal(e.text, "cannot open y: No such file or directory");
 	assert_int_equal(e.code, -ENOENT);
 	assert_int_equal(err_sys(&e, 99999, "z"), -99999);
-	assert_string_equal(e.text, "z: unknown error");
+	assert_memory_equal(e.text, "z: ", 3); /* what follows is the libc's */
 	assert_int_equal(err_set(NULL, 3, "x"), 3);
 	assert_int_equal(err_sys(NULL, EPERM, "x"), -EPERM);
 	assert_int_equal(err_prefix(NULL, "x"), 0);
