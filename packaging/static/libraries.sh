@@ -1,0 +1,213 @@
+# How each library of the static file is made. Sourced by ./build, which sets here, cache, work, sysroot, jobs and arch.
+# A library is made again when its source, its recipe here, the compiler or a library that it is built on changed.
+
+size_flags="-Os -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables -fstack-protector-strong"
+libraries=(musl openssl curl jansson procps systemd libcap-ng libseccomp)
+
+upstream() { awk -v p="$1" '$1 == p {print $2}' "$here/sources"; }
+source_of() { echo "$cache/src/$1-$(upstream "$1")"; }
+
+# configure --host=... of autotools, into the sysroot. Static libraries alone, no dependency files: each is built once.
+configure() { # source options...
+  local from=$1; shift
+  CC=$CC CFLAGS=$size_flags AR="$binutils"ar RANLIB="$binutils"ranlib "$from/configure" --host="$arch-linux-musl" --prefix="$sysroot/usr" \
+    --libdir="$sysroot/usr/lib" --disable-shared --enable-static --disable-dependency-tracking "$@"
+}
+
+write_pc() { # name version
+  printf 'prefix=%s\nName: %s\nDescription: %s\nVersion: %s\nLibs: -L${prefix}/lib -l%s\nCflags: -I${prefix}/include\n' \
+    "$sysroot/usr" "$1" "$1" "$2" "${1#lib}" >"$sysroot/usr/lib/pkgconfig/$1.pc"
+}
+
+# ---- the C library and the compiler for it ----
+
+# musl 1.2.5: resolver with TCP, relative relocations in the start code of a static PIE; older ones have neither.
+make_musl() {
+  CC=${binutils}gcc CFLAGS="$size_flags ${maps[*]}" AR="$binutils"ar RANLIB="$binutils"ranlib \
+    "$(source_of musl)/configure" --prefix="$sysroot" --syslibdir="$sysroot/lib" \
+    --disable-shared --enable-wrapper=no
+  make -j"$jobs"
+  make install
+  # Only the kernel's own headers come from this machine.
+  cp -rL "$kernel_headers"/linux "$kernel_headers"/asm-generic "$sysroot/include/"
+  cp -rL "$kernel_asm" "$sysroot/include/asm"
+}
+
+# gcc with musl in place of glibc. It goes by a bare name, as OpenSSL records the name in its library.
+make_compiler() {
+  cat >"$sysroot/musl.specs" <<SPECS
+%rename cpp_options old_cpp_options
+
+*cpp_options:
+-nostdinc -isystem $sysroot/include -isystem include%s %(old_cpp_options)
+
+*cc1:
+%(cc1_cpu) -nostdinc -isystem $sysroot/include -isystem include%s
+
+*link_libgcc:
+-L$sysroot/lib -L .%s
+
+*libgcc:
+libgcc.a%s %:if-exists(libgcc_eh.a%s)
+
+*startfile:
+%{static-pie:$sysroot/lib/rcrt1.o;static:$sysroot/lib/crt1.o;:$sysroot/lib/Scrt1.o} $sysroot/lib/crti.o %{static:crtbeginT.o%s;:crtbeginS.o%s}
+
+*endfile:
+%{static:crtend.o%s;:crtendS.o%s} $sysroot/lib/crtn.o
+
+*link:
+-nostdlib %{static-pie:-static -pie --no-dynamic-linker -z text;static:-static;:-dynamic-linker /lib/ld-musl-$arch.so.1}
+
+*esp_link:
+
+
+*esp_options:
+
+
+*esp_cpp_options:
+
+
+SPECS
+  mkdir -p "$sysroot/bin"
+  # The answer about the assembler keeps OpenSSL's AVX, AVX2 and AVX-512 code out: 0.9 MB for speed that no agent needs. AES-NI and
+  # SHA-NI stay.
+  cat >"$sysroot/bin/heat-pulse-cc" <<WRAPPER
+#!/bin/sh
+case " \$* " in *" -Wa,-v "*) echo "GNU assembler version 2.10"; exit 0 ;; esac
+exec ${binutils}gcc "\$@" -specs $sysroot/musl.specs ${maps[*]}
+WRAPPER
+  chmod 755 "$sysroot/bin/heat-pulse-cc"
+}
+
+# ---- TLS and HTTP ----
+
+# A TLS 1.2 and 1.3 client: RSA, ECDSA, Ed25519, X25519, AES-GCM, ChaCha20. No modules and no configuration file: a host's openssl.cnf may
+# name modules that a static file cannot load.
+openssl_leaves_out="shared module dso engine dynamic-engine static-engine legacy tests autoload-config atexit async secure-memory ui-console
+  deprecated ssl3 ssl3-method tls1 tls1-method tls1_1 tls1_1-method dtls dtls1 dtls1-method dtls1_2 dtls1_2-method srp srtp psk comp nextprotoneg
+  ssl-trace ktls egd cms ct ts ocsp cmp rfc3779 gost idea rc2 rc4 rc5 md2 md4 mdc2 rmd160 whirlpool bf cast camellia seed aria des sm2 sm3 sm4
+  siphash siv ocb blake2 scrypt ec2m dsa dh multiblock capieng afalgeng padlockeng devcryptoeng apps docs quic http tfo ml-kem ml-dsa slh-dsa
+  argon2 sm2-precomp integrity-only-ciphers thread-pool default-thread-pool tls-deprecated-ec"
+make_openssl() {
+  local word out=()
+  for word in $openssl_leaves_out; do out+=("no-$word"); done
+  # A relative path, as the library holds the names of its files. Where it lives in the guest is said with DESTDIR alone.
+  CC=$CC AR="$binutils"ar RANLIB="$binutils"ranlib "../../src/openssl-$(upstream openssl)/Configure" "linux-$arch" no-pic "${out[@]}" \
+    --prefix=/usr --libdir=lib --openssldir=/etc/ssl $size_flags
+  make -j"$jobs" build_libs
+  make install_dev DESTDIR="$sysroot"
+  sed -i "s#^prefix=.*#prefix=$sysroot/usr#" "$sysroot"/usr/lib/pkgconfig/{libcrypto,libssl,openssl}.pc
+}
+
+curl_without="zlib brotli zstd libpsl libidn2 nghttp2 nghttp3 ngtcp2 libssh2 librtmp libgsasl ca-bundle ca-path"
+curl_disable="ldap ldaps rtsp dict telnet tftp pop3 imap smb smtp gopher mqtt ftp file ipfs websockets manual docs ntlm negotiate-auth
+  kerberos-auth digest-auth aws tls-srp cookies hsts alt-svc doh mime form-api netrc progress-meter dateparse headers-api libcurl-option
+  get-easy-options openssl-auto-load-config"
+make_curl() {
+  local word out=()
+  for word in $curl_without; do out+=("--without-$word"); done
+  for word in $curl_disable; do out+=("--disable-$word"); done
+  configure "$(source_of curl)" --with-openssl="$sysroot/usr" "${out[@]}" --enable-ipv6 --enable-threaded-resolver --enable-symbol-hiding
+  make -C lib -j"$jobs" libcurl.la
+  make -C lib install
+  make -C include install
+  make install-pkgconfigDATA
+}
+
+# ---- small libraries ----
+
+make_jansson() {
+  CC=$CC CFLAGS=$size_flags cmake -S "$(source_of jansson)" -B . -DCMAKE_BUILD_TYPE=None -DCMAKE_INSTALL_PREFIX="$sysroot/usr" \
+    -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_SYSTEM_NAME=Linux -DJANSSON_BUILD_DOCS=OFF -DJANSSON_WITHOUT_TESTS=ON -DJANSSON_EXAMPLES=OFF
+  make -j"$jobs" install
+}
+
+# libproc2. Without libnuma, which it opens at run time: a host's library in a process that has another C library ends it.
+make_procps() {
+  configure "$(source_of procps)" --without-systemd --without-elogind --disable-libselinux --without-ncurses --disable-nls --disable-numa \
+    --disable-pidof --disable-kill --disable-modern-top
+  make -j"$jobs" library/libproc2.la
+  mkdir -p "$sysroot/usr/include/libproc2"
+  cp library/.libs/libproc2.a "$sysroot/usr/lib/"
+  cp "$(source_of procps)"/library/include/{diskstats,meminfo,misc,pids,slabinfo,stat,vmstat,xtra-procps-debug}.h "$sysroot/usr/include/libproc2/"
+  write_pc libproc2 "$(upstream procps)"
+}
+
+# libudev: systemd of this release does not configure for musl, but the files that libudev reaches compile. So it is configured for this
+# machine's C library, the headers it generates are built, and those files are compiled with the answers of ./libudev put right. A gap in
+# that must not pass as an implicit declaration.
+make_systemd() {
+  local from include d options="-Dmode=release -Dskip-deps=true -Dtests=false -Dman=false -Dhtml=false -Dtranslations=false -Defi=false
+    -Dgnu-efi=false -Dnscd=false -Dlog-trace=false"
+  from=$(source_of systemd)
+  env -u PKG_CONFIG_LIBDIR -u CC meson setup configured "$from" -Dversion-tag="$(upstream systemd)" $options
+  ninja -C configured src/basic/{af,arphrd,cap,errno}-{from,to}-name.h src/basic/filesystem{s-gperf,-list,-switch-case}.h
+  include="-I$here/libudev/inc -Iconfigured -Iconfigured/src/basic -Iconfigured/src/shared"
+  for d in basic fundamental systemd shared libudev libsystemd/sd-{device,event,netlink,id128,hwdb,bus,network}; do
+    include="$include -I$from/src/$d"
+  done
+  mkdir objects
+  UDEV_FLAGS="$size_flags -std=gnu11 -D_GNU_SOURCE -D__UAPI_DEF_ETHHDR=0 -fvisibility=default -w -Werror=implicit-function-declaration
+    -Werror=incompatible-pointer-types -Werror=int-conversion -include $here/libudev/config-fix.h -include $here/libudev/compat.h $include" \
+    FROM=$from xargs -P"$jobs" -I{} sh -c '$CC $UDEV_FLAGS -c "$FROM/src/$0" -o "objects/$(echo "$0" | tr / _).o"' {} <"$here/libudev/sources.txt"
+  ls objects/*.o | LC_ALL=C sort | xargs "$binutils"ar rcsD "$sysroot/usr/lib/libudev.a"
+  cp "$from/src/libudev/libudev.h" "$sysroot/usr/include/"
+  write_pc libudev "$(upstream systemd)"
+}
+
+make_libcap-ng() {
+  configure "$(source_of libcap-ng)" --without-python --without-python3
+  make -C src -j"$jobs" libcap-ng.la
+  cp src/.libs/libcap-ng.a "$sysroot/usr/lib/"
+  cp "$(source_of libcap-ng)/src/cap-ng.h" "$sysroot/usr/include/"
+  write_pc libcap-ng "$(upstream libcap-ng)"
+}
+
+make_libseccomp() {
+  configure "$(source_of libseccomp)" --disable-python
+  make -C src -j"$jobs" libseccomp.la
+  cp src/.libs/libseccomp.a "$sysroot/usr/lib/"
+  cp include/seccomp.h "$(source_of libseccomp)/include/seccomp-syscalls.h" "$sysroot/usr/include/"
+  write_pc libseccomp "$(upstream libseccomp)"
+}
+
+# ---- in order, each once ----
+
+# What a library depends on, as text: the recipe and all it calls, the source, the compiler, what it is built on.
+recipe_of() {
+  declare -f "make_$1" configure write_pc
+  echo "$size_flags" "$openssl_leaves_out" "$curl_without" "$curl_disable"
+  cat "$cache/src/$1.version"
+  "${binutils}gcc" --version | head -n 1
+  dpkg-query -W -f '${Version}\n' linux-libc-dev
+  echo "$sysroot"
+  case $1 in
+    musl) declare -f make_compiler ;;
+    systemd) cat "$here"/libudev/*.h "$here"/libudev/inc/*.h "$here/libudev/sources.txt" "$sysroot/.made-musl" ;;
+    curl) cat "$sysroot/.made-musl" "$sysroot/.made-openssl" ;;
+    *) cat "$sysroot/.made-musl" ;;
+  esac
+}
+
+make_libraries() {
+  local name wanted started result
+  mkdir -p "$sysroot/usr/lib/pkgconfig" "$sysroot/usr/include" "$work"
+  for name in "${libraries[@]}"; do
+    wanted=$(recipe_of "$name" | sha256sum | cut -c1-64)
+    [ "$(cat "$sysroot/.made-$name" 2>/dev/null)" != "$wanted" ] || continue
+    started=$SECONDS
+    rm -rf "${work:?}/$name"
+    mkdir -p "$work/$name"
+    [ "$name" != musl ] || make_compiler
+    # Not in a condition: there, set -e would not hold.
+    set +e
+    (set -e; cd "$work/$name"; "make_$name") >"$work/$name.log" 2>&1
+    result=$?
+    set -e
+    [ $result = 0 ] || { tail -n 30 "$work/$name.log" | cut -c1-300 >&2; echo "build: $name failed; $work/$name.log" >&2; return 1; }
+    rm -rf "${work:?}/$name"
+    echo "$wanted" >"$sysroot/.made-$name"
+    echo "build: $name $(upstream "$name") $((SECONDS - started)) s" >&2
+  done
+}
