@@ -14,11 +14,12 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-#define EVENTS_MAX  32
-#define SIGNALS_MAX 65
-#define LATE_MS     50
-#define ARMED_NOT   INT64_MAX
-#define ARMED_STALE (-1)
+#define EVENTS_MAX    32
+#define SIGNALS_MAX   65
+#define LATE_MS       50
+#define CHILD_POLL_MS 100
+#define ARMED_NOT     INT64_MAX
+#define ARMED_STALE   (-1)
 
 struct item { /* first member of every object of the loop */
 	struct item *prev, *next;
@@ -47,6 +48,7 @@ struct loop_child {
 	struct item item;
 	struct loop *loop;
 	struct loop_io *io;
+	struct loop_timer *poll; /* instead of io where the kernel has no pidfd_open (before 5.3) */
 	pid_t pid;
 	int pidfd;
 	bool own, dead; /* own: nobody else holds it */
@@ -398,21 +400,63 @@ int loop_signal_add(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx)
 
 /* ---- children ---- */
 
-static void on_child(struct loop *loop, uint32_t events _unused_, void *ctx)
+static bool has_ended(const struct loop_child *c, int *wstatus)
 {
-	struct loop_child *c = ctx;
-	int wstatus = -1;
-	pid_t r = waitpid(c->pid, &wstatus, WNOHANG);
+	pid_t r = waitpid(c->pid, wstatus, WNOHANG);
 
-	if (r == 0)
-		return;
-	if (r < 0)
-		wstatus = -1;
+	if (r >= 0)
+		return r > 0;
+	*wstatus = -1; /* not our child */
+	return c->io || (kill(c->pid, 0) < 0 && errno == ESRCH);
+}
+
+static void release_child(struct loop_child *c)
+{
 	c->io = loop_io_remove(c->io);
-	close(take_fd(&c->pidfd));
+	c->poll = loop_timer_free(c->poll);
+	close_fd(take_fd(&c->pidfd));
+}
+
+static void check_child(struct loop *loop, struct loop_child *c)
+{
+	int wstatus;
+
+	if (!has_ended(c, &wstatus)) {
+		if (c->poll)
+			loop_timer_arm(c->poll, CHILD_POLL_MS);
+		return;
+	}
+	release_child(c);
 	c->fn(loop, c->pid, wstatus, c->ctx);
 	if (c->own)
 		loop_child_remove(c);
+}
+
+static void on_child(struct loop *loop, uint32_t events _unused_, void *ctx)
+{
+	check_child(loop, ctx);
+}
+
+static void on_child_poll(struct loop *loop, void *ctx)
+{
+	check_child(loop, ctx);
+}
+
+static int watch_child(struct loop_child *c)
+{
+	int r;
+
+	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	if (c->pidfd >= 0)
+		return loop_io_add(c->loop, c->pidfd, EPOLLIN, on_child, c, &c->io);
+	if (errno != ENOSYS)
+		return -errno;
+	if (kill(c->pid, 0) < 0 && errno == ESRCH)
+		return -ESRCH;
+	r = loop_timer_new(c->loop, CHILD_POLL_MS, on_child_poll, c, &c->poll);
+	if (r == 0)
+		loop_timer_arm(c->poll, 0);
+	return r;
 }
 
 int loop_child_add(struct loop *loop, pid_t pid, loop_child_fn *fn, void *ctx,
@@ -424,8 +468,7 @@ int loop_child_add(struct loop *loop, pid_t pid, loop_child_fn *fn, void *ctx,
 	if (!c)
 		return -ENOMEM;
 	*c = (struct loop_child){.loop = loop, .pid = pid, .fn = fn, .ctx = ctx, .own = !ret};
-	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	r = c->pidfd < 0 ? -errno : loop_io_add(loop, c->pidfd, EPOLLIN, on_child, c, &c->io);
+	r = watch_child(c);
 	if (r < 0) {
 		close_fd(c->pidfd);
 		free(c);
@@ -441,8 +484,7 @@ struct loop_child *loop_child_remove(struct loop_child *c)
 {
 	if (!c || c->dead)
 		return NULL;
-	c->io = loop_io_remove(c->io);
-	close_fd(take_fd(&c->pidfd));
+	release_child(c);
 	c->dead = true;
 	bury(c->loop, &c->item);
 	return NULL;

@@ -256,6 +256,7 @@ static void test_pending_is_seen(void **state)
 
 struct ack {
 	int value, *highest;
+	pid_t kill_at_once; /* the role to kill on this answer, or 0 */
 };
 
 static void acknowledged(int status, void *ctx)
@@ -264,6 +265,8 @@ static void acknowledged(int status, void *ctx)
 
 	if (status == 0 && a->value > *a->highest)
 		*a->highest = a->value;
+	if (a->kill_at_once)
+		kill(a->kill_at_once, SIGKILL);
 }
 
 static void kill_role(struct loop *loop, void *ctx)
@@ -310,13 +313,16 @@ static void test_kill(void **state)
 			snprintf(value, 16, "%d", ++puts[i]);
 			value[strlen(value)] = ' ';
 			snprintf(name, sizeof(name), "n%d", i);
-			acks[round][i] = (struct ack){puts[i], &highest[i]};
+			acks[round][i] = (struct ack){puts[i], &highest[i], 0};
 			assert_int_equal(store_put(f->store, name, value, sizeof(value),
 						   acknowledged, &acks[round][i]),
 					 0);
 		}
 		assert_int_equal(loop_timer_new(f->loop, 0, kill_role, f, &t), 0);
-		loop_timer_arm(t, round % 12);
+		/* At some moment, or between one answer and the next. */
+		if (round % 2)
+			acks[round][round % 7].kill_at_once = f->pid;
+		loop_timer_arm(t, round % 2 ? 5000 : round % 12);
 		while (f->link)
 			run(f->loop, 5000);
 		loop_timer_free(t);
@@ -461,7 +467,7 @@ static void test_full_disk(void **state)
 	char big[40000];
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
 		skip();
 	assert_int_equal(mount("none", f->dir, "tmpfs", 0, "size=64k,mode=0700"), 0);
 	memset(big, 'x', sizeof(big));
@@ -479,7 +485,7 @@ static void test_full_disk(void **state)
 		run(f->loop, 100);
 	assert_null(store_problem(f->store));
 	assert_string_equal(list(f, ""), "b\n");
-	assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(mount("none", f->dir, "none", MS_REMOUNT | MS_RDONLY, NULL), 0);
 	assert_int_equal(put(f, "c", "x"), -EROFS);
 	stop_role(f);
 	assert_int_equal(umount(f->dir), 0);
