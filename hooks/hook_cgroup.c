@@ -6,6 +6,7 @@
  */
 #include "hooks/hook_cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -77,4 +78,18 @@ void hook_cgroup_remove(const struct env *env, const char *run_id)
 
 	if (leaf_path(env, run_id, "", path))
 		rmdir(path);
+}
+
+void hook_cgroup_sweep(const struct env *env)
+{
+	char path[ENV_PATH_MAX];
+	const struct dirent *d;
+	DIR *dir = leaf_path(env, "", "", path) ? opendir(path) : NULL;
+
+	if (!dir)
+		return;
+	while ((d = readdir(dir)))
+		if (d->d_type == DT_DIR && d->d_name[0] != '.')
+			hook_cgroup_remove(env, d->d_name);
+	closedir(dir);
 }

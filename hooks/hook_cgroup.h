@@ -12,3 +12,6 @@ bool hook_cgroup_make(const struct env *env, const char *run_id, char out[static
 void hook_cgroup_kill(const struct env *env, const char *run_id);
 /** hook_cgroup_remove() - fails silently while a background child of the hook lives in it. */
 void hook_cgroup_remove(const struct env *env, const char *run_id);
+/** hook_cgroup_sweep() - remove all that are empty: a group whose last process was just dying could
+ * not go with its run. */
+void hook_cgroup_sweep(const struct env *env);

@@ -13,6 +13,7 @@
 
 #include "core/fs.h"
 #include "core/log.h"
+#include "hooks/hook_cgroup.h"
 #include "hooks/service.h"
 #include "hooks/shepherd.h"
 
@@ -405,6 +406,12 @@ static void handle_query(struct runner *r, struct link *link, struct link_msg *m
 
 /* A run that still runs keeps its record: forgetting it would allow it to be started again. */
 static void handle_forget(struct runner *r, struct link *link, struct link_msg *msg)
+static void forget_run(struct runner *r, const char *id)
+{
+	run_store_forget(&r->store, id);
+	hook_cgroup_remove(r->env, id);
+}
+
 {
 	_cleanup_free_ char *id = msg_get_str(&msg->body, RUN_ID_LEN);
 	const struct waiter waiter = {link, msg->id};
@@ -415,7 +422,7 @@ static void handle_forget(struct runner *r, struct link *link, struct link_msg *
 		return;
 	}
 	if (!find_run(r, id) && run_store_state(&r->store, id, &record) != RUN_STATE_RUNNING)
-		run_store_forget(&r->store, id);
+		forget_run(r, id);
 	run_record_deinit(&record);
 	reply_status(&waiter, 0);
 }
@@ -501,6 +508,7 @@ static int open_parts(struct runner *r, struct err *e)
 	run_store_sweep(&r->store, SWEEP_AGE_S, r->env->real_ms());
 	code = services_new(r->loop, &r->services);
 	return code < 0 ? err_sys(e, -code, "cannot set up services") : 0;
+	hook_cgroup_sweep(r->env);
 }
 
 int runner_new(const struct runner_setup *setup, struct runner **ret, struct err *e)

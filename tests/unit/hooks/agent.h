@@ -15,8 +15,9 @@
 #include "core/store.h"
 #include "hooks/queue.h"
 
-#define SERVER_UUID "11111111-2222-3333-4444-555555555555"
-#define REPORTS_MAX 64
+#define SERVER_UUID      "11111111-2222-3333-4444-555555555555"
+#define REPORTS_MAX      64
+#define AGENT_STORE_NAME "hp-test-store"
 
 struct seen_report {
 	char hook[64], trigger[32];
@@ -119,6 +120,7 @@ static inline void agent_start_store(struct agent *a)
 		int fd = fcntl(fds[1], F_DUPFD, 100);
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, AGENT_STORE_NAME);
 		close_range(3, 99, 0);
 		close_range((unsigned)fd + 1, ~0U, 0);
 		_exit(store_role_run(&a->w->f->env, fd, dir));

@@ -406,6 +406,41 @@ static void test_disk_refuses(void **state)
 	agent_free(a);
 }
 
+/* Nothing starts before what is owed is on disk. */
+static void test_journal_first(void **state)
+{
+	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "\n");
+
+	world_turn(a->w, 50);
+	kill(a->store_pid, SIGSTOP);
+	agent_offer(a, "R1", "{\"v\": 1}");
+	world_turn(a->w, 300);
+	assert_log(a, "");
+	kill(a->store_pid, SIGCONT);
+	agent_wait(a, 0, 1);
+	assert_log(a, "h post.add old= new=1\n");
+	agent_free(a);
+}
+
+/* A record outlives its run for as long as the disk is silent: killed then, nothing is run twice.
+ */
+static void test_forget_last(void **state)
+{
+	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "; sleep 0.2\n");
+
+	agent_offer(a, "R1", "{\"v\": 1}");
+	world_turn(a->w, 100);
+	kill(a->store_pid, SIGSTOP);
+	agent_wait(a, 0, 1);
+	world_turn(a->w, 100);
+	agent_restart(a);
+	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
+	world_turn(a->w, 100);
+	assert_log(a, "h post.add old= new=1\n");
+	assert_int_equal(count_records(*state), 0);
+	agent_free(a);
+}
+
 /* One pass: each hook once; what failed is tried in a later pass when it is due. */
 static void test_one_pass(void **state)
 {
@@ -530,6 +565,9 @@ int main(void)
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_records_go, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_disk_refuses, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_journal_first, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_forget_last, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_one_pass, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_large, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_status, fixture_setup, fixture_teardown),

@@ -131,8 +131,8 @@ static bool is_ours(const struct processes *all, pid_t pid)
 	return false;
 }
 
-/* Kills our descendants, of that name only unless it is NULL. Return: how many. */
-static unsigned kill_ours(const char *name)
+/* Signals our descendants, of that name only unless it is NULL. Return: how many. */
+static unsigned signal_ours(const char *name, int signo)
 {
 	struct processes *all = malloc(sizeof(*all));
 	unsigned n = 0;
@@ -143,7 +143,7 @@ static unsigned kill_ours(const char *name)
 		if (!is_ours(all, all->list[i].pid) ||
 		    (name && strcmp(all->list[i].name, name) != 0))
 			continue;
-		kill(all->list[i].pid, SIGKILL);
+		kill(all->list[i].pid, signo);
 		n++;
 	}
 	free(all);
@@ -152,7 +152,7 @@ static unsigned kill_ours(const char *name)
 
 static void kill_everything(void)
 {
-	while (kill_ours(NULL) > 0)
+	while (signal_ours(NULL, SIGKILL) > 0)
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 	while (waitpid(-1, NULL, 0) > 0)
@@ -176,8 +176,9 @@ static pid_t start_life(const struct fixture *f, unsigned value)
 	return pid;
 }
 
-/* Which parts die: all, agent and runner (the shepherd lives on and is adopted), or the shepherd
- * alone first. */
+/* Which parts die: all at once; agent and runner (the shepherd lives on and is adopted); the
+ * shepherd alone first; or all after the disk has been silent for a while, so that what waits for
+ * it is caught waiting. */
 static unsigned end_life(pid_t life, unsigned how)
 {
 	unsigned kills = 1;
@@ -188,8 +189,12 @@ static unsigned end_life(pid_t life, unsigned how)
 		return 0; /* nothing of a run was cut off */
 	}
 	if (how == 2) {
-		kills += kill_ours("hp-shepherd");
+		kills += signal_ours("hp-shepherd", SIGKILL);
 		usleep(15000);
+	}
+	if (how == 3) {
+		signal_ours(AGENT_STORE_NAME, SIGSTOP);
+		usleep(40000);
 	}
 	kill_everything();
 	return kills;

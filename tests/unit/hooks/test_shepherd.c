@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "core/log.h"
+#include "hooks/hook_cgroup.h"
 #include "hooks/runner.h"
 #include "hooks/shepherd.h"
 
@@ -322,6 +323,39 @@ static void test_background_child(void **state)
 	free(text);
 }
 
+/* Where cgroups may be made a run has one, so that even a child in a session of its own ends with a
+ * hook out of time. */
+static void test_cgroup(void **state)
+{
+	const struct fixture *f = *state;
+	char path[ENV_PATH_MAX], action[ENV_PATH_MAX + 200];
+	struct run_spec spec = {.action = "grep -c heat-pulse-hooks/" ID " /proc/self/cgroup"};
+	struct run_record r;
+	char *text;
+
+	fixture_path(f, "/sys", path);
+	assert_int_equal(rmdir(path), 0);
+	if (!hook_cgroup_make(&f->env, ID, path))
+		skip(); /* no cgroup2 that is ours to write */
+	r = run(f, &spec);
+	assert_tail(&r, "1\n");
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(action, sizeof(action),
+		 "setsid sh -c 'sleep 1; echo alive > %s/tmp/mark' & sleep 60", f->env.root);
+	spec.action = action;
+	spec.timeout_ms = 200;
+	r = run(f, &spec);
+	assert_int_equal(r.result.end, RUN_TIMED_OUT);
+	run_record_deinit(&r);
+	usleep(1300000);
+	text = fixture_read(f, "/tmp/mark");
+	assert_string_equal(text, "");
+	free(text);
+	hook_cgroup_sweep(&f->env);
+	assert_int_equal(access(path, F_OK), -1);
+	hook_cgroup_remove(&f->env, "");
+}
+
 /* Output without end costs a bounded tail. */
 static void test_big_output(void **state)
 {
@@ -343,6 +377,29 @@ static void test_invalid_utf8(void **state)
 	struct run_record r = run(*state, &spec);
 
 	assert_tail(&r, "a\\xffb\\x00c\xc3\xa9\n");
+}
+
+/* Where the record cannot be written the hook runs all the same, and the reserved space tells start
+ * and end. */
+static void test_record_refused(void **state)
+{
+	const struct fixture *f = *state;
+	char action[2 * ENV_PATH_MAX];
+	struct run_spec spec = {.action = action};
+	struct run_record r;
+	char *seen;
+
+	/* A folder in the record's place: it can be neither read nor replaced. */
+	fixture_mkdir(f, RUNS_DIR "/" ID ".json/x", 0700);
+	snprintf(action, sizeof(action), "head -c 7 %s%s/%s.lock > %s/tmp/seen; exit 6",
+		 f->env.root, RUNS_DIR, ID, f->env.root);
+	r = run(f, &spec);
+	assert_int_equal(r.result.end, RUN_EXITED);
+	assert_int_equal(r.result.code, 6);
+	run_record_deinit(&r);
+	seen = fixture_read(f, "/tmp/seen");
+	assert_string_equal(seen, "started");
+	free(seen);
 }
 
 /* The signals that stop an agent do not stop a shepherd or its hook. */
@@ -397,8 +454,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_timeout_kill, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_background_child, fixture_setup,
 						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_cgroup, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_big_output, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_invalid_utf8, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_record_refused, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_survives_signals, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_dead_log, fixture_setup, fixture_teardown),
