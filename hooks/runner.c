@@ -404,14 +404,14 @@ static void handle_query(struct runner *r, struct link *link, struct link_msg *m
 	run_record_deinit(&record);
 }
 
-/* A run that still runs keeps its record: forgetting it would allow it to be started again. */
-static void handle_forget(struct runner *r, struct link *link, struct link_msg *msg)
 static void forget_run(struct runner *r, const char *id)
 {
 	run_store_forget(&r->store, id);
 	hook_cgroup_remove(r->env, id);
 }
 
+/* A run that still runs keeps its record: forgetting it would allow it to be started again. */
+static void handle_forget(struct runner *r, struct link *link, struct link_msg *msg)
 {
 	_cleanup_free_ char *id = msg_get_str(&msg->body, RUN_ID_LEN);
 	const struct waiter waiter = {link, msg->id};
@@ -506,9 +506,9 @@ static int open_parts(struct runner *r, struct err *e)
 	if (code < 0)
 		return code;
 	run_store_sweep(&r->store, SWEEP_AGE_S, r->env->real_ms());
+	hook_cgroup_sweep(r->env);
 	code = services_new(r->loop, &r->services);
 	return code < 0 ? err_sys(e, -code, "cannot set up services") : 0;
-	hook_cgroup_sweep(r->env);
 }
 
 int runner_new(const struct runner_setup *setup, struct runner **ret, struct err *e)
