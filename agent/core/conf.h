@@ -64,7 +64,7 @@ struct conf {
 	/* [sample] */
 	int64_t sample_interval_ms;  /* 10 s */
 	int64_t process_interval_ms; /* 60 s */
-	char *watch_mounts;          /* comma list, "/" */
+	char *watch_mounts;          /* comma list; NULL: all local ones */
 };
 
 struct conf_option {

@@ -128,7 +128,7 @@ const struct conf_option conf_options[] = {
 	       "Time between two samples."),
 	NUMBER(CONF_DURATION, "sample", "process-interval", process_interval_ms, SECOND, DAY, "60s",
 	       "Time between two looks at all processes."),
-	STRING("sample", "mounts", watch_mounts, "/",
-	       "Mount points whose space is sampled: comma list."),
+	STRING("sample", "mounts", watch_mounts, NULL,
+	       "Mount points whose space is sampled: comma list; unset: all local file systems."),
 };
 const size_t conf_options_n = ARRAY_SIZE(conf_options);

@@ -132,6 +132,8 @@ int parse_stat(const char *p, size_t n, struct parse_stat *ret)
 			cpu = cpu_line(&line, ret->times);
 		else if (scan_is(&word, "procs_blocked"))
 			ret->has_blocked = scan_u64(&line, &ret->blocked);
+		else if (scan_is(&word, "processes"))
+			ret->has_forks = scan_u64(&line, &ret->forks);
 	}
 	return cpu ? 0 : -EINVAL;
 }
@@ -194,72 +196,6 @@ int parse_cpu_list(const char *p, size_t n, unsigned *ret)
 	}
 	*ret = (unsigned)sum;
 	return 0;
-}
-
-/* ---- mountinfo ---- */
-
-static bool octal(const char *p, size_t n, char *ret)
-{
-	if (n < 4 || p[0] != '\\')
-		return false;
-	for (size_t i = 1; i < 4; i++)
-		if (p[i] < '0' || p[i] > '7')
-			return false;
-	*ret = (char)(unsigned char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
-	return true;
-}
-
-/* Compares as it decodes: blanks and the like stand as \040. */
-static bool same_path(const struct span *escaped, const char *path)
-{
-	size_t i = 0;
-
-	while (i < escaped->n) {
-		char c = escaped->p[i];
-		bool coded = octal(escaped->p + i, escaped->n - i, &c);
-
-		if (!c || c != *path++)
-			return false;
-		i += coded ? 4 : 1;
-	}
-	return !*path;
-}
-
-static void base_name(const struct span *source, char *ret, size_t cap)
-{
-	const char *slash = memrchr(source->p, '/', source->n);
-	const char *from = slash ? slash + 1 : source->p;
-
-	sample_escape(ret, cap, from, (size_t)(source->p + source->n - from));
-}
-
-/* 36 35 98:0 /root /mount/point options [optional...] - type source super-options */
-static bool mount_line(struct span *line, const char *mount_point, struct span *source)
-{
-	struct span word;
-
-	for (size_t i = 0; i < 5; i++)
-		if (!scan_word(line, &word))
-			return false;
-	if (!same_path(&word, mount_point))
-		return false;
-	while (scan_word(line, &word))
-		if (scan_is(&word, "-"))
-			return scan_word(line, &word) && scan_word(line, source);
-	return false;
-}
-
-int parse_mountinfo(const char *p, size_t n, const char *mount_point, char *ret, size_t ret_cap)
-{
-	struct span in = {p, n}, line, source;
-	int found = -ENOENT;
-
-	while (scan_line(&in, &line))
-		if (mount_line(&line, mount_point, &source)) {
-			base_name(&source, ret, ret_cap);
-			found = 0;
-		}
-	return found;
 }
 
 /* ---- rates ---- */

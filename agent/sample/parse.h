@@ -46,6 +46,8 @@ struct parse_stat {
 	uint64_t times[CPU_TIMES]; /* all processors, ticks; guest time is inside user and nice */
 	bool has_blocked;
 	uint64_t blocked; /* procs_blocked */
+	bool has_forks;
+	uint64_t forks; /* "processes": started since boot */
 };
 /** parse_stat() - -EINVAL without a whole "cpu" line. */
 int parse_stat(const char *p, size_t n, struct parse_stat *ret) _must_check_;
@@ -60,16 +62,6 @@ int parse_loadavg(const char *p, size_t n, struct parse_loadavg *ret) _must_chec
 /** parse_cpu_list() - how many processors "0-3,8,10-11" names; -EINVAL for anything else, also for
  * none. */
 int parse_cpu_list(const char *p, size_t n, unsigned *ret) _must_check_;
-
-/**
- * parse_mountinfo() - the device of a mount point in /proc/self/mountinfo
- * @mount_point: as an ordinary path; the file's octal escapes are undone for the comparison
- * @ret: receives the last part of the source's path ("vda1"), escaped for display
- *
- * The last matching line counts, as a later mount covers an earlier one. Return: 0 or -ENOENT.
- */
-int parse_mountinfo(const char *p, size_t n, const char *mount_point, char *ret,
-		    size_t ret_cap) _must_check_;
 
 /* ---- counters to rates ---- */
 struct rate {

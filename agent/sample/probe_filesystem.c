@@ -1,40 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Space, inodes and state of the watched mounts. All by the prober: this probe asks, and reports
- * the latest answer. A mount that does not answer in time is reported as hung and its numbers are
- * absent. Asked once a minute while there is room, with every sample when it is scarce or the mount
- * hangs.
+ * Space, inodes and state of the watched mounts: the local file systems, or those that the settings
+ * name. Space comes from the prober: this probe asks, and reports the latest answer. A mount that
+ * does not answer in time is reported as hung and its numbers are absent. Asked once a minute while
+ * there is room, with every sample when it is scarce or the mount hangs.
+ *
+ * ext4 that met an error refuses writes, but statvfs and the mount flags go on saying "rw" (Linux
+ * 6.1, 6.12); only newer kernels say so among the options, and never by a change that can be waited
+ * for. So its error counter in sysfs is read with every sample, which asks no device.
  */
 #include "sample/probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "core/text.h"
-#include "sample/parse.h"
+#include "sample/mounts.h"
 #include "sample/prober.h"
+#include "sample/sampler.h"
 
-#define MOUNTS_MAX    16
 #define CALM_MS	      60000
 #define SCARCE_PERC   80.0
-#define MOUNTINFO_MAX (256 * 1024)
+#define ERRORS_UNKNOWN UINT64_MAX
 
 struct mount {
 	struct prober *prober;
+	bool used;
+	bool wanted; /* false: left the list while an answer was on its way */
 	char path[PROBER_PATH_MAX];
 	char shown[112]; /* the path, escaped */
-	char device[64];
+	struct parse_mount info; /* source "" when it is not mounted */
 	bool asked; /* the answer is on its way */
 	bool known; /* status and answer are of a real answer */
 	int status;
 	int64_t due_ms;
 	struct prober_answer answer;
+	int errors_fd; /* -1: it does not count its errors */
+	uint64_t errors, errors_before; /* now; when this mount was first seen */
 };
 
 struct filesystem {
-	struct procfile mountinfo;
-	size_t n;
-	struct mount mounts[MOUNTS_MAX];
+	const struct env *env;
+	struct prober *prober;
+	struct mounts *mounts;
+	unsigned generation;
+	const char *conf_list;
+	bool named; /* the list is given, not found */
+	struct mount list[MOUNTS_MAX];
 };
 
 static bool is_hung(const struct mount *m)
@@ -92,50 +105,238 @@ static void ask(struct mount *m, int64_t now_ms)
 	m->due_ms = now_ms + CALM_MS;
 }
 
+/* ---- errors that the mount flags do not show ---- */
+
+static uint64_t read_errors(const struct mount *m)
+{
+	char text[32];
+	ssize_t n = m->errors_fd < 0 ? 0 : pread(m->errors_fd, text, sizeof(text), 0);
+	uint64_t errors;
+
+	if (n < 1 || text[n - 1] != '\n' || text_u64(text, (size_t)n - 1, &errors))
+		return ERRORS_UNKNOWN;
+	return errors;
+}
+
+/* The kernel's name of the device: what is mounted may be called /dev/root or /dev/mapper/x. */
+static bool device_name(const struct filesystem *f, const struct parse_mount *m, char *to,
+			size_t cap)
+{
+	char path[64], full[ENV_PATH_MAX], target[256];
+	const char *slash;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", m->major, m->minor);
+	n = readlink(env_path(f->env, path, full), target, sizeof(target) - 1);
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	n = snprintf(to, cap, "%s", slash ? slash + 1 : target);
+	return n > 0 && (size_t)n < cap;
+}
+
+static void open_errors(const struct filesystem *f, struct mount *m)
+{
+	char name[64], path[128], full[ENV_PATH_MAX];
+
+	if (m->errors_fd >= 0)
+		close(take_fd(&m->errors_fd));
+	m->errors = ERRORS_UNKNOWN;
+	if (strncmp(m->info.type, "ext", 3) || !device_name(f, &m->info, name, sizeof(name)))
+		return;
+	if (!strcmp(m->info.source, "root"))
+		snprintf(m->info.source, sizeof(m->info.source), "%s", name);
+	snprintf(path, sizeof(path), "/sys/fs/ext4/%s/errors_count", name);
+	m->errors_fd = open(env_path(f->env, path, full), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	m->errors = m->errors_before = read_errors(m);
+}
+
+/* ---- the list ---- */
+
+static struct mount *find_mount(struct filesystem *f, const char *path)
+{
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (f->list[i].used && !strcmp(f->list[i].path, path))
+			return &f->list[i];
+	return NULL;
+}
+
+static struct mount *add_mount(struct filesystem *f, const char *p, size_t n)
+{
+	char path[PROBER_PATH_MAX];
+	struct mount *m = NULL;
+
+	if (!n || n >= sizeof(path) || p[0] != '/')
+		return NULL;
+	while (n > 1 && p[n - 1] == '/')
+		n--;
+	memcpy(path, p, n);
+	path[n] = '\0';
+	m = find_mount(f, path);
+	for (size_t i = 0; !m && i < MOUNTS_MAX; i++)
+		if (!f->list[i].used) {
+			m = &f->list[i];
+			*m = (struct mount){
+				.prober = f->prober, .used = true, .errors = ERRORS_UNKNOWN, .errors_fd = -1};
+			memcpy(m->path, path, n + 1);
+			sample_escape(m->shown, sizeof(m->shown), path, n);
+		}
+	if (m)
+		m->wanted = true;
+	return m;
+}
+
+static void set_info(const struct filesystem *f, struct mount *m, const struct parse_mount *info)
+{
+	bool same = m->info.id == info->id && m->info.major == info->major &&
+		    m->info.minor == info->minor;
+	char source[sizeof(info->source)];
+
+	memcpy(source, m->info.source, sizeof(source));
+	m->info = *info;
+	if (!same)
+		open_errors(f, m);
+	else
+		memcpy(m->info.source, source, sizeof(source));
+}
+
+/* One that an answer is still on its way to keeps its place. */
+static void drop_unwanted(struct filesystem *f)
+{
+	for (size_t i = 0; i < MOUNTS_MAX; i++) {
+		struct mount *m = &f->list[i];
+
+		if (!m->used || m->wanted || m->asked)
+			continue;
+		if (m->errors_fd >= 0)
+			close(take_fd(&m->errors_fd));
+		m->used = false;
+	}
+}
+
+static void list_named(struct filesystem *f)
+{
+	static const struct parse_mount none;
+	struct parse_mount info;
+
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (f->list[i].used)
+			set_info(f, &f->list[i],
+				 mounts_find(f->mounts, f->list[i].path, &info) ? &info : &none);
+}
+
+static void list_local(struct filesystem *f)
+{
+	size_t n;
+	const struct parse_mount *local = mounts_local(f->mounts, &n);
+
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		f->list[i].wanted = false;
+	for (size_t i = 0; i < n; i++) {
+		struct mount *m = add_mount(f, local[i].path, strlen(local[i].path));
+
+		if (m)
+			set_info(f, m, &local[i]);
+	}
+}
+
+static void update_list(struct filesystem *f, bool force)
+{
+	unsigned generation = f->mounts ? mounts_refresh(f->mounts, force) : 0;
+
+	if (generation && generation != f->generation) {
+		if (f->named)
+			list_named(f);
+		else
+			list_local(f);
+	}
+	f->generation = generation;
+	drop_unwanted(f);
+}
+
+/* ---- readings ---- */
+
+/* A counter that moved: only another look at the options tells what became of the mount. */
+static bool update_errors(struct filesystem *f)
+{
+	bool moved = false;
+
+	for (size_t i = 0; i < MOUNTS_MAX; i++) {
+		struct mount *m = &f->list[i];
+		uint64_t before = m->errors;
+
+		if (!m->used || m->errors_fd < 0)
+			continue;
+		m->errors = read_errors(m);
+		moved |= m->errors != before;
+	}
+	return moved;
+}
+
 static int filesystem_read(void *state, int64_t now_ms)
 {
 	struct filesystem *f = state;
-	bool listed = false;
 
-	for (size_t i = 0; i < f->n; i++) {
-		struct mount *m = &f->mounts[i];
+	update_list(f, false);
+	if (update_errors(f))
+		update_list(f, true);
+	for (size_t i = 0; i < MOUNTS_MAX; i++) {
+		struct mount *m = &f->list[i];
 
-		if (m->asked || (m->known && !is_scarce(m) && now_ms < m->due_ms))
+		if (!m->used || !m->wanted || m->asked ||
+		    (m->known && !is_scarce(m) && now_ms < m->due_ms))
 			continue;
-		if (!listed && f->mountinfo.fd >= 0)
-			listed = procfile_read(&f->mountinfo) == 0;
-		if (!listed || parse_mountinfo(f->mountinfo.text, f->mountinfo.len, m->path,
-					       m->device, sizeof(m->device)))
-			m->device[0] = '\0';
 		ask(m, now_ms);
 	}
 	return 0;
+}
+
+static bool has_new_errors(const struct mount *m)
+{
+	return m->errors != ERRORS_UNKNOWN && m->errors_before != ERRORS_UNKNOWN &&
+	       m->errors > m->errors_before;
+}
+
+static bool is_readonly(const struct mount *m)
+{
+	return m->answer.n[STATVFS_READONLY] || m->info.emergency ||
+	       (m->info.errors_readonly && has_new_errors(m));
+}
+
+static void report_space(const struct mount *m, int entity, struct sample *out)
+{
+	const uint64_t *n = m->answer.n;
+	double mib = (double)n[STATVFS_UNIT] / 1048576.0;
+
+	probe_add_of(out, METRIC_DISK_SPACE_USED_PERC, entity, space_percent(m));
+	if (n[STATVFS_FILES])
+		probe_add_of(out, METRIC_DISK_INODE_USED_PERC, entity, inode_percent(m));
+	probe_add_of(out, METRIC_DISK_TOTAL_SPACE_MB, entity, (double)n[STATVFS_BLOCKS] * mib);
+	probe_add_of(out, METRIC_DISK_TOTAL_USED_SPACE_MB, entity,
+		     (double)(n[STATVFS_BLOCKS] - n[STATVFS_FREE]) * mib);
+	probe_add_of(out, METRIC_FS_READONLY, entity, is_readonly(m));
 }
 
 static void filesystem_report(const void *state, struct sample *out)
 {
 	const struct filesystem *f = state;
 
-	for (size_t i = 0; i < f->n; i++) {
-		const struct mount *m = &f->mounts[i];
-		const uint64_t *n = m->answer.n;
-		double mib = (double)n[STATVFS_UNIT] / 1048576.0;
+	for (size_t i = 0; i < MOUNTS_MAX; i++) {
+		const struct mount *m = &f->list[i];
+		bool answered = m->known && (!m->status || is_hung(m));
 		int entity;
 
-		if (!m->known || (m->status && !is_hung(m)))
+		if (!m->used || !m->wanted || (!answered && m->errors == ERRORS_UNKNOWN))
 			continue;
-		entity = sample_entity(out, "mount_point", m->shown, m->device);
+		entity = sample_entity(out, "mount_point", m->shown, m->info.source);
+		if (m->errors_fd >= 0 && m->errors != ERRORS_UNKNOWN)
+			probe_add_of(out, METRIC_FS_ERRORS, entity, (double)m->errors);
+		if (!answered)
+			continue;
 		probe_add_of(out, METRIC_FS_HUNG, entity, is_hung(m));
-		if (m->status)
-			continue;
-		probe_add_of(out, METRIC_DISK_SPACE_USED_PERC, entity, space_percent(m));
-		if (n[STATVFS_FILES])
-			probe_add_of(out, METRIC_DISK_INODE_USED_PERC, entity, inode_percent(m));
-		probe_add_of(out, METRIC_DISK_TOTAL_SPACE_MB, entity,
-			     (double)n[STATVFS_BLOCKS] * mib);
-		probe_add_of(out, METRIC_DISK_TOTAL_USED_SPACE_MB, entity,
-			     (double)(n[STATVFS_BLOCKS] - n[STATVFS_FREE]) * mib);
-		probe_add_of(out, METRIC_FS_READONLY, entity, (double)n[STATVFS_READONLY]);
+		if (!m->status)
+			report_space(m, entity, out);
 	}
 }
 
@@ -143,65 +344,92 @@ static bool filesystem_busy(const void *state)
 {
 	const struct filesystem *f = state;
 
-	for (size_t i = 0; i < f->n; i++)
-		if (f->mounts[i].asked)
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (f->list[i].used && f->list[i].asked)
 			return true;
 	return false;
+}
+
+static void explain_mount(const struct mount *m, struct problems *problems)
+{
+	if (is_hung(m))
+		problems_add(problems, PROBLEM_ERROR, "mount-hung",
+			     "look at the storage or server behind it",
+			     "the file system at %s does not answer", m->shown);
+	else if (m->status && !m->known)
+		problems_add(problems, PROBLEM_WARN, "probe-filesystem",
+			     "the runner starts it again",
+			     "%s is not measured: the prober did not answer", m->shown);
+	else if (m->status)
+		problems_add(problems, PROBLEM_WARN, "probe-filesystem",
+			     "correct mounts in section sample", "%s cannot be measured: %s",
+			     m->shown, strerror(-m->status));
+	if (m->known && !m->status && is_readonly(m) && !m->answer.n[STATVFS_READONLY])
+		problems_add(problems, PROBLEM_ERROR, "mount-readonly",
+			     "unmount it, check it with fsck and mount it again",
+			     "the file system at %s refuses writes after an error", m->shown);
 }
 
 static void filesystem_explain(const void *state, struct problems *problems)
 {
 	const struct filesystem *f = state;
 
-	for (size_t i = 0; i < f->n; i++) {
-		const struct mount *m = &f->mounts[i];
-
-		if (is_hung(m))
-			problems_add(problems, PROBLEM_ERROR, "mount-hung",
-				     "look at the storage or server behind it",
-				     "the file system at %s does not answer", m->shown);
-		else if (m->status && !m->known)
-			problems_add(problems, PROBLEM_WARN, "probe-filesystem",
-				     "the runner starts it again",
-				     "%s is not measured: the prober did not answer", m->shown);
-		else if (m->status)
-			problems_add(problems, PROBLEM_WARN, "probe-filesystem",
-				     "correct mounts in section sample",
-				     "%s cannot be measured: %s", m->shown, strerror(-m->status));
-	}
+	if (!f->mounts)
+		problems_add(problems, PROBLEM_WARN, "probe-filesystem", "mount /proc",
+			     "what is mounted cannot be read: only the root is measured");
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (f->list[i].used && f->list[i].wanted)
+			explain_mount(&f->list[i], problems);
 }
 
-static void add_mount(struct filesystem *f, struct prober *prober, const char *p, size_t n)
-{
-	struct mount *m = &f->mounts[f->n];
+/* ---- life ---- */
 
-	if (f->n == MOUNTS_MAX || !n || n >= sizeof(m->path) || p[0] != '/')
-		return;
-	while (n > 1 && p[n - 1] == '/')
-		n--;
-	memcpy(m->path, p, n);
-	m->path[n] = '\0';
-	sample_escape(m->shown, sizeof(m->shown), p, n);
-	m->prober = prober;
-	f->n++;
+/* Reports whether any item of the list is a path. */
+static bool take_list(struct filesystem *f, const char *list)
+{
+	const char *item;
+	size_t pos = 0, n;
+	bool any = false;
+
+	while (list && text_list_next(list, ',', &pos, &item, &n))
+		any |= add_mount(f, item, n) != NULL;
+	return any;
+}
+
+static void forget_list(struct filesystem *f)
+{
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		f->list[i].wanted = false;
+	f->generation = 0; /* the next reading looks each up again */
+}
+
+static void filesystem_apply(void *state, const struct sampler_settings *settings)
+{
+	struct filesystem *f = state;
+
+	forget_list(f);
+	f->named = f->conf_list || settings->n_mounts;
+	for (size_t i = 0; i < settings->n_mounts; i++)
+		add_mount(f, settings->mounts[i], strlen(settings->mounts[i]));
+	if (!settings->n_mounts)
+		take_list(f, f->conf_list);
 }
 
 static int filesystem_open(const struct probe_setup *setup, void **ret, struct err *e)
 {
 	_cleanup_free_ struct filesystem *f = calloc(1, sizeof(*f));
-	const char *list = setup->conf->watch_mounts ? setup->conf->watch_mounts : "/", *item;
-	size_t pos = 0, n;
 
 	if (!f)
 		return err_set(e, -ENOMEM, "no memory");
-	while (text_list_next(list, ',', &pos, &item, &n))
-		add_mount(f, setup->prober, item, n);
-	if (!f->n)
+	f->env = setup->env;
+	f->prober = setup->prober;
+	f->mounts = setup->mounts;
+	f->conf_list = setup->conf->watch_mounts;
+	f->named = f->conf_list;
+	if (f->named && !take_list(f, f->conf_list))
 		return err_set(e, -EINVAL, "no absolute path in the list of mounts to watch");
-	/* without it only the names of the devices are missing */
-	if (procfile_open(&f->mountinfo, setup->env, "/proc/self/mountinfo", MOUNTINFO_MAX, false,
-			  NULL))
-		f->mountinfo.fd = -1;
+	if (!f->mounts && !f->named)
+		add_mount(f, "/", 1);
 	*ret = take_ptr(f);
 	return 0;
 }
@@ -210,7 +438,9 @@ static void filesystem_close(void *state)
 {
 	struct filesystem *f = state;
 
-	procfile_close(&f->mountinfo);
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (f->list[i].used && f->list[i].errors_fd >= 0)
+			close(f->list[i].errors_fd);
 	free(f);
 }
 
@@ -224,5 +454,6 @@ const struct probe_ops probe_filesystem = {
 	.report = filesystem_report,
 	.close = filesystem_close,
 	.busy = filesystem_busy,
+	.apply = filesystem_apply,
 	.explain = filesystem_explain,
 };

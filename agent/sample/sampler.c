@@ -11,6 +11,7 @@
 
 #include "core/privpath.h"
 #include "sample/effort.h"
+#include "sample/mounts.h"
 #include "sample/probe.h"
 #include "sample/prober.h"
 
@@ -327,6 +328,13 @@ static void open_kmsg(struct sampler *s)
 		err_sys(&s->kmsg_why, -err, "/dev/kmsg");
 }
 
+/* Without it only the names of devices and the list of local mounts are missing. */
+static void open_mounts(struct sampler *s)
+{
+	if (mounts_new(s->env, &s->mounts, NULL))
+		s->mounts = NULL;
+}
+
 static void open_probes(struct sampler *s)
 {
 	const struct probe_setup setup = {
@@ -368,6 +376,7 @@ int sampler_new(const struct sampler_setup *setup, struct sampler **ret, struct 
 		return err_set(e, err, "no memory for the sampler");
 	}
 	open_kmsg(s);
+	open_mounts(s);
 	open_probes(s);
 	*ret = s;
 	return 0;
@@ -384,6 +393,7 @@ struct sampler *sampler_free(struct sampler *s)
 	for (size_t i = 0; i < probes_n; i++)
 		if (s->slots[i].state)
 			probes[i]->close(s->slots[i].state);
+	mounts_free(s->mounts);
 	kmsg_reader_free(s->kmsg);
 	free(s);
 	return NULL;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sample/parse.h"
+#include "sample/parse_block.h"
 
 static void fuzz_keyed(const char *p, size_t n)
 {

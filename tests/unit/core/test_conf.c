@@ -60,7 +60,7 @@ static void test_defaults(void **state)
 	assert_false(conf.signal_print);
 	assert_int_equal(conf.sample_interval_ms, 10000);
 	assert_int_equal(conf.process_interval_ms, 60000);
-	assert_string_equal(conf.watch_mounts, "/");
+	assert_null(conf.watch_mounts); /* all local ones */
 	conf_deinit(&conf);
 }
 

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "sample/parse.h"
+#include "sample/parse_block.h"
 
 enum { TOTAL, FREE, AVAILABLE, CACHED, SLAB, BUFFERS, SWAP, N };
 static const char *const names[N] = {"MemTotal", "MemFree", "MemAvailable", "Cached",

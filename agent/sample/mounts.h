@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is mounted, as several probes need it: one reading of /proc/self/mountinfo, taken again only
+ * when the kernel says that it changed (a poll without waiting, so nothing wakes for it).
+ */
+#pragma once
+
+#include "core/env.h"
+#include "core/err.h"
+#include "sample/parse_block.h"
+
+#define MOUNTS_MAX 32
+
+struct mounts;
+int mounts_new(const struct env *env, struct mounts **ret, struct err *e) _must_check_;
+struct mounts *mounts_free(struct mounts *m);
+/** mounts_refresh() - reads again if something changed; @force: whatever the kernel says, for what
+ * it changes silently. Return: the generation, greater after each reading; 0: cannot be read. */
+unsigned mounts_refresh(struct mounts *m, bool force);
+/**
+ * mounts_local() - the local file systems, each once: on a block device or of a kind that manages
+ * its own, no loop devices, no images that are read-only by their kind; and the root, whatever it
+ * is. At most MOUNTS_MAX.
+ *
+ * Return: the list, valid until the next refresh; NULL with *@ret_n 0 when there is none.
+ */
+const struct parse_mount *mounts_local(const struct mounts *m, size_t *ret_n);
+/** mounts_find() - the mount at exactly that path, the one on top. Return: false when there is
+ * none. */
+bool mounts_find(const struct mounts *m, const char *path, struct parse_mount *ret);
