@@ -343,6 +343,7 @@ static void count_lateness(struct loop *loop, const struct loop_timer *t)
 	if (late <= LATE_MS)
 		return;
 	loop->stats.late_ticks++;
+	loop->stats.late_sum_ms += late;
 	if (late > loop->stats.late_max_ms)
 		loop->stats.late_max_ms = late;
 }

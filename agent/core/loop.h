@@ -25,6 +25,7 @@ struct loop_stats {
 	uint64_t wakeups;    /* returns of epoll_wait */
 	uint64_t late_ticks; /* timers served over 50 ms late */
 	int64_t late_max_ms;
+	int64_t late_sum_ms; /* of all of them */
 };
 
 int loop_new(const struct env *env, struct loop **ret) _must_check_;

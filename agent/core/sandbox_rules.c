@@ -79,6 +79,11 @@ static const char *const workers[] = {
 };
 /* clang-format on */
 
+/* To look at how well the clock is kept; without CAP_SYS_TIME that is all they do. */
+static const char *const clocks[] = {
+	"adjtimex", "clock_adjtime", "clock_adjtime64", NULL,
+};
+
 #define ALLOW(...) seccomp_rule_add(filter, SCMP_ACT_ALLOW, __VA_ARGS__)
 
 static int allow_list(scmp_filter_ctx filter, const char *const *names)
@@ -218,7 +223,7 @@ static const struct {
 } roles[SANDBOX_ROLES] = {
 	[SANDBOX_AGENT] =
 		{
-			{base, files, messages, network},
+			{base, files, messages, network, clocks},
 			{read_only_opens, pretend_absent, only_threads, some_families,
 			 harmless_ioctls, harmless_prctls},
 		},

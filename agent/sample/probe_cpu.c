@@ -15,6 +15,8 @@ struct cpu {
 	struct parse_stat now;
 	uint64_t last[CPU_TIMES], delta[CPU_TIMES], total;
 	bool primed;
+	struct rate forks;
+	double ticks_per_s;
 };
 
 /* Which times make up which metric. */
@@ -31,6 +33,17 @@ static const struct {
 	{METRIC_CPU_STOLEN_PERC, 1 << CPU_STEAL},
 };
 
+/* The same as seconds since boot. */
+static const struct {
+	enum metric metric;
+	unsigned times;
+} sums[] = {
+	{METRIC_CPU_USER_TIME, 1 << CPU_USER | 1 << CPU_NICE},
+	{METRIC_CPU_SYSTEM_TIME, 1 << CPU_SYSTEM | 1 << CPU_IRQ | 1 << CPU_SOFTIRQ},
+	{METRIC_CPU_WAIT_TIME, 1 << CPU_IOWAIT},
+	{METRIC_CPU_IDLE_TIME, 1 << CPU_IDLE},
+};
+
 static int cpu_open(const struct probe_setup *setup, void **ret, struct err *e)
 {
 	_cleanup_free_ struct cpu *c = calloc(1, sizeof(*c));
@@ -38,6 +51,7 @@ static int cpu_open(const struct probe_setup *setup, void **ret, struct err *e)
 
 	if (!c)
 		return err_set(e, -ENOMEM, "no memory");
+	c->ticks_per_s = (double)sysconf(_SC_CLK_TCK);
 	/* untouched room costs nothing: a guest with many interrupts fills it, others a page */
 	err = procfile_open(&c->file, setup->env, "/proc/stat", 256 * 1024, true, e);
 	if (err)
@@ -51,7 +65,6 @@ static int cpu_read(void *state, int64_t now_ms)
 	struct cpu *c = state;
 	int err = procfile_read(&c->file);
 
-	(void)now_ms;
 	if (!err)
 		err = parse_stat(c->file.text, c->file.len, &c->now);
 	if (err)
@@ -65,20 +78,34 @@ static int cpu_read(void *state, int64_t now_ms)
 		c->last[i] = c->now.times[i];
 	}
 	c->primed = true;
+	if (c->now.has_forks)
+		rate_update(&c->forks, c->now.forks, now_ms);
+	else
+		rate_absent(&c->forks);
 	return 0;
+}
+
+static double sum_of(const uint64_t times[static CPU_TIMES], unsigned which)
+{
+	uint64_t sum = 0;
+
+	for (size_t t = 0; t < CPU_TIMES; t++)
+		sum += which >> t & 1 ? times[t] : 0;
+	return (double)sum;
 }
 
 static void cpu_report(const void *state, struct sample *out)
 {
 	const struct cpu *c = state;
 
-	for (size_t i = 0; i < ARRAY_SIZE(shares) && c->total; i++) {
-		uint64_t sum = 0;
-
-		for (size_t t = 0; t < CPU_TIMES; t++)
-			sum += shares[i].times >> t & 1 ? c->delta[t] : 0;
-		sample_add(out, shares[i].metric, -1, 100.0 * (double)sum / (double)c->total);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(shares) && c->total; i++)
+		sample_add(out, shares[i].metric, -1,
+			   100.0 * sum_of(c->delta, shares[i].times) / (double)c->total);
+	for (size_t i = 0; i < ARRAY_SIZE(sums); i++)
+		sample_add(out, sums[i].metric, -1,
+			   sum_of(c->now.times, sums[i].times) / c->ticks_per_s);
+	if (c->forks.valid)
+		sample_add(out, METRIC_TASKS_FORKS, -1, c->forks.per_s);
 	if (c->now.has_blocked)
 		sample_add(out, METRIC_TASKS_BLOCKED, -1, (double)c->now.blocked);
 }

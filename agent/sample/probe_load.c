@@ -63,6 +63,8 @@ static void load_report(const void *state, struct sample *out)
 
 	for (size_t i = 0; i < ARRAY_SIZE(metrics) && l->cpus; i++)
 		sample_add(out, metrics[i], -1, thousandths(l->last.avg[i] / l->cpus));
+	if (l->cpus)
+		sample_add(out, METRIC_CPU_TOTAL_LOGICAL_CORES, -1, l->cpus);
 	sample_add(out, METRIC_TASKS_RUNNABLE, -1, (double)l->last.runnable);
 	sample_add(out, METRIC_TASKS_TOTAL, -1, (double)l->last.total);
 }
