@@ -47,6 +47,7 @@ static void offer_to_hooks(struct hook_queue *q, const struct document *doc)
 		if (strcmp(h->def.path.resource, doc->resource) != 0)
 			continue;
 		value = value_at(doc, &h->def.path);
+		h->seen = true;
 		queue_hook_decide(h, value);
 	}
 	queue_service_offer(q, doc);
@@ -202,6 +203,12 @@ static void turn(struct loop *loop, void *ctx)
 	q->tell_idle = false;
 	if (q->setup.idle)
 		q->setup.idle(count_failed(q), q->setup.ctx);
+}
+
+void hook_queue_round_over(struct hook_queue *q)
+{
+	q->round_over = true;
+	queue_kick(q, 0);
 }
 
 /* ---- hooks ---- */

@@ -350,7 +350,7 @@ static void plan_forget(struct queue_hook *h)
 	f->gen = h->gen + 1;
 }
 
-static void take_offer(struct queue_hook *h)
+void queue_hook_take_offer(struct queue_hook *h)
 {
 	_cleanup_json_ json_t *value = h->offer;
 
@@ -382,7 +382,7 @@ void queue_hook_ended(struct queue_hook *h, const struct run_result *result)
 	else
 		retry(h, p);
 	queue_hook_changed(h);
-	take_offer(h);
+	queue_hook_take_offer(h);
 	h->q->tell_idle = true;
 	queue_kick(h->q, 0);
 }

@@ -19,6 +19,7 @@ struct queue_hook {
 	struct hook def;
 	char store_name[64];
 	bool loaded;
+	bool seen; /* a document was offered since the start */
 	struct hook_state state;
 	/* an offer that came while the value was with the runner */
 	bool has_offer;
@@ -62,6 +63,7 @@ struct hook_queue {
 	bool runner_lost; /* it answered that it is gone; a new one will be set */
 	bool disabled;
 	bool tell_idle;
+	bool round_over; /* one-pass mode */
 	uint64_t seq;
 };
 
@@ -73,6 +75,8 @@ void queue_hook_changed(struct queue_hook *h); /* save, as soon as the save befo
 void queue_hook_decide(struct queue_hook *h, json_t *value);
 void queue_hook_event(struct queue_hook *h, const char *service);
 void queue_hook_ended(struct queue_hook *h, const struct run_result *result); /* of h->asked */
+/* Decides on what was offered while the runner had the value. */
+void queue_hook_take_offer(struct queue_hook *h);
 struct queue_hook *queue_hook_free(struct queue_hook *h);
 /* queue_run.c */
 void queue_run_turn(struct hook_queue *q); /* resolve, start the next, arm the timer */

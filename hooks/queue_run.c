@@ -235,6 +235,7 @@ static void take_state(struct queue_hook *h, enum run_state state, struct link_m
 	default:
 		h->asked = NULL;
 		p->phase = PENDING_READY;
+		queue_hook_take_offer(h); /* not started yet: a newer value replaces it */
 		break;
 	}
 	queue_kick(h->q, 0);
@@ -325,9 +326,12 @@ static bool resolve(struct hook_queue *q, int64_t now, int64_t *wait_ms)
 	return clear;
 }
 
-static bool may_run(const struct hook_queue *q, const struct pending *p)
+/* One pass: once at most, and not before it is known whether the value is still the one that was to be told. */
+static bool may_run(const struct hook_queue *q, const struct queue_hook *h, const struct pending *p)
 {
-	return p->phase == PENDING_READY && !(q->setup.one_pass && p->failed_here);
+	if (p->phase != PENDING_READY)
+		return false;
+	return !q->setup.one_pass || (!p->failed_here && (h->seen || (q->round_over && !q->docs)));
 }
 
 /* The oldest that is due. */
@@ -338,7 +342,7 @@ static struct queue_hook *oldest_due(struct hook_queue *q, int64_t now, int64_t 
 
 	for (struct queue_hook *h = q->hooks; h; h = h->next) {
 		for (struct pending *p = h->state.list; p; p = p->next) {
-			if (!may_run(q, p))
+			if (!may_run(q, h, p))
 				continue;
 			if (p->due_ms > now) {
 				keep_earliest(wait_ms, p->due_ms, now);

@@ -23,6 +23,7 @@ struct runner_setup {
 	const struct env *env;
 	const struct conf *conf;
 	const struct hookset *hooks; /* borrowed; runner_set_hooks() when they change */
+	bool one_pass; /* nobody waits for what daemons that hooks leave behind still say */
 };
 /** runner_new() - makes the folders for the records. -errno with the reason in @e. */
 int runner_new(const struct runner_setup *setup, struct runner **ret, struct err *e) _must_check_;

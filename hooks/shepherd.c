@@ -307,6 +307,15 @@ static void set_end(struct shepherd *s, int wstatus)
 	}
 }
 
+/* Whoever started a single pass (cron) reads its output to the end, and must not wait for that daemon's end. */
+static void drop_log(void)
+{
+	_cleanup_close_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null >= 0 && (dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0))
+		_exit(1);
+}
+
 /* A daemon that the hook has started may still hold the pipe, and would die of SIGPIPE at its next
  * line. So a process without lock or record stays and goes on logging what comes until the last
  * writer is gone. */
@@ -314,6 +323,8 @@ static void leave_reader(struct shepherd *s)
 {
 	if (fork() != 0)
 		return;
+	if (s->job->one_pass)
+		drop_log();
 	close_all_but(&s->pipe_fd, 1);
 	prctl(PR_SET_NAME, "hp-hook-output");
 	while (s->pipe_fd >= 0) {

@@ -22,6 +22,7 @@ struct shepherd_job {
 	struct hook_values values;
 	size_t output_max;
 	mode_t umask;
+	bool one_pass; /* what comes after the end of the hook is not logged */
 	int lock_fd;   /* run_store_lock(): held until the shepherd ends */
 	int result_fd; /* memfd: gets the ended record too, for a runner that still lives while the
 			  disk refuses */

@@ -88,6 +88,9 @@ void agent_on_round_done(unsigned failures, void *ctx);
 void agent_on_hook_report(const struct hook_report *report, void *ctx);
 void agent_on_hooks_idle(unsigned failed, void *ctx);
 void agent_prime_document(struct agent *a);
+/** agent_prime_pass() - one-pass mode, before the loop: what earlier passes saw, so that only news are
+ * written again. */
+void agent_prime_pass(struct agent *a, const char *const *names, size_t n);
 const struct document *agent_own_document(void *ctx);
 const char *agent_server_id(const struct agent *a); /* id of its signals */
 /* agent_pulse.c */

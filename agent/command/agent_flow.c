@@ -82,16 +82,14 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 	bool own = is_own(a, doc);
 
 	if (changed || (own && !a->document_seen)) {
-		/* To a single pass every document is new; what cron runs each minute must not
-		 * chatter. */
+		/* What cron runs each minute must not chatter about what runs no hook. */
 		log_at(a->setup->one_pass ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 		       "%s document of %s from source %s%s", changed ? "new" : "first",
 		       doc->resource ? doc->resource : "this guest", doc->source,
 		       doc->in_progress ? " (its resource is in progress: hooks wait)" : "");
 		if (own)
 			take_settings(a, doc);
-		if (!a->setup->one_pass)
-			keep_document(a, doc, own);
+		keep_document(a, doc, own);
 	}
 	if (hook_queue_offer(a->queue, doc))
 		log_err("the document of %s was not offered to the hooks: out of memory",
@@ -170,6 +168,7 @@ void agent_on_round_done(unsigned failures, void *ctx)
 
 	a->round_over = true;
 	a->round_failures = failures;
+	hook_queue_round_over(a->queue);
 	want_end(a);
 }
 
@@ -226,24 +225,43 @@ void agent_on_hook_report(const struct hook_report *report, void *ctx)
 	agent_health_due(a);
 }
 
-void agent_prime_document(struct agent *a)
+/* Return: whether there was one on disk that the watch now knows. @resource: NULL = the guest's own. */
+static bool prime(struct agent *a, const char *resource, struct document *doc)
 {
 	char name[STORE_NAME_MAX];
 	_cleanup_buf_ struct buf text = BUF_INIT(STORE_ENTRY_MAX);
-	_cleanup_(document_cleanup) struct document doc = {0};
 	struct err e = ERR_INIT;
 
 	if (!a->store_link ||
-	    store_get_wait(a->store_link, documents_entry(NULL, name), PRIME_WAIT_MS, &text))
-		return;
-	if (document_load(text.data, text.len, &doc, &e)) {
+	    store_get_wait(a->store_link, documents_entry(resource, name), PRIME_WAIT_MS, &text))
+		return false;
+	if (document_load(text.data, text.len, doc, &e)) {
 		log_warn("the last good document cannot be used: %s; waiting for a new one",
 			 e.text);
-		return;
+		return false;
 	}
-	if (watch_prime(a->watch, &doc))
+	return watch_prime(a->watch, doc) == 0;
+}
+
+void agent_prime_document(struct agent *a)
+{
+	_cleanup_(document_cleanup) struct document doc = {0};
+
+	if (!prime(a, NULL, &doc))
 		return;
 	take_settings(a, &doc);
 	log_info("last good document of %s read from disk",
 		 doc.resource ? doc.resource : "this guest");
+}
+
+void agent_prime_pass(struct agent *a, const char *const *names, size_t n)
+{
+	_cleanup_(document_cleanup) struct document own = {0};
+
+	prime(a, NULL, &own);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(document_cleanup) struct document doc = {0};
+
+		prime(a, names[i], &doc);
+	}
 }

@@ -138,10 +138,12 @@ static int take_hooks(struct agent *a, int fd)
 	}
 	hookset_deinit(&a->hooks_seen);
 	a->hooks_seen = for_us;
+	names = hookset_resources(&a->hooks_seen, &n);
+	if (a->setup->one_pass && names)
+		agent_prime_pass(a, names, n);
 	r = hook_queue_set_hooks(a->queue, &for_queue);
 	if (r)
 		return r;
-	names = hookset_resources(&a->hooks_seen, &n);
 	if (!names && n > 0)
 		return -ENOMEM;
 	return watch_set_resources(a->watch, names, n);

@@ -190,7 +190,8 @@ static void open_control(struct runner_main *m)
 static int start_loop(struct runner_main *m, struct err *e)
 {
 	const struct runner_setup setup = {
-		.loop = m->loop, .env = m->env, .conf = &m->conf, .hooks = &m->hooks};
+		.loop = m->loop, .env = m->env, .conf = &m->conf, .hooks = &m->hooks,
+		.one_pass = m->options->one_pass};
 	int r;
 
 	if (loop_signal_add(m->loop, SIGTERM, on_stop_signal, m) ||
