@@ -55,6 +55,7 @@ struct runner {
 	struct run *runs;
 	size_t n_runs;
 	struct service_call *calls;
+	bool one_pass;
 };
 
 /* ---- answers ---- */
@@ -302,6 +303,7 @@ static int fork_shepherd(struct runner *r, struct run *run, const struct wish *w
 		.umask = r->hooks->umask,
 		.lock_fd = lock_fd,
 		.result_fd = run->result_fd,
+		.one_pass = r->one_pass,
 	};
 	pid_t pid = shepherd_start(&job, &e);
 
@@ -521,6 +523,7 @@ int runner_new(const struct runner_setup *setup, struct runner **ret, struct err
 	r->loop = setup->loop;
 	r->env = setup->env;
 	r->conf = setup->conf;
+	r->one_pass = setup->one_pass;
 	r->hooks = setup->hooks;
 	code = open_parts(r, e);
 	if (code < 0)
