@@ -202,6 +202,13 @@ static void keep_offer(struct queue_hook *h, json_t *value)
 	h->has_offer = true;
 }
 
+static void drop_offer(struct queue_hook *h)
+{
+	json_decref(h->offer);
+	h->offer = NULL;
+	h->has_offer = false;
+}
+
 void queue_hook_decide(struct queue_hook *h, json_t *value)
 {
 	const struct match_state state = {h->state.known, h->state.accepted};
@@ -212,6 +219,7 @@ void queue_hook_decide(struct queue_hook *h, json_t *value)
 		keep_offer(h, value);
 		return;
 	}
+	drop_offer(h); /* an older one must not come after this */
 	m = match_decide(&state, value, h->def.triggers,
 			 h->q->setup.conf->compat == CONF_COMPAT_HEAT);
 	switch (m.action) {
