@@ -80,7 +80,7 @@ extern const size_t probes_n;
 #define PROBES_MAX 48
 
 extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure,
-	probe_filesystem, probe_disk, probe_process, probe_kernel_log, probe_agent,
+	probe_filesystem, probe_io, probe_disk, probe_process, probe_kernel_log, probe_agent,
 	probe_net, probe_sockets, probe_limits, probe_clock;
 
 /** probe_open_priv() - a row of core/privpath by the setup's opener. */

@@ -7,8 +7,11 @@
 #include "sample/probe.h"
 
 #include <errno.h>
+#include <math.h>
 
 #include "sample/parse.h"
+
+#define TREND_S 30.0
 
 enum key {
 	TOTAL,
@@ -25,6 +28,7 @@ enum key {
 	COMMIT_LIMIT,
 	COMMITTED,
 	CORRUPTED,
+	BALLOON,
 	KEYS
 };
 static const char *const key_names[KEYS] = {
@@ -42,6 +46,7 @@ static const char *const key_names[KEYS] = {
 	[COMMIT_LIMIT] = "CommitLimit",
 	[COMMITTED] = "Committed_AS",
 	[CORRUPTED] = "HardwareCorrupted",
+	[BALLOON] = "Balloon",
 };
 
 /* Metrics that are one line of the file, in MiB. */
@@ -60,11 +65,17 @@ static const struct {
 	{METRIC_MEM_SLAB_UNRECLAIMABLE_MB, SUNRECLAIM},
 	{METRIC_MEM_COMMIT_LIMIT_MB, COMMIT_LIMIT},
 	{METRIC_MEM_COMMITTED_MB, COMMITTED},
+	{METRIC_MEM_BALLOON_MB, BALLOON}, /* Linux 6.16; before: probe_vmstat, probe_vm */
 };
 
 struct memory {
 	struct procfile file;
 	uint64_t found, kib[KEYS];
+	/* how fast MemAvailable falls, smoothed over about TREND_S; KiB a second */
+	bool has_trend;
+	uint64_t trend_kib;
+	int64_t trend_ms;
+	double falls_per_s;
 };
 
 static int memory_open(const struct probe_setup *setup, void **ret, struct err *e)
@@ -81,16 +92,32 @@ static int memory_open(const struct probe_setup *setup, void **ret, struct err *
 	return 0;
 }
 
+static void update_trend(struct memory *m, int64_t now_ms)
+{
+	double passed_s = (double)(now_ms - m->trend_ms) / 1000.0;
+	double fallen = (double)m->trend_kib - (double)m->kib[AVAILABLE];
+
+	if (m->has_trend && passed_s <= 0)
+		return;
+	if (m->has_trend)
+		m->falls_per_s +=
+			passed_s / (passed_s + TREND_S) * (fallen / passed_s - m->falls_per_s);
+	m->has_trend = true;
+	m->trend_kib = m->kib[AVAILABLE];
+	m->trend_ms = now_ms;
+}
+
 static int memory_read(void *state, int64_t now_ms)
 {
 	const struct parse_keys keys = {key_names, KEYS};
 	struct memory *m = state;
 	int err = procfile_read(&m->file);
 
-	(void)now_ms;
 	if (err)
 		return err;
 	m->found = parse_keyed(m->file.text, m->file.len, &keys, m->kib);
+	if (m->found >> AVAILABLE & 1)
+		update_trend(m, now_ms);
 	return m->found ? 0 : -EINVAL;
 }
 
@@ -148,6 +175,21 @@ static void memory_report(const void *state, struct sample *out)
 	report_swap(m, out);
 }
 
+/* Little memory alone is how many guests live; little and falling, or gone within minutes, is not.
+ */
+static enum probe_stress memory_stress(const void *state)
+{
+	const struct memory *m = state;
+	double available = (double)m->kib[AVAILABLE], total = (double)m->kib[TOTAL];
+	double left_s = m->falls_per_s > 0 ? available / m->falls_per_s : HUGE_VAL;
+
+	if (!has(m, BIT(TOTAL) | BIT(AVAILABLE)))
+		return STRESS_CALM;
+	if (available < 0.03 * total || left_s < 120 || (available < 0.25 * total && left_s < 600))
+		return STRESS_RAISE;
+	return available < 0.05 * total || left_s < 1200 ? STRESS_HOLD : STRESS_CALM;
+}
+
 static void memory_close(void *state)
 {
 	struct memory *m = state;
@@ -164,4 +206,5 @@ const struct probe_ops probe_memory = {
 	.read = memory_read,
 	.report = memory_report,
 	.close = memory_close,
+	.stress = memory_stress,
 };
