@@ -22,6 +22,10 @@ enum prober_kind {
 	PROBER_FD_COUNT, /* path: a pid in decimal */
 	PROBER_PROC_IO,	 /* path: a pid in decimal */
 	PROBER_FILE,	 /* path: of any file; attributes only, never content */
+	PROBER_PROCESSES,  /* path: pids in decimal, comma between; sums */
+	PROBER_WCHAN,	   /* path: a pid in decimal */
+	PROBER_FD_LARGEST, /* path: "-" */
+	PROBER_PSTORE,	   /* path: "-" */
 	PROBER_KINDS
 };
 struct prober_answer {
@@ -55,6 +59,18 @@ enum prober_file {
 	FILE_LINKS,
 	FILE_BLOCKS
 };
+
+enum prober_processes {
+	PROCESSES_FOUND, /* of the pids asked for */
+	PROCESSES_FDS,
+	PROCESSES_READS,
+	PROCESSES_WRITES,
+	PROCESSES_READ_BYTES,
+	PROCESSES_WRITE_BYTES
+};
+/* PROBER_WCHAN: all numbers together are the bytes of a symbol's name and NUL */
+/* PROBER_FD_LARGEST: each pid << 32 | open descriptors, 0 = none; in no order */
+enum prober_pstore { PSTORE_RECORDS, PSTORE_PANICS, PSTORE_OOPSES, PSTORE_NEWEST_S };
 
 /* ---- prober_work.c ---- */
 struct prober_kind_info {

@@ -6,15 +6,13 @@
  */
 #include "sample/prober.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "core/text.h"
-#include "sample/parse.h"
+#include "sample/prober_process.h"
 
 static bool legal_path(const char *path)
 {
@@ -49,59 +47,9 @@ static int work_statvfs(const struct env *env, const char *path, struct prober_a
 	return 0;
 }
 
-static int open_of_pid(const struct env *env, const char *pid, const char *file, int flags)
-{
-	char path[64], full[ENV_PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%.10s/%s", pid, file);
-	fd = open(env_path(env, path, full), O_RDONLY | O_CLOEXEC | flags);
-	return fd < 0 ? -errno : fd;
-}
-
 static int work_fd_count(const struct env *env, const char *pid, struct prober_answer *ret)
 {
-	int fd = open_of_pid(env, pid, "fd", O_DIRECTORY);
-	const struct dirent *entry;
-	DIR *dir;
-
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while ((entry = readdir(dir)))
-		ret->n[FD_COUNT_OPEN] += entry->d_name[0] != '.';
-	closedir(dir);
-	return 0;
-}
-
-static int work_proc_io(const struct env *env, const char *pid, struct prober_answer *ret)
-{
-	static const char *const names[] = {
-		[PROC_IO_READ_CHARS] = "rchar",
-		[PROC_IO_WRITE_CHARS] = "wchar",
-		[PROC_IO_READS] = "syscr",
-		[PROC_IO_WRITES] = "syscw",
-		[PROC_IO_READ_BYTES] = "read_bytes",
-		[PROC_IO_WRITE_BYTES] = "write_bytes",
-		[PROC_IO_CANCELLED_BYTES] = "cancelled_write_bytes",
-	};
-	const struct parse_keys keys = {names, ARRAY_SIZE(names)};
-	_cleanup_close_ int fd = open_of_pid(env, pid, "io", O_NOCTTY);
-	char text[1024];
-	ssize_t n;
-
-	if (fd < 0)
-		return fd;
-	n = read(fd, text, sizeof(text));
-	if (n < 0)
-		return -errno;
-	return parse_keyed(text, (size_t)n, &keys, ret->n) == (1 << ARRAY_SIZE(names)) - 1
-		       ? 0
-		       : -EINVAL;
+	return prober_count_fds(env, pid, &ret->n[FD_COUNT_OPEN]);
 }
 
 static int work_file(const struct env *env, const char *path, struct prober_answer *ret)
@@ -124,6 +72,10 @@ static int work_file(const struct env *env, const char *path, struct prober_answ
 const struct prober_kind_info prober_kinds[PROBER_KINDS] = {
 	[PROBER_STATVFS] = {"statvfs", legal_path, work_statvfs},
 	[PROBER_FD_COUNT] = {"fd-count", legal_pid, work_fd_count},
-	[PROBER_PROC_IO] = {"proc-io", legal_pid, work_proc_io},
+	[PROBER_PROC_IO] = {"proc-io", legal_pid, prober_work_io_of},
 	[PROBER_FILE] = {"file", legal_path, work_file},
+	[PROBER_PROCESSES] = {"processes", prober_legal_pids, prober_work_processes},
+	[PROBER_WCHAN] = {"wchan", legal_pid, prober_work_wchan},
+	[PROBER_FD_LARGEST] = {"fd-largest", prober_legal_nothing, prober_work_fd_largest},
+	[PROBER_PSTORE] = {"pstore", prober_legal_nothing, prober_work_pstore},
 };
