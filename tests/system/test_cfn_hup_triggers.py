@@ -214,6 +214,17 @@ def test_state_broken(ctx):
         h.once(ran=[])
 
 
+def test_cloned_state(ctx):
+    """fixed: state that was baked into an image does not count in the clone: its hooks run as on a new server."""
+    h = Hup(ctx)
+    h.hook("app")
+    h.once(ran=["app post.add"])
+    h.once(ran=[])
+    h.g.write("/etc/machine-id", "fedcba9876543210fedcba9876543210\n")
+    h.once(ran=["app post.add"])
+    h.once(ran=[])
+
+
 def test_no_metadata(ctx):
     """fixed: a resource whose metadata are null or empty is a document without values (it was exit 1): what was there is removed."""
     h = Hup(ctx)
