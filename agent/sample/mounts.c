@@ -105,6 +105,11 @@ const struct parse_mount *mounts_local(const struct mounts *m, size_t *ret_n)
 	return m->n ? m->list : NULL;
 }
 
+bool mounts_next(const struct mounts *m, size_t *pos, struct parse_mount *ret)
+{
+	return parse_mount_next(m->file.text, m->file.len, pos, ret);
+}
+
 bool mounts_find(const struct mounts *m, const char *path, struct parse_mount *ret)
 {
 	struct parse_mount one;

@@ -25,6 +25,8 @@ unsigned mounts_refresh(struct mounts *m, bool force);
  * Return: the list, valid until the next refresh; NULL with *@ret_n 0 when there is none.
  */
 const struct parse_mount *mounts_local(const struct mounts *m, size_t *ret_n);
+/** mounts_next() - all mounts of the last reading; walk with *pos = 0. */
+bool mounts_next(const struct mounts *m, size_t *pos, struct parse_mount *ret);
 /** mounts_find() - the mount at exactly that path, the one on top. Return: false when there is
  * none. */
 bool mounts_find(const struct mounts *m, const char *path, struct parse_mount *ret);

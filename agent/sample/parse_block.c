@@ -128,6 +128,8 @@ static bool mount_line(struct span *line, struct parse_mount *m)
 		return true;
 	m->readonly |= has_option(options, "ro");
 	m->emergency = has_option(options, "emergency_ro") || has_option(options, "shutdown");
+	m->cgroup_memory = !strcmp(m->type, "cgroup") && has_option(options, "memory");
+	m->cgroup_pids = !strcmp(m->type, "cgroup") && has_option(options, "pids");
 	m->errors_readonly = has_option(options, "errors=remount-ro");
 	return true;
 }

@@ -19,6 +19,7 @@ struct parse_mount {
 	bool is_device;	 /* the source is below /dev */
 	bool readonly;	 /* the mount or its file system */
 	bool emergency;	 /* ext4 and others: writes are refused after an error, whatever "rw" says */
+	bool cgroup_memory, cgroup_pids; /* version 1, with this controller */
 	bool errors_readonly; /* mounted to become read-only at the first error */
 };
 /** parse_mount_next() - the next mount from *@pos on, which starts as 0. Lines that are none, and

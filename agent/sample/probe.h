@@ -59,6 +59,7 @@ struct probe_ops {
 	const char *name;
 	const char *source; /* what it reads, for a person */
 	enum probe_pace pace;
+	bool seldom;  /* most guests do without: its absence is no warning */
 	bool partial; /* report() also after a failed read(): it knows which values are good */
 	/** open() - -errno with the reason in @e leaves the probe's metrics absent. */
 	int (*open)(const struct probe_setup *setup, void **ret_state, struct err *e);
@@ -80,7 +81,7 @@ extern const size_t probes_n;
 #define PROBES_MAX 48
 
 extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure,
-	probe_filesystem, probe_io, probe_disk, probe_process, probe_kernel_log, probe_agent,
+	probe_filesystem, probe_io, probe_disk, probe_cgroup, probe_vm, probe_edac, probe_process, probe_kernel_log, probe_agent,
 	probe_net, probe_sockets, probe_limits, probe_clock;
 
 /** probe_open_priv() - a row of core/privpath by the setup's opener. */

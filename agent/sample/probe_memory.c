@@ -159,6 +159,23 @@ static void report_swap(const struct memory *m, struct sample *out)
 		   m->kib[SWAP_TOTAL] ? percent(m->kib[SWAP_FREE], m->kib[SWAP_TOTAL]) : 100.0);
 }
 
+/* As an agent beside the hypervisor names and counts them: unrounded GiB, caches are used. */
+static void report_vm(const struct memory *m, struct sample *out)
+{
+	const double gib = 1048576.0;
+	double total = (double)m->kib[TOTAL], free_ = (double)m->kib[FREE];
+
+	if (!has(m, BIT(TOTAL) | BIT(FREE)) || !m->kib[TOTAL] || m->kib[FREE] > m->kib[TOTAL])
+		return;
+	sample_add(out, METRIC_MEM_TOTAL_GB, -1, total / gib);
+	sample_add(out, METRIC_MEM_FREE_GB, -1, free_ / gib);
+	sample_add(out, METRIC_MEM_USED_GB, -1, (total - free_) / gib);
+	sample_add(out, METRIC_MEM_FREE_PERC, -1, 100.0 * free_ / total);
+	if (has(m, BIT(SWAP_TOTAL) | BIT(SWAP_FREE)) && m->kib[SWAP_FREE] <= m->kib[SWAP_TOTAL])
+		sample_add(out, METRIC_MEM_SWAP_USED_GB, -1,
+			   (double)(m->kib[SWAP_TOTAL] - m->kib[SWAP_FREE]) / gib);
+}
+
 static void memory_report(const void *state, struct sample *out)
 {
 	const struct memory *m = state;
@@ -173,6 +190,7 @@ static void memory_report(const void *state, struct sample *out)
 		sample_add(out, METRIC_MEM_CORRUPTED_KB, -1, (double)m->kib[CORRUPTED]);
 	report_cache(m, out);
 	report_swap(m, out);
+	report_vm(m, out);
 }
 
 /* Little memory alone is how many guests live; little and falling, or gone within minutes, is not.

@@ -26,6 +26,8 @@ enum prober_kind {
 	PROBER_WCHAN,	   /* path: a pid in decimal */
 	PROBER_FD_LARGEST, /* path: "-" */
 	PROBER_PSTORE,	   /* path: "-" */
+	PROBER_DISK_SERIAL, /* path: a block device's name */
+	PROBER_HYPERV_BALLOON, /* path: "-" */
 	PROBER_KINDS
 };
 struct prober_answer {
@@ -71,6 +73,15 @@ enum prober_processes {
 /* PROBER_WCHAN: all numbers together are the bytes of a symbol's name and NUL */
 /* PROBER_FD_LARGEST: each pid << 32 | open descriptors, 0 = none; in no order */
 enum prober_pstore { PSTORE_RECORDS, PSTORE_PANICS, PSTORE_OOPSES, PSTORE_NEWEST_S };
+
+/* PROBER_DISK_SERIAL: all numbers together are bytes of text and NUL */
+enum prober_hyperv_balloon {
+	HYPERV_BALLOON_BYTES,
+	HYPERV_ADDED_BYTES,
+	HYPERV_ONLINED_BYTES,
+	HYPERV_COMMITTED_BYTES,
+	HYPERV_MAX_BYTES
+};
 
 /* ---- prober_work.c ---- */
 struct prober_kind_info {

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 
 #include "core/text.h"
+#include "sample/prober_device.h"
 #include "sample/prober_process.h"
 
 static bool legal_path(const char *path)
@@ -77,5 +78,8 @@ const struct prober_kind_info prober_kinds[PROBER_KINDS] = {
 	[PROBER_PROCESSES] = {"processes", prober_legal_pids, prober_work_processes},
 	[PROBER_WCHAN] = {"wchan", legal_pid, prober_work_wchan},
 	[PROBER_FD_LARGEST] = {"fd-largest", prober_legal_nothing, prober_work_fd_largest},
+	[PROBER_DISK_SERIAL] = {"disk-serial", prober_legal_device, prober_work_disk_serial},
+	[PROBER_HYPERV_BALLOON] = {"hyperv-balloon", prober_legal_nothing,
+				   prober_work_hyperv_balloon},
 	[PROBER_PSTORE] = {"pstore", prober_legal_nothing, prober_work_pstore},
 };

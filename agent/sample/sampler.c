@@ -423,7 +423,7 @@ static void probe_problem(const struct sampler *s, size_t i, struct problems *pr
 
 	snprintf(code, sizeof(code), "probe-%s", probes[i]->name);
 	if (!slot->state)
-		problems_add(problems, PROBLEM_WARN, code,
+		problems_add(problems, probes[i]->seldom ? PROBLEM_OK : PROBLEM_WARN, code,
 			     "none needed if this guest does without; its metrics are absent",
 			     "no metrics from %s: %s", probes[i]->source, slot->why.text);
 	else if (slot->error)

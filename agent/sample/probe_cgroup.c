@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control groups, version 1 and 2: memory and processes beside their limits, and kills for want of
+ * memory. Which ones: the guest's own root where it has limits (a container), the slices directly
+ * below it, and of the services below those the ones with a limit of memory or with a quarter of
+ * their allowed processes in use; the first GROUPS_MAX of them. They are looked for every five
+ * minutes, and again when one of them has gone.
+ */
+#include "sample/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "sample/dirwalk.h"
+#include "sample/mounts.h"
+#include "sample/parse.h"
+#include "sample/parse_value.h"
+
+#define GROUPS_MAX    32
+#define NAME_BYTES    160
+#define LOOK_MS	      300000
+#define LOOK_AGAIN_MS 60000
+#define PIDS_NEAR     4 /* a quarter in use */
+
+enum group_file { MEM_NOW, MEM_LIMIT, MEM_EVENTS, PIDS_NOW, PIDS_LIMIT, GROUP_FILES };
+static const char *const names_v1[GROUP_FILES] = {
+	"memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control",
+	"pids.current",		 "pids.max",
+};
+static const char *const names_v2[GROUP_FILES] = {
+	"memory.current", "memory.max", "memory.events", "pids.current", "pids.max",
+};
+
+struct group {
+	char name[NAME_BYTES]; /* below the root; "" = the root */
+	bool used, seen, gone;
+	int fds[GROUP_FILES];
+	unsigned found; /* bit of each file read with a number, or, of limits, with one set */
+	uint64_t values[GROUP_FILES];
+};
+
+struct cgroups {
+	struct mounts *mounts;
+	const struct env *env;
+	const char *const *files;
+	int memory_dir, pids_dir; /* roots; -1: no such controller */
+	int64_t look_due_ms;
+	struct group groups[GROUPS_MAX];
+};
+
+/* ---- files of a group ---- */
+
+static int parse_file(enum group_file file, const char *p, size_t n, uint64_t *ret)
+{
+	static const char *const keys[] = {"oom_kill"};
+	const struct parse_keys oom = {keys, 1};
+
+	if (file == MEM_LIMIT || file == PIDS_LIMIT)
+		return parse_limit(p, n, ret);
+	if (file == MEM_EVENTS) /* came to version 1 with Linux 4.13 */
+		return parse_keyed(p, n, &oom, ret) ? 0 : 1;
+	return parse_number(p, n, ret);
+}
+
+static void read_file(struct group *g, enum group_file file)
+{
+	char text[512];
+	ssize_t n;
+
+	if (g->fds[file] < 0)
+		return;
+	n = pread(g->fds[file], text, sizeof(text), 0);
+	if (n < 0)
+		g->gone |= errno == ENODEV || errno == ENOENT;
+	else if (!parse_file(file, text, (size_t)n, &g->values[file]))
+		g->found |= 1u << file;
+}
+
+static void read_group(struct group *g)
+{
+	g->found = 0;
+	for (enum group_file file = 0; file < GROUP_FILES; file++)
+		read_file(g, file);
+}
+
+static void close_group(struct group *g)
+{
+	for (size_t i = 0; i < GROUP_FILES; i++)
+		if (g->fds[i] >= 0)
+			close(take_fd(&g->fds[i]));
+	g->used = false;
+}
+
+static void open_group(const struct cgroups *s, struct group *g, const char *name)
+{
+	char path[NAME_BYTES + 32];
+
+	*g = (struct group){.used = true};
+	snprintf(g->name, sizeof(g->name), "%s", name);
+	for (enum group_file file = 0; file < GROUP_FILES; file++) {
+		int dir = file >= PIDS_NOW ? s->pids_dir : s->memory_dir;
+
+		snprintf(path, sizeof(path), "%s%s%s", name, name[0] ? "/" : "", s->files[file]);
+		g->fds[file] =
+			dir < 0 ? -1 : openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	}
+}
+
+/* ---- which groups ---- */
+
+static bool has(const struct group *g, enum group_file file)
+{
+	return g->found >> file & 1;
+}
+
+static bool is_worth_it(const struct group *g, unsigned depth)
+{
+	bool limited = has(g, MEM_LIMIT) || (has(g, PIDS_LIMIT) && !g->name[0]);
+
+	if (depth == 0)
+		return limited && (has(g, MEM_NOW) || has(g, PIDS_NOW));
+	if (depth == 1)
+		return has(g, MEM_NOW) || has(g, PIDS_NOW);
+	return limited || (has(g, PIDS_LIMIT) && has(g, PIDS_NOW) &&
+			   g->values[PIDS_NOW] >= g->values[PIDS_LIMIT] / PIDS_NEAR);
+}
+
+static struct group *find_group(struct cgroups *s, const char *name)
+{
+	for (size_t i = 0; i < GROUPS_MAX; i++)
+		if (s->groups[i].used && !strcmp(s->groups[i].name, name))
+			return &s->groups[i];
+	return NULL;
+}
+
+static void consider(struct cgroups *s, const char *name, unsigned depth)
+{
+	struct group *g = find_group(s, name), fresh;
+
+	if (g) {
+		g->seen = is_worth_it(g, depth);
+		return;
+	}
+	for (size_t i = 0; !g && i < GROUPS_MAX; i++)
+		if (!s->groups[i].used)
+			g = &s->groups[i];
+	if (!g)
+		return;
+	open_group(s, &fresh, name);
+	read_group(&fresh);
+	fresh.seen = true;
+	if (is_worth_it(&fresh, depth))
+		*g = fresh;
+	else
+		close_group(&fresh);
+}
+
+static int open_folder(int dir, const char *name)
+{
+	return openat(dir, name, O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW);
+}
+
+static void look_below(struct cgroups *s, int root, const char *parent)
+{
+	_cleanup_close_ int dir = open_folder(root, parent);
+	char name[NAME_BYTES];
+	struct dirwalk walk;
+	const char *child;
+
+	if (dir < 0)
+		return;
+	dirwalk_start(&walk, dir);
+	while ((child = dirwalk_next(&walk, true))) {
+		int n = snprintf(name, sizeof(name), "%s/%s", parent, child);
+
+		if (n > 0 && (size_t)n < sizeof(name))
+			consider(s, name, 2);
+	}
+}
+
+/* All of the first level before any of the second, which may be long. */
+static void look(struct cgroups *s)
+{
+	int root = s->memory_dir >= 0 ? s->memory_dir : s->pids_dir;
+	struct dirwalk walk;
+	const char *child;
+
+	for (size_t i = 0; i < GROUPS_MAX; i++)
+		s->groups[i].seen = false;
+	consider(s, "", 0);
+	dirwalk_start(&walk, root);
+	while ((child = dirwalk_next(&walk, true)))
+		if (strlen(child) < NAME_BYTES)
+			consider(s, child, 1);
+	dirwalk_start(&walk, root);
+	while ((child = dirwalk_next(&walk, true)))
+		if (strlen(child) < NAME_BYTES)
+			look_below(s, root, child);
+	for (size_t i = 0; i < GROUPS_MAX; i++)
+		if (s->groups[i].used && !s->groups[i].seen)
+			close_group(&s->groups[i]);
+}
+
+/* ---- life ---- */
+
+static int open_root(const struct cgroups *s, const char *path)
+{
+	char full[ENV_PATH_MAX];
+
+	return open(env_path(s->env, path, full), O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+}
+
+/* Version 1 wins where it has the memory controller: version 2 is then mounted beside it, empty. */
+static void find_roots(struct cgroups *s)
+{
+	struct parse_mount m, v2 = {0};
+	size_t pos = 0;
+
+	while (mounts_next(s->mounts, &pos, &m)) {
+		if (!strcmp(m.type, "cgroup2") && !v2.path[0])
+			v2 = m;
+		if (m.cgroup_memory && s->memory_dir < 0)
+			s->memory_dir = open_root(s, m.path);
+		if (m.cgroup_pids && s->pids_dir < 0)
+			s->pids_dir = open_root(s, m.path);
+	}
+	s->files = names_v1;
+	if (s->memory_dir >= 0 || s->pids_dir >= 0 || !v2.path[0])
+		return;
+	s->files = names_v2;
+	s->memory_dir = open_root(s, v2.path);
+	s->pids_dir = s->memory_dir >= 0 ? dup(s->memory_dir) : -1;
+}
+
+static void cgroup_close(void *state)
+{
+	struct cgroups *s = state;
+
+	for (size_t i = 0; i < GROUPS_MAX; i++)
+		if (s->groups[i].used)
+			close_group(&s->groups[i]);
+	if (s->memory_dir >= 0)
+		close(s->memory_dir);
+	if (s->pids_dir >= 0)
+		close(s->pids_dir);
+	free(s);
+}
+
+static int cgroup_open(const struct probe_setup *setup, void **ret, struct err *e)
+{
+	struct cgroups *s;
+
+	if (!setup->mounts || !mounts_refresh(setup->mounts, false))
+		return err_set(e, -ENOENT, "what is mounted cannot be read");
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_set(e, -ENOMEM, "no memory");
+	s->mounts = setup->mounts;
+	s->env = setup->env;
+	s->memory_dir = s->pids_dir = -1;
+	find_roots(s);
+	if (s->memory_dir < 0 && s->pids_dir < 0) {
+		cgroup_close(s);
+		return err_set(e, -ENOENT, "no control groups are mounted");
+	}
+	*ret = s;
+	return 0;
+}
+
+/* ---- readings ---- */
+
+static int cgroup_read(void *state, int64_t now_ms)
+{
+	struct cgroups *s = state;
+	bool gone = false;
+
+	for (size_t i = 0; i < GROUPS_MAX; i++) {
+		struct group *g = &s->groups[i];
+
+		if (!g->used)
+			continue;
+		read_group(g);
+		gone |= g->gone;
+		if (g->gone)
+			close_group(g);
+	}
+	if (gone && s->look_due_ms > now_ms + LOOK_AGAIN_MS)
+		s->look_due_ms = now_ms + LOOK_AGAIN_MS;
+	if (now_ms >= s->look_due_ms) {
+		look(s);
+		s->look_due_ms = now_ms + LOOK_MS;
+	}
+	return 0;
+}
+
+static void report_part(const struct group *g, int entity, struct sample *out)
+{
+	const struct {
+		enum group_file now, limit;
+		enum metric now_metric, limit_metric, perc_metric;
+		double unit;
+	} rows[] = {
+		{MEM_NOW, MEM_LIMIT, METRIC_CGROUP_MEMORY, METRIC_CGROUP_MEMORY_LIMIT,
+		 METRIC_CGROUP_MEMORY_PERC, 1048576.0},
+		{PIDS_NOW, PIDS_LIMIT, METRIC_CGROUP_PIDS, METRIC_CGROUP_PIDS_LIMIT,
+		 METRIC_CGROUP_PIDS_PERC, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		double now = (double)g->values[rows[i].now];
+		double limit = (double)g->values[rows[i].limit];
+
+		if (has(g, rows[i].now))
+			probe_add_of(out, rows[i].now_metric, entity, now / rows[i].unit);
+		if (has(g, rows[i].limit))
+			probe_add_of(out, rows[i].limit_metric, entity, limit / rows[i].unit);
+		if (has(g, rows[i].now) && has(g, rows[i].limit) && limit > 0)
+			probe_add_of(out, rows[i].perc_metric, entity, 100.0 * now / limit);
+	}
+}
+
+static void cgroup_report(const void *state, struct sample *out)
+{
+	const struct cgroups *s = state;
+	char shown[112];
+
+	for (size_t i = 0; i < GROUPS_MAX; i++) {
+		const struct group *g = &s->groups[i];
+		int entity;
+
+		if (!g->used)
+			continue;
+		sample_escape(shown, sizeof(shown), g->name[0] ? g->name : "/",
+			      g->name[0] ? strlen(g->name) : 1);
+		entity = sample_entity(out, "cgroup", shown, NULL);
+		report_part(g, entity, out);
+		if (has(g, MEM_EVENTS))
+			probe_add_of(out, METRIC_CGROUP_OOM_KILL, entity,
+				     (double)g->values[MEM_EVENTS]);
+	}
+}
+
+const struct probe_ops probe_cgroup = {
+	.name = "cgroup",
+	.source = "cgroup",
+	.pace = PROBE_MINUTE,
+	.seldom = true,
+	.open = cgroup_open,
+	.read = cgroup_read,
+	.report = cgroup_report,
+	.close = cgroup_close,
+};
