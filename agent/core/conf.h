@@ -65,6 +65,7 @@ struct conf {
 	int64_t sample_interval_ms;  /* 10 s */
 	int64_t process_interval_ms; /* 60 s */
 	char *watch_mounts;          /* comma list; NULL: all local ones */
+	char *watch_processes;       /* comma list of names; NULL: none */
 };
 
 struct conf_option {

@@ -130,5 +130,8 @@ const struct conf_option conf_options[] = {
 	       "Time between two looks at all processes."),
 	STRING("sample", "mounts", watch_mounts, NULL,
 	       "Mount points whose space is sampled: comma list; unset: all local file systems."),
+	STRING("sample", "processes", watch_processes, NULL,
+	       "Names of processes that are watched: what they use, whether they end and start "
+	       "again; comma list."),
 };
 const size_t conf_options_n = ARRAY_SIZE(conf_options);

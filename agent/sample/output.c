@@ -27,6 +27,7 @@ static const struct {
 	const char *kind, *detail_key;
 } entity_details[] = {
 	{"mount_point", "device"},
+	{"process", "wchan"},
 };
 
 /* At most 3 decimals, no exponent for any number a guest has, no "-0". */
