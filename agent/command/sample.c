@@ -47,7 +47,8 @@ static void on_sample(const struct sample *sample, void *ctx)
 	struct taking *t = ctx;
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20);
 	const struct sample_labels labels = {.hostname = t->direct->identity.hostname,
-					     .resource_id = t->direct->identity.server_uuid};
+					     .resource_id = t->direct->identity.server_uuid,
+					     .zone = t->direct->identity.zone};
 	int r = t->format->write(sample, &labels, &out);
 
 	if (r || buf_error(&out)) {

@@ -19,6 +19,15 @@
 
 #define FILE_MAX (1u << 20)
 
+/* Where images mount a config drive for good. */
+static const char *const config_drives[] = {
+	"/mnt/config/openstack/latest/meta_data.json",
+	"/media/configdrive/openstack/latest/meta_data.json",
+	"/run/config-2/openstack/latest/meta_data.json",
+};
+/* readable to all: cloud-init keeps what is sensitive in another file */
+#define INSTANCE_DATA "/run/cloud-init/instance-data.json"
+
 struct reader {
 	const struct env *env;
 	int (*open_fd)(int privpath, void *ctx);
@@ -92,19 +101,12 @@ static json_t *parse(const struct buf *text)
 	return root;
 }
 
-/* Where images mount a config drive for good. */
 static bool from_config_drive(const struct reader *r, struct identity *id, struct buf *scratch)
 {
-	static const char *const places[] = {
-		"/mnt/config/openstack/latest/meta_data.json",
-		"/media/configdrive/openstack/latest/meta_data.json",
-		"/run/config-2/openstack/latest/meta_data.json",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(config_drives); i++) {
 		_cleanup_json_ json_t *root = NULL;
 
-		if (read_path(r, places[i], scratch) < 0)
+		if (read_path(r, config_drives[i], scratch) < 0)
 			continue;
 		root = parse(scratch);
 		if (root && take_text(id, json_str(root, "uuid"), "config-drive"))
@@ -152,8 +154,7 @@ static bool from_cloud_init(const struct reader *r, struct identity *id, struct 
 	if (read_privpath(r, PRIVPATH_INSTANCE_ID, scratch) == 0 &&
 	    take(id, buf_str(scratch), scratch->len, "cloud-init"))
 		return true;
-	/* readable to all: cloud-init keeps what is sensitive in another file */
-	if (read_path(r, "/run/cloud-init/instance-data.json", scratch) < 0)
+	if (read_path(r, INSTANCE_DATA, scratch) < 0)
 		return false;
 	root = parse(scratch);
 	v1 = root ? json_obj(root, "v1") : NULL;
@@ -192,6 +193,55 @@ static bool from_random(const struct reader *r _unused_, struct identity *id, st
 		 buf_str(scratch) + 8, buf_str(scratch) + 13, buf_str(scratch) + 17,
 		 buf_str(scratch) + 20);
 	return take(id, text, 36, "random");
+}
+
+/* ---- what nova says of the server beside its UUID ---- */
+
+/* Names are the cloud's users' choice: what could not be printed is not taken. */
+static void take_detail(const json_t *meta, const char *key, char *out, size_t cap)
+{
+	const char *text = json_str(meta, key);
+	size_t n = text ? strlen(text) : 0;
+
+	if (out[0] || !n || n >= cap || text_utf8_valid(text, n) != n)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return;
+	memcpy(out, text, n + 1);
+}
+
+static void take_details(struct identity *id, const json_t *meta)
+{
+	const char *uuid = json_str(meta, "uuid");
+
+	/* a copy left in an image speaks of another server */
+	if (!uuid || strcasecmp(uuid, id->server_uuid) != 0)
+		return;
+	take_detail(meta, "name", id->name, sizeof(id->name));
+	take_detail(meta, "project_id", id->project_id, sizeof(id->project_id));
+	take_detail(meta, "availability_zone", id->zone, sizeof(id->zone));
+}
+
+static void details_of_file(const struct buf *text, struct identity *id)
+{
+	_cleanup_json_ json_t *root = parse(text);
+	const json_t *ds = root ? json_obj(root, "ds") : NULL;
+	const json_t *meta = ds ? json_obj(ds, "meta_data") : NULL;
+
+	if (root)
+		take_details(id, meta ? meta : root); /* cloud-init's form, else nova's own */
+}
+
+static void read_details(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(config_drives); i++)
+		if (read_path(r, config_drives[i], scratch) == 0)
+			details_of_file(scratch, id);
+	if (read_privpath(r, PRIVPATH_NOVA_META, scratch) == 0)
+		details_of_file(scratch, id);
+	if (read_path(r, INSTANCE_DATA, scratch) == 0)
+		details_of_file(scratch, id);
 }
 
 /* ---- boot and host ---- */
@@ -291,6 +341,7 @@ void identity_read(const struct env *env, int (*open_fd)(int privpath, void *ctx
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (places[i](&reader, ret, &scratch))
 			break;
+	read_details(&reader, ret, &scratch);
 	read_boot_id(&reader, ret, &scratch);
 	read_host_name(&reader, ret, &scratch);
 }

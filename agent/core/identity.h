@@ -16,6 +16,10 @@ struct identity {
 				 "given" */
 	char boot_id[40];
 	char hostname[256]; /* FQDN where known */
+	/* of nova's meta_data for that UUID; "" where nobody says */
+	char name[256];
+	char project_id[64];
+	char zone[256]; /* availability zone */
 };
 /**
  * identity_read() - never fails: the last resort is a random UUID marked "random"

@@ -153,6 +153,36 @@ static void test_by_descriptor(void **state)
 	fs_remove_tree(t.root);
 }
 
+/* Name, project and zone come from whichever form of nova's metadata speaks of this very server. */
+static void test_details(void **state)
+{
+	struct identity id;
+	struct tree t;
+
+	(void)state;
+	open_tree(&t);
+	put_rest(&t);
+	put(&t, "/mnt/config/openstack/latest/meta_data.json",
+	    "{\"uuid\":\"" UUID_A "\",\"name\":\"web \\u00e4\",\"availability_zone\":7}");
+	put(&t, "/var/lib/heat-cfntools/nova_meta.json",
+	    "{\"uuid\":\"" UUID_B "\",\"name\":\"other\",\"project_id\":\"theirs\"}");
+	put(&t, "/run/cloud-init/instance-data.json",
+	    "{\"ds\":{\"meta_data\":{\"uuid\":\"" UUID_A
+	    "\",\"name\":\"late\",\"project_id\":\"p1\",\"availability_zone\":\"az-2\"}}}");
+	identity_read(&t.env, NULL, NULL, &id);
+	assert_string_equal(id.server_uuid, UUID_A);
+	assert_string_equal(id.name, "web \xc3\xa4");
+	assert_string_equal(id.project_id, "p1");
+	assert_string_equal(id.zone, "az-2");
+	put(&t, "/mnt/config/openstack/latest/meta_data.json",
+	    "{\"uuid\":\"" UUID_A "\",\"name\":\"a\\nb\"}");
+	put(&t, "/run/cloud-init/instance-data.json", "{\"ds\":[]}");
+	identity_read(&t.env, NULL, NULL, &id);
+	assert_string_equal(id.name, "");
+	assert_string_equal(id.zone, "");
+	fs_remove_tree(t.root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_boot_and_host),
 		cmocka_unit_test(test_by_descriptor),
+		cmocka_unit_test(test_details),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
