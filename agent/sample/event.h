@@ -13,6 +13,9 @@ enum sample_event_kind {
 	SAMPLE_EVENT_PAUSE,        /* value: by how many ms the loop came late at most */
 	SAMPLE_EVENT_PROCESS_DOWN, /* entity: the watched name; value: its lifetime in s */
 	SAMPLE_EVENT_PROCESS_UP,   /* entity: the watched name; value: starts in the last 5 min */
+	SAMPLE_EVENT_DISK_ADDED,   /* entity: the disk's name ... */
+	SAMPLE_EVENT_DISK_REMOVED, /* ... also while something on it is mounted */
+	SAMPLE_EVENT_DISK_CHANGED,
 	SAMPLE_EVENT_KINDS
 };
 struct sample_event {

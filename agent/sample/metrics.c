@@ -27,6 +27,20 @@ const struct metric_info metric_infos[METRIC_COUNT] = {
 #undef METRIC
 };
 
+bool metric_in_vm_profile(enum metric metric)
+{
+	static const enum metric profile[] = {
+		METRIC_MEM_TOTAL_GB,   METRIC_MEM_FREE_GB,     METRIC_MEM_USED_GB,
+		METRIC_MEM_FREE_PERC,  METRIC_MEM_SWAP_USED_GB, METRIC_CPU_TOTAL_CORES,
+		METRIC_CPU_USED_CORES, METRIC_CPU_UTILISATION_NORM_PERC,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(profile); i++)
+		if (profile[i] == metric)
+			return true;
+	return false;
+}
+
 int metrics_write_reference(struct buf *out)
 {
 	buf_puts(out, "| metric | unit | kind | dimensions | source | prediction | meaning |\n"

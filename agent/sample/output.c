@@ -27,6 +27,7 @@ static const struct {
 	const char *kind, *detail_key;
 } entity_details[] = {
 	{"mount_point", "device"},
+	{"disk", "hardware"},
 	{"process", "wchan"},
 };
 
@@ -157,7 +158,12 @@ static int write_json(const struct sample *s, const struct sample_labels *labels
 	buf_printf(out, "{\"v\":1,\"kind\":\"sample\",\"ts_ms\":%lld,\"dimensions\":{",
 		   (long long)s->real_ms);
 	json_members(out, &d);
-	buf_puts(out, "},\"metrics\":[");
+	buf_putc(out, '}');
+	if (labels && labels->hypervisor) {
+		buf_puts(out, ",\"hypervisor\":");
+		quoted(out, labels->hypervisor);
+	}
+	buf_puts(out, ",\"metrics\":[");
 	for (size_t i = 0; i < s->n_values; i++) {
 		buf_puts(out, i ? "," : "");
 		json_value(out, s, &s->values[i]);
@@ -201,8 +207,14 @@ static void monasca_metric(struct buf *out, const struct sample *s, const struct
 		buf_putc(out, ':');
 		quoted(out, monasca_value(d.list[k].value, clean, sizeof(clean)));
 	}
-	buf_printf(out, "},\"timestamp\":%lld,\"value\":%s}", (long long)s->real_ms,
+	buf_printf(out, "},\"timestamp\":%lld,\"value\":%s", (long long)s->real_ms,
 		   number(v->value, num));
+	if (labels && labels->hypervisor && metric_in_vm_profile(v->metric)) {
+		buf_puts(out, ",\"value_meta\":{\"hypervisor\":");
+		quoted(out, labels->hypervisor);
+		buf_putc(out, '}');
+	}
+	buf_putc(out, '}');
 }
 
 static int write_monasca(const struct sample *s, const struct sample_labels *labels,

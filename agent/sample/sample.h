@@ -24,6 +24,10 @@ struct metric_info {
 };
 extern const struct metric_info metric_infos[METRIC_COUNT];
 
+/** metric_in_vm_profile() - is it one of those that an agent beside the hypervisor sends under the
+ * same name (mem.*_gb, cpu.*_cores ...)? */
+bool metric_in_vm_profile(enum metric metric);
+
 #define SAMPLE_VALUES_MAX   1024
 #define SAMPLE_ENTITIES_MAX 256
 struct sample_entity {
@@ -67,6 +71,7 @@ size_t sample_escape(char *out, size_t cap, const char *p, size_t n);
 /* Output: "text", "json", "monasca", "prometheus" - one row each in sample_formats. */
 struct sample_labels {
 	const char *hostname, *resource_id, *zone;
+	const char *hypervisor; /* hypervisor_names[]: goes with the vm profile, never a dimension */
 }; /* each may be NULL: left out */
 struct buf;
 /** write() - appends one sample to @out. Return: buf_error(@out). */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/privpath.h"
+#include "sample/disk.h"
 #include "sample/effort.h"
 #include "sample/mounts.h"
 #include "sample/probe.h"
@@ -205,7 +206,8 @@ void probe_alarm(struct sampler *s, const struct probe_ops *probe)
 const char *const sample_event_names[SAMPLE_EVENT_KINDS] = {
 	[SAMPLE_EVENT_CLOCK_JUMP] = "clock_jump",     [SAMPLE_EVENT_SUSPEND] = "suspend",
 	[SAMPLE_EVENT_PAUSE] = "pause",		      [SAMPLE_EVENT_PROCESS_DOWN] = "process_down",
-	[SAMPLE_EVENT_PROCESS_UP] = "process_up",
+	[SAMPLE_EVENT_PROCESS_UP] = "process_up",     [SAMPLE_EVENT_DISK_ADDED] = "disk_added",
+	[SAMPLE_EVENT_DISK_REMOVED] = "disk_removed", [SAMPLE_EVENT_DISK_CHANGED] = "disk_changed",
 };
 
 void probe_tell(struct sampler *s, enum sample_event_kind kind, const char *entity, double value)
@@ -409,9 +411,26 @@ const struct sample *sampler_last(const struct sampler *s)
 	return &s->last;
 }
 
+bool sampler_disk(const struct sampler *s, const char *name, struct disk_info *ret)
+{
+	for (size_t i = 0; i < probes_n; i++)
+		if (probes[i] == &probe_disk && s->slots[i].state)
+			return probe_disk_find(s->slots[i].state, name, ret);
+	return false;
+}
+
 const struct kmsg_reader *sampler_kmsg(const struct sampler *s)
 {
 	return s->kmsg;
+}
+
+bool sampler_pstore(const struct sampler *s, struct lastboot_pstore *ret)
+{
+	*ret = (struct lastboot_pstore){0};
+	for (size_t i = 0; i < probes_n; i++)
+		if (probes[i] == &probe_pstore && s->slots[i].state)
+			return probe_pstore_found(s->slots[i].state, ret);
+	return true;
 }
 
 /* ---- problems ---- */
