@@ -16,7 +16,10 @@
 #include <termios.h>
 
 /* clang-format off */
-/* Memory, time, signals to oneself, waiting: what libc needs in any program. */
+/*
+ * Memory, time, signals to oneself, waiting: what libc needs in any program. set_tid_address is
+ * musl's: the child of each fork and thread asks it for its number.
+ */
 static const char *const base[] = {
 	"brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "membarrier", "futex",
 	"futex_time64", "set_robust_list", "get_robust_list", "rseq", "restart_syscall",
@@ -34,7 +37,8 @@ static const char *const base[] = {
 	"getgroups32", "capget", "getrlimit", "ugetrlimit", "prlimit64", "getrusage", "getcpu",
 	"getrandom", "sysinfo", "uname", "sched_yield", "sched_getaffinity", "sched_getparam",
 	"sched_getscheduler", "sched_get_priority_max", "sched_get_priority_min", "getpriority",
-	"exit", "exit_group", "close", "close_range", "dup", "dup2", "dup3", "fcntl", "fcntl64",
+	"set_tid_address", "exit", "exit_group", "close", "close_range", "dup", "dup2", "dup3",
+	"fcntl", "fcntl64",
 	NULL,
 };
 
@@ -103,7 +107,8 @@ static int allow_list(scmp_filter_ctx filter, const char *const *names)
 /* Read-only. Libraries that try to write get an error that they know how to live with. */
 static int allow_open_read(scmp_filter_ctx filter)
 {
-	const scmp_datum_t mask = O_ACCMODE | O_CREAT | O_TRUNC;
+	/* Not O_ACCMODE: in musl it holds O_PATH too, which is no way to write. */
+	const scmp_datum_t mask = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
 	int r = ALLOW(SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, mask, O_RDONLY));
 
 	if (r == 0)
