@@ -10,18 +10,21 @@
 #include "command/command.h"
 #include "command/options.h"
 #include "predict/failure.h"
+#include "predict/forecast.h"
 #include "predict/klog.h"
 #include "predict/replay_line.h"
 
 #define LINE_MAX_BYTES (64 * 1024) /* the rest of a longer line is dropped */
 
 struct replay_arguments {
-	bool all;
+	bool all, notice;
 };
 
 static const struct option_row rows[] = {
 	{'a', "all", OPTION_FLAG, offsetof(struct replay_arguments, all), NULL,
 	 "klog: a line per finding: LINE CLASS LEVEL ENTITY"},
+	{'n', "notice", OPTION_FLAG, offsetof(struct replay_arguments, notice), NULL,
+	 "exhaustion: the alarm of the notice level, which is earlier and less sure"},
 };
 
 static const struct option_set options = {
@@ -39,11 +42,14 @@ static const struct option_set options = {
 
 struct replay {
 	bool all;
+	enum finding_level level;
 	uint64_t line;
 	/* klog */
 	struct klog *klog;
 	int64_t usec;
 	bool said;
+	/* exhaustion */
+	struct forecast forecast;
 };
 
 /* ---- klog ---- */
@@ -88,12 +94,42 @@ static void klog_end(struct replay *r)
 	klog_free(r->klog);
 }
 
+/* ---- exhaustion ---- */
+
+static int exhaustion_begin(struct replay *r)
+{
+	forecast_init(&r->forecast);
+	return 0;
+}
+
+static int exhaustion_line(struct replay *r, const char *p, size_t n)
+{
+	struct forecast_view view;
+	double in[2];
+	size_t got;
+
+	if (replay_line(p, n, in, 2, &got) || got == 1)
+		return -EINVAL;
+	if (!got)
+		return 0;
+	forecast_feed(&r->forecast, in[0], in[1], 1);
+	forecast_view(&r->forecast, &view);
+	printf("%.10g %d %.0f%s%s\n", in[0], view.open && view.level >= r->level, view.eta_s,
+	       r->all ? " " : "", r->all ? forecast_reasons[view.reason] : "");
+	return 0;
+}
+
+static void nothing_left(struct replay *r _unused_)
+{
+}
+
 static const struct replay_kind {
 	const char *name;
 	int (*begin)(struct replay *r);
 	int (*line)(struct replay *r, const char *p, size_t n); /* -EINVAL: not what it reads */
 	void (*end)(struct replay *r);
 } kinds[] = {
+	{"exhaustion", exhaustion_begin, exhaustion_line, nothing_left},
 	{"klog", klog_begin, klog_line, klog_end},
 };
 
@@ -141,6 +177,7 @@ int command_replay(struct env *env _unused_, int argc, char **argv)
 	if (!kind)
 		return command_usage(options.command, "what to replay: anomaly, exhaustion, host or klog");
 	replay.all = a.all;
+	replay.level = a.notice ? FINDING_NOTICE : FINDING_WARNING;
 	r = kind->begin(&replay);
 	if (!r) {
 		r = each_line(&replay, kind);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a forecast concludes. Three rules open it, each for its own speed; each asks for territory
+ * the resource has not been in during the last week. README.md has the reason of each constant.
+ */
+#include <math.h>
+
+#include "predict/forecast_private.h"
+
+#define SLOW_LEVEL     0.90f
+#define SLOW_MARGIN    0.02f
+#define SLOW_HORIZON   (24 * 60.0f)
+#define SLOW_PERSIST   6
+#define FULL_LEVEL     0.955f
+#define NOTICE_LEVEL   0.80f
+#define NOTICE_LOW     0.75f
+#define NOTICE_HORIZON (36 * 60.0f)
+#define NOTICE_PERSIST 20
+#define FAST_LEVEL     0.70f
+#define FAST_HEADROOM  0.66f
+#define FAST_HORIZON   100.0f
+#define FAST_PERSIST   2
+#define SIGNIFICANT    1.7f
+#define NEW_SHARE      0.3f  /* of what was free at the best time of the last week */
+#define BURST_SLOPE    0.005f
+#define BURST_HORIZON  25.0f
+#define RUSH_STEP      0.1f
+#define RUSH_ETA       1.0f
+#define RUSH_HEADROOM  0.4f
+#define HOLD_MIN       30.0f
+#define HOLD_MAX       (12 * 60.0f)
+#define HOLD_HIGH      (6 * 60.0f)
+#define UNRELEASED     0.02f
+#define HOLD_PAST      1.5f /* stays until this many times the predicted time has gone by */
+#define HOLD_LEVEL     0.765f
+#define TYPICAL_ETA    132.0f /* the scale whose answer is nearest is believed */
+#define WALK_DAYS      3
+#define HIGHS_ERROR    0.3f
+#define STEADY_HORIZON 150.0f
+#define STEADY_PERSIST 5
+#define KNOWN_MIN      30 /* before, what is usual is not known */
+#define DEPARTS	       1.0f
+#define UNUSUAL_BURST  3.5f /* times the slope usual for the last day */
+#define UNUSUAL_FAST   2.5f
+
+static float week_high(const struct forecast *f)
+{
+	float high = 0;
+
+	for (int32_t back = 1; back < FORECAST_DAYS && back <= f->day; back++)
+		high = fmaxf(high, f->day_high[(size_t)(f->day - back) % FORECAST_DAYS]);
+	return high;
+}
+
+static float recent_low(const struct forecast *f)
+{
+	float low = 1;
+
+	for (size_t i = 0; i < FORECAST_FLOORS; i++)
+		low = fminf(low, f->floor_low[i]);
+	return low;
+}
+
+static float scale_eta(const struct forecast_scale *s)
+{
+	float free = 1 - s->level - (float)s->peak;
+
+	if (s->slope <= 0)
+		return INFINITY;
+	return fmaxf(free, 0) / s->slope;
+}
+
+/* The answer of the scale that is nearest, in ratio, to what the resource usually has left when
+ * somebody asks. */
+static float best_eta(const struct forecast *f)
+{
+	float best = INFINITY, best_off = INFINITY;
+
+	for (size_t i = 0; i < FORECAST_SCALES; i++) {
+		float eta = scale_eta(&f->scales[i]), off;
+
+		if (!isfinite(eta) || 2 * forecast_half_life(f, i) * f->scales[i].slope < SIGNIFICANT * f->scales[i].deviation)
+			continue;
+		off = fabsf(logf(fmaxf(eta, 1) / TYPICAL_ETA));
+		if (off < best_off) {
+			best_off = off;
+			best = eta;
+		}
+	}
+	return best;
+}
+
+/* By the hourly highs, which saw-teeth and noise do not move: of the two fits the one whose slope
+ * is better known. */
+static float highs_eta(const struct forecast *f, float *ret_level)
+{
+	float best = HIGHS_ERROR, eta = INFINITY;
+
+	for (size_t i = 0; i < FORECAST_HIGHS; i++) {
+		const struct forecast_scale *s = &f->highs[i];
+		float block = i ? 60 : 10, n = forecast_high_half_life(i) / block, error;
+		float into = (float)fmod((f->t - f->t0) / 60, (double)block);
+
+		if (s->s0 < 2.5 || s->slope <= 0)
+			continue;
+		n = fminf(n, (float)s->s0 * 0.7f);
+		error = (s->deviation + 0.002f) / (s->slope * block * n * sqrtf(n));
+		if (error >= best)
+			continue;
+		best = error;
+		*ret_level = s->level + s->slope * into;
+		eta = fmaxf(1 - *ret_level, 0) / s->slope;
+	}
+	return eta;
+}
+
+/* Where each day is like the day before plus a change: the first hour in which yesterday's high
+ * plus that change meets the limit. Minutes; infinite when the days are not alike. */
+static float walk_days(const struct forecast *f)
+{
+	float into = (float)(fmod((f->t - f->t0) / 60, 60));
+
+	if (f->days_changed < FORECAST_HOURS || f->change <= 0 ||
+	    f->change_error > 0.4f * f->scales[4].deviation)
+		return INFINITY;
+	if (f->u > f->hour_high[f->hour % FORECAST_HOURS] + f->change + 2 * f->change_error + 0.02f)
+		return INFINITY; /* today is not like the days before */
+	for (int32_t ahead = 0; ahead < WALK_DAYS * FORECAST_HOURS; ahead++) {
+		float high = f->hour_high[(f->hour + ahead) % FORECAST_HOURS];
+		float days = (float)(ahead / FORECAST_HOURS + 1);
+
+		if (high >= 0 && high + f->change * days >= 1)
+			return fmaxf((float)ahead * 60 + 30 - into, 1);
+	}
+	return INFINITY;
+}
+
+const char *const forecast_reasons[] = {"nothing", "growing", "nearly full", "steady growth", "grows day by day", "fast growth",
+					"burst"};
+
+struct judgement {
+	float high, headroom, eta, margin, highs_eta, highs_level, walk_eta;
+};
+
+static bool count(float *counter, bool yes, float dt, float persist)
+{
+	*counter = yes ? fminf(*counter + dt, 2 * persist) : fmaxf(*counter - dt, 0);
+	return *counter >= persist;
+}
+
+static bool is_known(const struct forecast *f)
+{
+	return f->t - f->t0 >= KNOWN_MIN * 60;
+}
+
+static bool unusual(const struct forecast *f, size_t scale, float times)
+{
+	float b = f->scales[scale].slope;
+
+	return !is_known(f) || b * b > times * times * f->usual_slope[scale];
+}
+
+/* Above the line that the hourly highs have been on: something new, which the short fits may judge. */
+static bool departs(const struct forecast *f, float now)
+{
+	const struct forecast_scale *s = &f->highs[1];
+	float into = (float)(fmod((f->t - f->t0) / 60, 60));
+
+	if (s->s0 < 2.5)
+		return true;
+	return now > s->level + fmaxf(s->slope, 0) * into + DEPARTS * s->deviation + 0.01f;
+}
+
+static bool steady(const struct forecast *f, const struct judgement *j)
+{
+	return j->highs_eta < STEADY_HORIZON && j->highs_level > j->high + SLOW_MARGIN && f->u > FAST_LEVEL;
+}
+
+static bool fast(const struct forecast *f, const struct judgement *j, float *ret_eta)
+{
+	if (!departs(f, f->u) || f->u <= FAST_LEVEL || j->headroom <= FAST_HEADROOM || f->u <= j->high + j->margin)
+		return false;
+	for (size_t i = 1; i <= 2; i++) {
+		const struct forecast_scale *s = &f->scales[i];
+		float h = forecast_half_life(f, i);
+
+		if (unusual(f, i, UNUSUAL_FAST) && s->slope > 0 && 2 * h * s->slope > SIGNIFICANT * s->deviation &&
+		    (1 - s->level) / s->slope < FAST_HORIZON) {
+			*ret_eta = fminf(fmaxf(scale_eta(s), 0), j->eta);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool burst(const struct forecast *f, const struct judgement *j, float low, float *ret_eta)
+{
+	const struct forecast_scale *s = &f->scales[0];
+	float free = 1 - f->y, h = forecast_half_life(f, 0);
+	/* Sampled each few seconds and full in less than a minute: there is no time for more. */
+	float needed = f->step < RUSH_STEP && free < RUSH_ETA * s->slope ? RUSH_HEADROOM : FAST_HEADROOM;
+
+	if (f->samples < 4 || !unusual(f, 0, UNUSUAL_BURST) || s->slope <= BURST_SLOPE ||
+	    (!is_known(f) && 2 * h * s->slope <= SIGNIFICANT * s->deviation) || free / s->slope >= BURST_HORIZON)
+		return false;
+	if (!departs(f, f->y) || (f->y - low) <= needed * (1 - low) || f->y <= FAST_LEVEL || f->y <= j->high + j->margin)
+		return false;
+	*ret_eta = fmaxf(free, 0) / s->slope;
+	return true;
+}
+
+static bool slow(const struct forecast *f, const struct judgement *j, float level)
+{
+	return f->u > FULL_LEVEL || (f->u > level && f->u > j->high + SLOW_MARGIN && j->eta < SLOW_HORIZON);
+}
+
+static bool noticeable(const struct forecast *f, const struct judgement *j)
+{
+	if (slow(f, j, NOTICE_LEVEL) || j->walk_eta < NOTICE_HORIZON)
+		return true;
+	return f->day >= 2 && f->u > NOTICE_LOW && j->highs_eta < NOTICE_HORIZON && j->highs_level > j->high + SLOW_MARGIN &&
+	       f->highs[2].slope > 0 && !departs(f, f->u);
+}
+
+static void open_at(struct forecast *f, enum finding_level level, float eta)
+{
+	f->level = (uint8_t)(1 + level);
+	f->eta_min = isfinite(eta) ? (double)eta : -1;
+}
+
+static float slow_date(const struct judgement *j)
+{
+	if (isfinite(j->walk_eta))
+		return j->walk_eta;
+	return isfinite(j->highs_eta) ? j->highs_eta : j->eta;
+}
+
+/* What was foreseen is disproved by time, or by the level. */
+static void hold(const struct forecast *f, float *left, bool yes, float eta)
+{
+	if (yes)
+		*left = fmaxf(*left - f->dt, fminf(fmaxf(HOLD_PAST * eta, HOLD_MIN), HOLD_MAX));
+	else if (fmaxf(f->u, f->y) <= HOLD_LEVEL)
+		*left = 0;
+	else if (*left > HOLD_MIN || f->u < f->open_high - UNRELEASED || f->since_bad > HOLD_HIGH)
+		*left = fmaxf(*left - f->dt, 0);
+}
+
+void forecast_judge(struct forecast *f)
+{
+	float low = recent_low(f), dt = f->dt, eta = 0, slow_eta;
+	struct judgement j = {.high = week_high(f), .eta = best_eta(f)};
+	bool is_slow, is_fast, is_burst, is_notice, is_steady, is_daily;
+
+	if (f->samples < 3)
+		return;
+	j.headroom = low < 1 ? (f->u - low) / (1 - low) : 0;
+	j.margin = SLOW_MARGIN + NEW_SHARE * (1 - j.high);
+	j.highs_eta = highs_eta(f, &j.highs_level);
+	j.walk_eta = walk_days(f);
+	is_steady = count(&f->steady_count, steady(f, &j), dt, STEADY_PERSIST);
+	is_daily = j.walk_eta < STEADY_HORIZON;
+	is_slow = count(&f->slow_count, slow(f, &j, SLOW_LEVEL), dt, SLOW_PERSIST);
+	is_notice = count(&f->notice_count, noticeable(f, &j), dt, NOTICE_PERSIST);
+	is_fast = count(&f->fast_count, fast(f, &j, &eta), dt, FAST_PERSIST) && eta > 0;
+	is_burst = burst(f, &j, low, &eta);
+	slow_eta = slow_date(&j);
+	f->since_bad = is_slow || is_steady || is_daily || is_fast || is_burst || is_notice ? 0 : f->since_bad + dt;
+	f->open_high = f->level ? fmaxf(f->open_high, f->u) : f->u;
+	hold(f, &f->hold, is_slow || is_steady || is_daily || is_fast || is_burst, is_fast || is_burst ? eta : slow_eta);
+	hold(f, &f->notice_hold, is_notice, slow_eta);
+	f->level = 0;
+	if (f->hold <= 0 && f->notice_hold <= 0) {
+		f->reason = FORECAST_NOTHING;
+		return;
+	}
+	f->reason = is_burst ? FORECAST_BURST : is_fast ? FORECAST_FAST : is_daily ? FORECAST_DAILY : is_steady ? FORECAST_STEADY :
+		is_slow ? FORECAST_SLOW : f->reason ? f->reason : FORECAST_NOTICED;
+	open_at(f, f->hold > 0 ? FINDING_WARNING : FINDING_NOTICE, is_burst || is_fast ? eta : slow_eta);
+	f->eta_low_min = (float)f->eta_min / 2;
+	f->eta_high_min = (float)f->eta_min * 2;
+}
