@@ -259,6 +259,18 @@ def test_order(ctx):
     h.once(ran=["start a", "end a", "start b", "end b", "start c", "end c"])
 
 
+def test_order_of_resources(ctx):
+    """fixed: with several resources hooks run in load order whoever answered first (was: resource by resource, in order of the first mention)."""
+    h = Hup(ctx, {name: resource({"a": 1}) for name in ("R1", "R2", "R3")})
+    for name, where in (("1", "R3"), ("2", "R1"), ("3", "R2"), ("4", "R3")):
+        h.hook(name, "Resources.%s.Metadata" % where, action=h.note("$CFN_HOOK_NAME $CFN_RESOURCE"))
+    for number in range(5):
+        h.fake.fault(do="slow", seconds=0.3)  # the first to ask is the last to be answered
+        for name in ("R1", "R2", "R3"):
+            h.set(name, metadata={"a": number})
+        h.once(ran=["1 R3", "2 R1", "3 R2", "4 R3"])
+
+
 def test_stack_by_arn(ctx):
     """kept: [main] stack may be the stack's name or its ARN."""
     h = Hup(ctx)
