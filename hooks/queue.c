@@ -47,7 +47,6 @@ static void offer_to_hooks(struct hook_queue *q, const struct document *doc)
 		if (strcmp(h->def.path.resource, doc->resource) != 0)
 			continue;
 		value = value_at(doc, &h->def.path);
-		h->seen = true;
 		queue_hook_decide(h, value);
 	}
 	queue_service_offer(q, doc);

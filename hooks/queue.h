@@ -45,8 +45,8 @@ int hook_queue_set_hooks(struct hook_queue *q, struct hookset *set) _must_check_
 /** hook_queue_offer() - a document came: decide for every hook on its resource; services too
  * (service.restarted). */
 int hook_queue_offer(struct hook_queue *q, const struct document *doc) _must_check_;
-/** hook_queue_round_over() - one-pass mode: every resource was asked. What an earlier pass left to try
- * again waits for its resource's document or, where none comes, for this. */
+/** hook_queue_round_over() - one-pass mode: every resource was asked. Hooks run from then on, in load
+ * order. */
 void hook_queue_round_over(struct hook_queue *q);
 void hook_queue_disable(struct hook_queue *q, bool disabled,
 			const char *why); /* kill switch: nothing starts, nothing is forgotten */

@@ -19,7 +19,6 @@ struct queue_hook {
 	struct hook def;
 	char store_name[64];
 	bool loaded;
-	bool seen; /* a document was offered since the start */
 	struct hook_state state;
 	/* an offer that came while the value was with the runner */
 	bool has_offer;

@@ -326,12 +326,19 @@ static bool resolve(struct hook_queue *q, int64_t now, int64_t *wait_ms)
 	return clear;
 }
 
-/* One pass: once at most, and not before it is known whether the value is still the one that was to be told. */
-static bool may_run(const struct hook_queue *q, const struct queue_hook *h, const struct pending *p)
+/* One pass: once at most, and when every document is there: then it is known whether a value is still the one that was
+ * to be told, and hooks of several resources run in load order, whoever answered first. */
+static bool may_run(const struct hook_queue *q, const struct pending *p)
 {
 	if (p->phase != PENDING_READY)
 		return false;
-	return !q->setup.one_pass || (!p->failed_here && (h->seen || (q->round_over && !q->docs)));
+	return !q->setup.one_pass || (!p->failed_here && q->round_over && !q->docs);
+}
+
+static bool goes_first(const struct hook_queue *q, const struct queue_hook *h, const struct pending *p,
+		       const struct queue_hook *found, const struct pending *other)
+{
+	return p->seq < other->seq && (!q->setup.one_pass || h == found);
 }
 
 /* The oldest that is due. */
@@ -342,11 +349,11 @@ static struct queue_hook *oldest_due(struct hook_queue *q, int64_t now, int64_t 
 
 	for (struct queue_hook *h = q->hooks; h; h = h->next) {
 		for (struct pending *p = h->state.list; p; p = p->next) {
-			if (!may_run(q, h, p))
+			if (!may_run(q, p))
 				continue;
 			if (p->due_ms > now) {
 				keep_earliest(wait_ms, p->due_ms, now);
-			} else if (!found || p->seq < (*ret)->seq) {
+			} else if (!found || goes_first(q, h, p, found, *ret)) {
 				found = h;
 				*ret = p;
 			}

@@ -448,14 +448,42 @@ static void test_one_pass(void **state)
 
 	a->one_pass = true;
 	agent_restart(a);
+	hook_queue_round_over(a->queue);
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
 	assert_int_equal(a->failed, 1);
 	world_turn(a->w, 300);
 	assert_log(a, "x\n");
 	agent_restart(a);
+	hook_queue_round_over(a->queue);
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
 	world_turn(a->w, 100);
 	assert_log(a, "x\nx\n");
+	agent_free(a);
+}
+
+/* One pass: nothing runs before every resource was asked, then in load order, whoever answered first; a retry whose value
+ * went back meanwhile is dropped. */
+static void test_one_pass_order(void **state)
+{
+	struct agent *a = make(state, "[b]\ntriggers=post.add\npath=Resources.R2.Metadata.v\n"
+				      "action=echo b >> %(log)s\n"
+				      "[a]\n" ALL "action=echo a >> %(log)s; exit 1\n");
+
+	a->one_pass = true;
+	agent_restart(a);
+	agent_offer(a, "R1", "{\"v\": 1}");
+	agent_offer(a, "R2", "{\"v\": 1}");
+	world_turn(a->w, 200);
+	assert_log(a, "");
+	hook_queue_round_over(a->queue);
+	world_turn(a->w, 500);
+	assert_log(a, "b\na\n");
+	agent_restart(a);
+	agent_offer(a, "R1", "{}");
+	world_turn(a->w, 300);
+	hook_queue_round_over(a->queue);
+	world_turn(a->w, 200);
+	assert_log(a, "b\na\n");
 	agent_free(a);
 }
 
@@ -569,6 +597,8 @@ int main(void)
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_forget_last, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_one_pass, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_one_pass_order, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_large, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_status, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_new_hooks, fixture_setup, fixture_teardown),
