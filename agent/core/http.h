@@ -50,6 +50,7 @@ struct http_answer {
 	struct buf body;
 	char content_type[96];
 	char etag[160];
+	char www_authenticate[160];
 	char subject_token[4096]; /* X-Subject-Token; wiped */
 	int64_t date_s;           /* Date header, -1 absent */
 	int64_t sent_real_ms, got_real_ms;

@@ -15,7 +15,16 @@
 #define STORE_NAME_MAX  128 /* [A-Za-z0-9._-]+ and one optional folder level "a/b" */
 #define STORE_ENTRY_MAX (16u << 20)
 
-enum store_msg { STORE_PUT = 100, STORE_GET, STORE_DELETE, STORE_LIST, STORE_BIND };
+enum store_msg {
+	STORE_PUT = 100,
+	STORE_GET,
+	STORE_DELETE,
+	STORE_LIST,
+	STORE_BIND,
+	STORE_APPEND, /* this one and those below: core/store_log.h */
+	STORE_READ,
+	STORE_SET_ASIDE
+};
 
 /** store_role_run() - the store role: serve @link_fd (taken) over @dir (as the kernel sees it; it
  * must exist) until it closes. SIGTERM is ignored: what the agent still sends while it ends is to

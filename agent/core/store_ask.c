@@ -55,7 +55,13 @@ int store_request_send(struct store *s, enum store_msg type, const char *name, i
 	w.len = 0; /* not the 16 KiB after it */
 	w.failed = false;
 	msg_put_str(&w, name);
-	return link_call(s->link, type, &w, &fd, fd >= 0, STORE_CALL_MS, on_answer, q);
+	return store_request_call(s, type, &w, fd, q);
+}
+
+int store_request_call(struct store *s, enum store_msg type, const struct msg_writer *w, int fd,
+		       struct store_request *q)
+{
+	return link_call(s->link, type, w, &fd, fd >= 0, STORE_CALL_MS, on_answer, q);
 }
 
 /* ---- reading ---- */
@@ -134,6 +140,8 @@ static void on_answer(struct link *link _unused_, int status, struct link_msg *m
 		status = -EBADMSG;
 	if (s && (q->kind == REQUEST_GET || q->kind == REQUEST_LIST))
 		hand_over(q, status, msg);
+	if (s && (q->kind == REQUEST_APPEND || q->kind == REQUEST_READ))
+		store_log_answered(q, status, msg);
 	if (s && q->kind == REQUEST_WRITE && s->flight == q) {
 		store_request_free(q);
 		store_write_done(s, gen, status);

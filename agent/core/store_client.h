@@ -4,6 +4,7 @@
 
 #include "core/backoff.h"
 #include "core/store_file.h"
+#include "core/store_log.h"
 
 #define STORE_CALL_MS  10000
 #define STORE_LIST_MAX (4u << 20)
@@ -27,7 +28,16 @@ struct store_entry { /* a value, or a deletion, that is not on disk yet */
 	struct store_waiter *waiters; /* oldest first */
 };
 
-enum store_request_kind { REQUEST_WRITE, REQUEST_BIND, REQUEST_GET, REQUEST_LIST, REQUEST_LOCAL };
+enum store_request_kind {
+	REQUEST_WRITE,
+	REQUEST_BIND,
+	REQUEST_GET,
+	REQUEST_LIST,
+	REQUEST_LOCAL,
+	REQUEST_APPEND,
+	REQUEST_READ,
+	REQUEST_ASIDE
+};
 
 /* An open call or deferred answer. It may outlive the store, so it is not part of it. */
 struct store_request {
@@ -36,6 +46,8 @@ struct store_request {
 	enum store_request_kind kind;
 	uint64_t gen;
 	store_get_fn *fn;
+	store_done_fn *done; /* REQUEST_APPEND */
+	store_read_fn *read; /* REQUEST_READ */
 	void *ctx;
 	char *prefix;
 	int status; /* REQUEST_LOCAL: what to say */
@@ -66,6 +78,10 @@ struct store_request *store_request_new(struct store *s, enum store_request_kind
 void store_request_free(struct store_request *q);
 int store_request_send(struct store *s, enum store_msg type, const char *name, int fd,
 		       struct store_request *q);
+int store_request_call(struct store *s, enum store_msg type, const struct msg_writer *w, int fd,
+		       struct store_request *q);
+/** store_log_answered() - hands the answer to an append or a read over. */
+void store_log_answered(struct store_request *q, int status, struct link_msg *msg);
 /** store_answer_local() - gives one answer that needs no store process. May free the store. */
 void store_answer_local(struct loop *loop, void *ctx);
 struct store_entry *store_find_entry(const struct store *s, const char *name);

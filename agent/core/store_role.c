@@ -4,6 +4,7 @@
  * for as long as the disk pleases; that is what it is a process of its own for.
  */
 #include "core/store_file.h"
+#include "core/store_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@ struct server {
 struct request {
 	char *name;
 	int fd; /* borrowed from the message; -1 = none */
+	uint64_t at, max; /* requests about logs */
 };
 
 static int reply_blob(struct link *link, uint32_t id, const struct buf *b)
@@ -93,6 +95,50 @@ static int do_list(struct server *s, struct link *link, uint32_t id, const struc
 	return r < 0 ? r : reply_blob(link, id, &names);
 }
 
+static int do_append(struct server *s, struct link *link, uint32_t id, const struct request *q)
+{
+	_cleanup_buf_ struct buf piece = BUF_INIT(STORE_LOG_PIECE_MAX);
+	int r;
+
+	if (q->fd < 0)
+		return -EINVAL;
+	if (!s->uuid)
+		return -ENOTCONN;
+	r = fs_blob_read(q->fd, &piece);
+	if (r == 0)
+		r = store_log_append(s->dir, q->name, s->uuid, q->at, buf_str(&piece), piece.len);
+	return r < 0 ? r : link_reply(link, id, 0, NULL, NULL, 0);
+}
+
+static int do_read(struct server *s, struct link *link, uint32_t id, const struct request *q)
+{
+	_cleanup_buf_ struct buf piece = BUF_INIT(STORE_LOG_PIECE_MAX);
+	struct msg_writer w = {.len = 0};
+	_cleanup_close_ int fd = -1;
+	uint64_t size = 0;
+	int r;
+
+	if (!s->uuid)
+		return -ENOTCONN;
+	r = store_log_read(s->dir, q->name, s->uuid, q->at, (size_t)q->max, &piece, &size);
+	if (r == -ESTALE)
+		store_set_aside(s->dir, q->name, s->env->real_ms());
+	if (r < 0)
+		return r;
+	msg_put_u64(&w, size);
+	fd = fs_blob("log", buf_str(&piece), piece.len);
+	return fd < 0 ? fd : link_reply(link, id, 0, &w, &fd, 1);
+}
+
+static int do_aside(struct server *s, struct link *link, uint32_t id, const struct request *q)
+{
+	if (!store_name_valid(q->name))
+		return -EINVAL;
+	log_warn("%s/%s is damaged and was moved to " STORE_ASIDE, s->dir, q->name);
+	store_set_aside(s->dir, q->name, s->env->real_ms());
+	return link_reply(link, id, 0, NULL, NULL, 0);
+}
+
 /* Return: 1 = another server's. Files that cannot be read now are judged when somebody asks for
  * them. */
 static int is_foreign(const struct server *s, const char *name)
@@ -105,7 +151,8 @@ static int is_foreign(const struct server *s, const char *name)
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	n = fd < 0 ? -1 : read(fd, head, sizeof(head));
-	return n > 0 && store_file_head(head, (size_t)n, s->uuid) == -ESTALE;
+	return n > 0 && (store_file_head(head, (size_t)n, s->uuid) == -ESTALE ||
+			 store_log_head(head, (size_t)n, s->uuid) == -ESTALE);
 }
 
 static int set_foreign_aside(const struct server *s, uint32_t *count)
@@ -151,8 +198,9 @@ static const struct {
 	uint32_t type;
 	request_fn *fn;
 } requests[] = {
-	{STORE_PUT, do_put},   {STORE_GET, do_get},   {STORE_DELETE, do_delete},
-	{STORE_LIST, do_list}, {STORE_BIND, do_bind},
+	{STORE_PUT, do_put},       {STORE_GET, do_get},   {STORE_DELETE, do_delete},
+	{STORE_LIST, do_list},     {STORE_BIND, do_bind}, {STORE_APPEND, do_append},
+	{STORE_READ, do_read},     {STORE_SET_ASIDE, do_aside},
 };
 
 static int serve(struct server *s, struct link *link, struct link_msg *msg)
@@ -161,6 +209,10 @@ static int serve(struct server *s, struct link *link, struct link_msg *msg)
 	int r = -EOPNOTSUPP;
 
 	q.name = msg_get_str(&msg->body, STORE_NAME_MAX);
+	if (msg->type >= STORE_APPEND) {
+		q.at = msg_get_u64(&msg->body);
+		q.max = msg_get_u64(&msg->body);
+	}
 	if (!q.name || msg_reader_done(&msg->body) < 0)
 		r = -EBADMSG;
 	for (size_t i = 0; r == -EOPNOTSUPP && i < ARRAY_SIZE(requests); i++)
