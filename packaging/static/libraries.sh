@@ -88,13 +88,16 @@ openssl_leaves_out="shared module dso engine dynamic-engine static-engine legacy
   deprecated ssl3 ssl3-method tls1 tls1-method tls1_1 tls1_1-method dtls dtls1 dtls1-method dtls1_2 dtls1_2-method srp srtp psk comp nextprotoneg
   ssl-trace ktls egd cms ct ts ocsp cmp rfc3779 gost idea rc2 rc4 rc5 md2 md4 mdc2 rmd160 whirlpool bf cast camellia seed aria des sm2 sm3 sm4
   siphash siv ocb blake2 scrypt ec2m dsa dh multiblock capieng afalgeng padlockeng devcryptoeng apps docs quic http tfo ml-kem ml-dsa slh-dsa
-  argon2 sm2-precomp integrity-only-ciphers thread-pool default-thread-pool tls-deprecated-ec"
+  argon2 sm2-precomp integrity-only-ciphers thread-pool default-thread-pool tls-deprecated-ec filenames"
+# The fast P-256 is 0.16 MB of tables; the general one serves for the certificates a client sees. It has no switch of its own.
 make_openssl() {
   local word out=()
   for word in $openssl_leaves_out; do out+=("no-$word"); done
+  sed -i -E '/\$ECASM_(x86_64|aarch64)=/s/ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]//; /\$ECDEF_(x86_64|aarch64)=/s/ECP_NISTZ256_ASM//' \
+    "$(source_of openssl)/crypto/ec/build.info"
   # A relative path, as the library holds the names of its files. Where it lives in the guest is said with DESTDIR alone.
   CC=$CC AR="$binutils"ar RANLIB="$binutils"ranlib "../../src/openssl-$(upstream openssl)/Configure" "linux-$arch" no-pic "${out[@]}" \
-    --prefix=/usr --libdir=lib --openssldir=/etc/ssl $size_flags
+    --prefix=/usr --libdir=lib --openssldir=/etc/ssl $size_flags -DOPENSSL_SMALL_FOOTPRINT
   make -j"$jobs" build_libs
   make install_dev DESTDIR="$sysroot"
   sed -i "s#^prefix=.*#prefix=$sysroot/usr#" "$sysroot"/usr/lib/pkgconfig/{libcrypto,libssl,openssl}.pc
@@ -126,7 +129,7 @@ make_jansson() {
 # libproc2. Without libnuma, which it opens at run time: a host's library in a process that has another C library ends it.
 make_procps() {
   configure "$(source_of procps)" --without-systemd --without-elogind --disable-libselinux --without-ncurses --disable-nls --disable-numa \
-    --disable-pidof --disable-kill --disable-modern-top
+    --disable-pidof --disable-kill --disable-modern-top ac_cv_func_malloc_0_nonnull=yes ac_cv_func_realloc_0_nonnull=yes
   make -j"$jobs" library/libproc2.la
   mkdir -p "$sysroot/usr/include/libproc2"
   cp library/.libs/libproc2.a "$sysroot/usr/lib/"
@@ -151,7 +154,11 @@ make_systemd() {
   UDEV_FLAGS="$size_flags -std=gnu11 -D_GNU_SOURCE -D__UAPI_DEF_ETHHDR=0 -fvisibility=default -w -Werror=implicit-function-declaration
     -Werror=incompatible-pointer-types -Werror=int-conversion -include $here/libudev/config-fix.h -include $here/libudev/compat.h $include" \
     FROM=$from xargs -P"$jobs" -I{} sh -c '$CC $UDEV_FLAGS -c "$FROM/src/$0" -o "objects/$(echo "$0" | tr / _).o"' {} <"$here/libudev/sources.txt"
-  ls objects/*.o | LC_ALL=C sort | xargs "$binutils"ar rcsD "$sysroot/usr/lib/libudev.a"
+  # One object whose only global names are libudev's: the others, such as log_setup, are for its program to use.
+  ls objects/*.o | LC_ALL=C sort | xargs "$binutils"ld -r -o libudev.o
+  "$binutils"objcopy -w --keep-global-symbol='udev_*' libudev.o
+  rm -f "$sysroot/usr/lib/libudev.a"
+  "$binutils"ar rcsD "$sysroot/usr/lib/libudev.a" libudev.o
   cp "$from/src/libudev/libudev.h" "$sysroot/usr/include/"
   write_pc libudev "$(upstream systemd)"
 }

@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""The static file: made, measured, run where nothing else is, made again byte by byte, and put through system tests. Prints TAP."""
+import filecmp
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(TOP, "packaging", "static", "build")
+OUT = os.path.join(TOP, "build", "static")
+BINARY = os.path.join(OUT, "heat-pulse")
+os.environ["HP_BIN"] = BINARY
+sys.path[:0] = [os.path.join(HERE, "..", d) for d in ("lib", "system", "fakes")]
+import cfn_server  # noqa: E402
+import guest  # noqa: E402
+import tap  # noqa: E402
+import test_fake  # noqa: E402
+from guest import until  # noqa: E402
+
+with open(os.path.join(HERE, "limits.json")) as f:
+    LIMITS = json.load(f)
+JOBS = os.environ.get("HEAT_PULSE_JOBS", "2")
+
+
+def build(*arguments):
+    return subprocess.run([BUILD, "--jobs", JOBS, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          errors="replace")
+
+
+def test_file(t):
+    size = os.path.getsize(BINARY)
+    t.say(size <= LIMITS["static_bytes_max"], "the file has %d bytes, %d at most" % (size, LIMITS["static_bytes_max"]))
+    elf = subprocess.run(["readelf", "-hlWd", BINARY], stdout=subprocess.PIPE, text=True).stdout
+    t.say("Type:" in elf and not re.search("INTERP|NEEDED", elf), "it asks for no loader and no library", elf)
+    t.say(re.search(r"Type:\s+DYN", elf) and "GNU_RELRO" in elf and not re.search(r"GNU_STACK.*RWE", elf),
+          "it is loaded anywhere, its tables are read-only once relocated, its stack is not executable", elf)
+    with open(BINARY, "rb") as f:
+        content = f.read()
+    t.say(TOP.encode() not in content and b"static-cache" not in content, "no path of the building machine is in it")
+
+
+def test_parts(t):
+    with open(os.path.join(OUT, "heat-pulse.spdx.json")) as f:
+        document = json.load(f)
+    names = [p["name"] for p in document["packages"]]
+    digest = subprocess.run(["sha256sum", BINARY], stdout=subprocess.PIPE, text=True).stdout.split()[0]
+    t.say(document["packages"][0]["checksums"][0]["checksumValue"] == digest, "the list of parts is of this very file")
+    t.say(all(p.get("licenseDeclared") and p["versionInfo"] for p in document["packages"]) and len(document["relationships"]) == len(names),
+          "each of its %d parts has a version, a licence and a relation" % len(names), names)
+    empty = [n for n in names if not os.listdir(os.path.join(OUT, "licences", n))]
+    t.say(not empty, "each part's licence text lies beside it", empty)
+
+
+def test_again(t):
+    """The agent's own objects, in a folder of another name and depth, with the same libraries."""
+    folder = tempfile.mkdtemp(prefix="hp-again-", dir="/var/tmp")
+    try:
+        done = build("--dir", os.path.join(folder, "one", "more", "level"))
+        t.say(done.returncode == 0 and filecmp.cmp(BINARY, os.path.join(folder, "one", "more", "level", "heat-pulse"), shallow=False),
+              "built again elsewhere it is the same, byte by byte", done.stderr)
+    finally:
+        shutil.rmtree(folder)
+
+
+def memory(g):
+    """KiB of all roles: PSS, and what of it is anonymous."""
+    total = {"Pss": 0, "Pss_Anon": 0}
+    for pid in g.roles().values():
+        with open("/proc/%d/smaps_rollup" % pid) as f:
+            for key, kib in re.findall(r"^(\w+): +(\d+) kB", f.read(), re.M):
+                if key in total:
+                    total[key] += int(kib)
+    return total["Pss"], total["Pss_Anon"]
+
+
+def test_memory_start(t):
+    g = guest.Guest("static-start")
+    try:
+        g.conf("[metadata]\nsource = local\ninterval = 60s\nsplay = 0s\n[local]\nfile = /etc/heat-pulse/metadata.json\n")
+        g.write("/etc/heat-pulse/metadata.json", "{}")
+        g.start()
+        time.sleep(1)
+        pss, _ = memory(g)
+    finally:
+        g.wipe()
+    t.say(pss <= LIMITS["static_pss_start_kib_max"], "at start all roles together have %d KiB of PSS, %d at most" % (pss, LIMITS["static_pss_start_kib_max"]))
+
+
+def test_memory_tls(t):
+    g = guest.Guest("static-tls")
+    cert, key = g.write("/etc/heat-pulse/ca.pem", ""), g.write("/key.pem", "")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=127.0.0.1",
+                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
+    with cfn_server.Fake(test_fake.state(), cert=cert, key=key) as fake:
+        try:
+            g.conf("[agent]\nca-file = /etc/heat-pulse/ca.pem\n" + test_fake.CONF)
+            g.give_block(test_fake.block(fake))
+            g.hook("app", "Resources.srv.Metadata.app", action="true")
+            g.start()
+            until("the boot signal", 20, lambda: fake.handle("boot"))
+            time.sleep(15)
+            pss, anonymous = memory(g)
+        finally:
+            g.wipe()
+    t.say(pss <= LIMITS["static_pss_tls_kib_max"], "after polling over TLS %d KiB, %d at most" % (pss, LIMITS["static_pss_tls_kib_max"]))
+    t.say(anonymous <= LIMITS["static_anonymous_tls_kib_max"], "%d KiB of it anonymous, %d at most" % (anonymous, LIMITS["static_anonymous_tls_kib_max"]))
+
+
+def main():
+    t = tap.Tap()
+    if os.geteuid() != 0:
+        t.skip("the static file", "needs root")
+        return t.end()
+    done = build()
+    t.say(done.returncode == 0, "the static file is built", done.stderr)
+    if done.returncode:
+        return t.end()
+    test_file(t)
+    test_parts(t)
+    test_again(t)
+    t.program("names", ["unshare", "-n", "/usr/bin/python3", os.path.join(HERE, "names.py"), BINARY], timeout=300)
+    test_memory_start(t)
+    test_memory_tls(t)
+    t.program("system", ["/usr/bin/python3", os.path.join(TOP, "tests", "system", "harness.py"), "test_local", "test_rights"], timeout=1200)
+    return t.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
