@@ -9,7 +9,11 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <openssl/evp.h>
+
+/* The low-level digest on purpose: it allocates nothing and so cannot fail. EVP does, and a state file
+ * must not be judged damaged for want of memory. */
+#define OPENSSL_API_COMPAT 10100
+#include <openssl/sha.h>
 
 static bool text_is_blank(char c)
 {
@@ -284,12 +288,12 @@ size_t text_utf8_valid(const char *p, size_t n)
 void text_sha256_hex(const void *p, size_t n, char out[static 65])
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char sum[32] = {0};
-	unsigned len = 0;
+	unsigned char sum[SHA256_DIGEST_LENGTH];
+	SHA256_CTX ctx;
 
-	/* SHA-256 of libcrypto fails only without memory; an all-zero sum then matches nothing. */
-	if (EVP_Digest(p, n, sum, &len, EVP_sha256(), NULL) != 1)
-		memset(sum, 0, sizeof(sum));
+	SHA256_Init(&ctx);
+	SHA256_Update(&ctx, p, n);
+	SHA256_Final(sum, &ctx);
 	for (size_t i = 0; i < sizeof(sum); i++) {
 		out[2 * i] = digits[sum[i] >> 4];
 		out[2 * i + 1] = digits[sum[i] & 15];
