@@ -82,8 +82,12 @@ extern const size_t probes_n;
 
 extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure,
 	probe_filesystem, probe_io, probe_disk, probe_cgroup, probe_vm, probe_edac, probe_process, probe_kernel_log, probe_agent,
-	probe_net, probe_sockets, probe_limits, probe_clock;
+	probe_net, probe_sockets, probe_limits, probe_clock, probe_pstore;
 
+/** probe_pstore_found() - of probe_pstore's state. Return: false until it has an answer or knows that
+ * there will be none. */
+struct lastboot_pstore;
+bool probe_pstore_found(const void *state, struct lastboot_pstore *ret);
 /** probe_open_priv() - a row of core/privpath by the setup's opener. */
 int probe_open_priv(const struct probe_setup *setup, int privpath) _must_check_;
 /** probe_own_root() - -ENOTSUP with the reason when @env has a folder of its own for @path, which a

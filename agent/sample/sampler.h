@@ -10,6 +10,7 @@
 #include "core/link.h"
 #include "sample/event.h"
 #include "sample/kmsg.h"
+#include "sample/lastboot.h"
 #include "sample/sample.h"
 
 struct sampler;
@@ -63,6 +64,9 @@ int sampler_once(struct sampler *s, int64_t gap_ms) _must_check_;
 const struct sample *sampler_last(const struct sampler *s);
 /** sampler_kmsg() - the reader of the kernel log (statistics, last sequence number), or NULL. */
 const struct kmsg_reader *sampler_kmsg(const struct sampler *s);
+/** sampler_pstore() - what earlier kernels left, for lastboot_judge(). Return: false while nobody has
+ * looked yet: ask again with the next sample. */
+bool sampler_pstore(const struct sampler *s, struct lastboot_pstore *ret);
 /** sampler_problems() - which probes are absent and why, for `check` and `status`. */
 void sampler_problems(const struct sampler *s, struct problems *problems);
 

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The views of the process table on rows made up here: growth against noise, zombies' parents, who
+ * is blocked without a break, descriptors; and watched processes, with real children that end.
+ */
+#include "fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "core/loop.h"
+#include "sample/growth.h"
+#include "sample/process_view.h"
+#include "sample/sampler.h"
+
+/* ---- growth ---- */
+
+/* A straight line has its own slope, however uneven the readings come. */
+static void slope_of_a_line(void **state)
+{
+	static const int minutes[] = {0, 1, 2, 5, 6, 9, 20, 21};
+	struct growth g = {0};
+	double slope = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(minutes); i++) {
+		bool enough = i >= GROWTH_READINGS_MIN;
+
+		assert_int_equal(growth_slope(&g, &slope), enough);
+		growth_add(&g, 5000 + 3.5 * minutes[i], (int64_t)minutes[i] * 60000);
+	}
+	assert_true(growth_slope(&g, &slope));
+	assert_true(fabs(slope - 3.5) < 1e-9);
+	growth_add(&g, 1e9, (int64_t)20 * 60000); /* of the past: left out */
+	assert_true(growth_slope(&g, &slope) && fabs(slope - 3.5) < 1e-9);
+}
+
+/* A level with noise grows by nothing; a leak under the same noise stands out; after a step to a
+ * new level the growth ends. */
+static void slope_against_noise(void **state)
+{
+	struct growth flat = {0}, leak = {0}, step = {0};
+	unsigned seed = 1;
+	double slope = 0;
+
+	(void)state;
+	for (int64_t m = 0; m < 240; m++) {
+		double noise;
+
+		seed = seed * 1103515245 + 12345;
+		noise = (double)(seed >> 16 & 1023) / 512.0 - 1; /* -1 .. 1 */
+		growth_add(&flat, 100 + noise, m * 60000);
+		growth_add(&leak, 100 + noise + 0.5 * (double)m, m * 60000);
+		growth_add(&step, m < 5 ? 10 : 500, m * 60000);
+	}
+	assert_false(growth_slope(&flat, &slope));
+	assert_true(growth_slope(&leak, &slope));
+	assert_in_range((int)(slope * 1000), 450, 550);
+	assert_false(growth_slope(&step, &slope) && slope > 0.1);
+}
+
+/* ---- views ---- */
+
+struct bench {
+	struct env env;
+	struct loop *loop;
+	struct conf conf;
+	struct process_context context;
+	const struct process_view *view;
+	void *view_state;
+	struct sample got;
+	struct sampler *sampler;
+	unsigned down, up;
+	double up_value;
+};
+
+static int bench_up(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+
+	assert_int_equal(env_init(&b->env, ""), 0);
+	assert_int_equal(loop_new(&b->env, &b->loop), 0);
+	b->context = (struct process_context){.loop = b->loop,
+					      .env = &b->env,
+					      .conf = &b->conf,
+					      .mib_per_page = 0.5,
+					      .ticks_per_s = 100};
+	*state = b;
+	return 0;
+}
+
+static int bench_down(void **state)
+{
+	struct bench *b = *state;
+
+	if (b->view_state && b->view->close)
+		b->view->close(b->view_state);
+	free(b->view_state);
+	sampler_free(b->sampler);
+	loop_free(b->loop);
+	free(b);
+	return 0;
+}
+
+static void use(struct bench *b, const struct process_view *view)
+{
+	b->view = view;
+	b->view_state = calloc(1, view->size);
+	if (view->open)
+		view->open(b->view_state, &b->context);
+}
+
+static void walk(struct bench *b, int64_t now_ms, const struct process_row *rows, size_t n)
+{
+	b->view->begin(b->view_state, now_ms);
+	for (size_t i = 0; i < n; i++)
+		b->view->see(b->view_state, &rows[i]);
+	for (size_t i = 0; b->view->wants_again && b->view->wants_again(b->view_state) && i < n;
+	     i++)
+		b->view->see_again(b->view_state, &rows[i]);
+	if (b->view->end)
+		b->view->end(b->view_state);
+	sample_reset(&b->got, now_ms, now_ms);
+	b->view->report(b->view_state, &b->got);
+}
+
+static double value_of(const struct sample *s, enum metric metric, const char *name)
+{
+	double v;
+
+	for (size_t i = 0; i < s->n_entities; i++)
+		if (!strcmp(s->entities[i].name, name) && sample_get_of(s, metric, (int)i, &v))
+			return v;
+	return NAN;
+}
+
+/* A leak is named with its slope and its part in the growth of all; what is stable, shrinks or
+ * ended is not. Another process under the same pid starts anew. */
+static void leak_suspects(void **state)
+{
+	struct process_row rows[] = {
+		{.pid = 10, .start_ticks = 1, .name = "big"},
+		{.pid = 11, .start_ticks = 2, .name = "leak"},
+		{.pid = 12, .start_ticks = 3, .name = "le\nak"},
+		{.pid = 13, .start_ticks = 4, .name = "shrinks"},
+	};
+	struct bench *b = *state;
+
+	use(b, &process_growth);
+	for (int64_t m = 0; m < 10; m++) {
+		rows[0].rss_pages = 10000;
+		rows[1].rss_pages = 100 + 6 * (uint64_t)m; /* 3 MiB a minute */
+		rows[2].rss_pages = 100 + 2 * (uint64_t)m; /* 1 */
+		rows[3].rss_pages = 1000 - 50 * (uint64_t)m;
+		walk(b, m * 60000, rows, ARRAY_SIZE(rows));
+	}
+	assert_int_equal(b->got.n_values, 4);
+	assert_true(fabs(value_of(&b->got, METRIC_PROCESS_GROWTH_MB_H, "leak[11]") - 180) < 1e-6);
+	assert_true(fabs(value_of(&b->got, METRIC_PROCESS_GROWTH_SHARE, "leak[11]") - 75) < 1e-6);
+	assert_true(fabs(value_of(&b->got, METRIC_PROCESS_GROWTH_MB_H, "le\\x0aak[12]") - 60) <
+		    1e-6);
+	rows[1].start_ticks = 99;
+	walk(b, 600000, rows, 2);
+	assert_int_equal(b->got.n_values, 0);
+}
+
+/* More processes than places: the largest have them, a larger one takes the smallest's. */
+static void growth_keeps_the_largest(void **state)
+{
+	static struct process_row rows[200];
+	struct bench *b = *state;
+
+	use(b, &process_growth);
+	for (int64_t m = 0; m < 6; m++) {
+		for (int i = 0; i < 200; i++)
+			rows[i] = (struct process_row){.pid = i + 1,
+						       .start_ticks = 5,
+						       .rss_pages = 1000 + 10 * (uint64_t)i +
+								    100 * (uint64_t)m,
+						       .name = "p"};
+		walk(b, m * 60000, rows, 200);
+	}
+	assert_int_equal(b->got.n_values, 10);
+	for (size_t i = 0; i < b->got.n_entities; i++) {
+		long pid = strtol(b->got.entities[i].name + 2, NULL, 10);
+
+		assert_in_range(pid, 200 - 64 + 1, 200);
+	}
+}
+
+/* Zombies are laid at their parents' doors, most first; a parent that cannot be seen has a number.
+ */
+static void zombies_have_parents(void **state)
+{
+	static const struct process_row rows[] = {
+		{.pid = 20, .ppid = 7, .state = 'Z', .name = "z"},
+		{.pid = 21, .ppid = 5, .state = 'Z', .name = "z"},
+		{.pid = 22, .ppid = 5, .state = 'Z', .name = "z"},
+		{.pid = 5, .ppid = 1, .state = 'S', .name = "bad parent"},
+		{.pid = 23, .ppid = 5, .state = 'S', .name = "alive"},
+	};
+	struct bench *b = *state;
+
+	use(b, &process_zombies);
+	walk(b, 0, rows, ARRAY_SIZE(rows));
+	assert_int_equal(b->got.n_values, 2);
+	assert_string_equal(b->got.entities[0].name, "bad parent[5]");
+	assert_true(value_of(&b->got, METRIC_PROCESS_ZOMBIES_OF, "bad parent[5]") == 2);
+	assert_true(value_of(&b->got, METRIC_PROCESS_ZOMBIES_OF, "[7]") == 1);
+	walk(b, 0, rows + 3, 2);
+	assert_int_equal(b->got.n_values, 0);
+}
+
+static void put_status(const char *dir, const char *switches)
+{
+	char path[200], text[200];
+
+	snprintf(path, sizeof(path), "%s/proc/40/status", dir);
+	snprintf(text, sizeof(text),
+		 "Name:\tdd\nvoluntary_ctxt_switches:\t%s\nnonvoluntary_ctxt_switches:\t5\n",
+		 switches);
+	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0600, NULL), 0);
+}
+
+/* Blocked at each look is not blocked all the time: only without a switch in between does it count.
+ */
+static void blocked_without_a_break(void **state)
+{
+	static const struct process_row row = {
+		.pid = 40, .start_ticks = 9, .state = 'D', .name = "dd"};
+	char dir[] = "/tmp/hp-process-XXXXXX", path[200];
+	struct bench *b = *state;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/proc/40", dir);
+	assert_int_equal(fs_mkdirs(path, 0700), 0);
+	assert_int_equal(env_init(&b->env, dir), 0);
+	use(b, &process_blocked);
+	put_status(dir, "10");
+	walk(b, 1000, &row, 1);
+	assert_true(value_of(&b->got, METRIC_PROCESS_BLOCKED_S, "dd[40]") == 0);
+	walk(b, 61000, &row, 1);
+	assert_true(value_of(&b->got, METRIC_PROCESS_BLOCKED_S, "dd[40]") == 60);
+	put_status(dir, "11");
+	walk(b, 121000, &row, 1);
+	assert_true(value_of(&b->got, METRIC_PROCESS_BLOCKED_S, "dd[40]") == 0);
+	walk(b, 181000, &row, 1);
+	assert_true(value_of(&b->got, METRIC_PROCESS_BLOCKED_S, "dd[40]") == 60);
+	walk(b, 241000, &row, 0);
+	assert_int_equal(b->got.n_values, 0);
+	fs_remove_tree(dir);
+}
+
+/* This process near its limit: counted by the kernel's own number, first in the report. */
+static void descriptors_near_the_limit(void **state)
+{
+	struct process_row row = {
+		.pid = getpid(), .start_ticks = 1, .rss_pages = 100, .name = "test"};
+	struct rlimit old, low;
+	struct bench *b = *state;
+	char name[40];
+	int fds[64];
+	double perc, count;
+
+	use(b, &process_fds);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = (struct rlimit){.rlim_cur = 100, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	walk(b, 0, &row, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	setrlimit(RLIMIT_NOFILE, &old);
+	if (!b->got.n_values) {
+		print_message("# SKIP this kernel does not tell the number of descriptors\n");
+		skip();
+	}
+	snprintf(name, sizeof(name), "test[%d]", getpid());
+	count = value_of(&b->got, METRIC_PROCESS_FDS, name);
+	perc = value_of(&b->got, METRIC_PROCESS_FDS_PERC, name);
+	assert_in_range((int)count, 64 + 3, 99);
+	assert_true(perc == count);
+}
+
+/* ---- watched processes ---- */
+
+/* Sums over all of that name, told apart by 15 characters as the kernel keeps no more; the ended do
+ * not count; a worker's end is none of the service, its main process' is. */
+static void watched_sums(void **state)
+{
+	static const char *const names[] = {"a-very-long-service-name", "none"};
+	const struct sampler_settings settings = {.processes = names, .n_processes = 2};
+	struct process_row rows[] = {
+		{.pid = 50,
+		 .ppid = 1,
+		 .state = 'S',
+		 .threads = 3,
+		 .start_ticks = 100,
+		 .cpu_ticks = 50,
+		 .rss_pages = 20,
+		 .name = "a-very-long-ser"},
+		{.pid = 51,
+		 .ppid = 50,
+		 .state = 'S',
+		 .threads = 1,
+		 .start_ticks = 110,
+		 .cpu_ticks = 10,
+		 .rss_pages = 6,
+		 .name = "a-very-long-ser"},
+		{.pid = 52,
+		 .ppid = 50,
+		 .state = 'Z',
+		 .threads = 1,
+		 .start_ticks = 120,
+		 .cpu_ticks = 999,
+		 .name = "a-very-long-ser"},
+		{.pid = 53, .ppid = 1, .state = 'S', .threads = 9, .rss_pages = 9, .name = "other"},
+	};
+	const char *name = names[0];
+	struct bench *b = *state;
+
+	use(b, &process_watch);
+	process_watch.apply(b->view_state, &settings);
+	walk(b, 10000, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_WATCH_PID_COUNT, name) == 2);
+	assert_true(value_of(&b->got, METRIC_WATCH_THREADS, name) == 4);
+	assert_true(value_of(&b->got, METRIC_WATCH_RSS_MB, name) == 13);
+	assert_true(value_of(&b->got, METRIC_WATCH_UPTIME_S, name) == 9);
+	assert_true(isnan(value_of(&b->got, METRIC_WATCH_CPU_PERC, name)));
+	assert_true(value_of(&b->got, METRIC_WATCH_PID_COUNT, "none") == 0);
+	assert_true(isnan(value_of(&b->got, METRIC_WATCH_RSS_MB, "none")));
+	rows[0].cpu_ticks = 150; /* 1 s in 4 */
+	walk(b, 14000, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_WATCH_CPU_PERC, name) == 25);
+	rows[1].pid = 60; /* another worker */
+	walk(b, 15000, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_WATCH_DEATHS, name) == 0);
+	rows[0].pid = 70; /* another main process */
+	rows[0].start_ticks = 1500;
+	rows[1].ppid = 70;
+	walk(b, 16000, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_WATCH_DEATHS, name) == 1);
+	assert_true(value_of(&b->got, METRIC_WATCH_RESTARTS, name) == 1);
+	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, name) == 2);
+	walk(b, 16000 + 310000, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, name) == 0);
+}
+
+static pid_t start_named(const char *name)
+{
+	int sync[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(sync), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, name);
+		close(sync[0]);
+		if (write(sync[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(sync[1]);
+	assert_int_equal(read(sync[0], &c, 1), 1);
+	close(sync[0]);
+	return pid;
+}
+
+struct scene {
+	struct bench *b;
+	char name[16];
+	pid_t child;
+	int64_t killed_ms, seen_gone_ms;
+	unsigned samples;
+	bool killed, restarted;
+};
+
+static void on_event(const struct sample_event *e, void *ctx)
+{
+	struct scene *s = ctx;
+
+	if (strcmp(e->entity, s->name) != 0)
+		return;
+	s->b->down += e->kind == SAMPLE_EVENT_PROCESS_DOWN;
+	s->b->up += e->kind == SAMPLE_EVENT_PROCESS_UP;
+	if (e->kind == SAMPLE_EVENT_PROCESS_UP)
+		s->b->up_value = e->value;
+}
+
+static void kill_child(struct scene *s)
+{
+	kill(s->child, SIGKILL);
+	waitpid(s->child, NULL, 0);
+	s->killed = true;
+	s->killed_ms = s->b->env.boot_ms();
+}
+
+/* A watched process: seen; killed; seen gone; started again; seen back. */
+static void on_sample(const struct sample *sample, void *ctx)
+{
+	double count = value_of(sample, METRIC_WATCH_PID_COUNT, ((struct scene *)ctx)->name);
+	struct scene *s = ctx;
+
+	s->b->got = *sample;
+	s->samples++;
+	if (!s->killed && count == 1) {
+		kill_child(s);
+	} else if (s->killed && !s->restarted && count == 0) {
+		s->seen_gone_ms = s->b->env.boot_ms();
+		s->child = start_named(s->name);
+		s->restarted = true;
+	} else if (s->restarted && count == 1) {
+		loop_quit(s->b->loop, 0);
+	}
+}
+
+static int no_fd(int privpath, void *ctx)
+{
+	(void)privpath, (void)ctx;
+	return -EACCES;
+}
+
+static void on_timeout(struct loop *loop, void *ctx)
+{
+	(void)ctx;
+	loop_quit(loop, 1);
+}
+
+/* With an hour between samples an end is still known within a second or two, and so is the restart:
+ * nothing polls for it while all is well. */
+static void death_wakes_the_agent(void **state)
+{
+	struct bench *b = *state;
+	struct scene scene = {.b = b};
+	struct sampler_setup setup = {.loop = b->loop,
+				      .conf = &b->conf,
+				      .open_fd = no_fd,
+				      .sample = on_sample,
+				      .event = on_event,
+				      .ctx = &scene};
+	struct loop_timer *timeout = NULL;
+	struct err e = ERR_INIT;
+
+	snprintf(scene.name, sizeof(scene.name), "hp-w-%d", getpid());
+	scene.child = start_named(scene.name);
+	b->conf.sample_interval_ms = b->conf.process_interval_ms = 3600000;
+	b->conf.watch_processes = scene.name;
+	b->conf.watch_mounts = (char[]){"/"};
+	assert_int_equal(sampler_new(&setup, &b->sampler, &e), 0);
+	assert_int_equal(loop_timer_new(b->loop, 0, on_timeout, NULL, &timeout), 0);
+	loop_timer_arm(timeout, 20000);
+	assert_int_equal(sampler_start(b->sampler), 0);
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_true(scene.seen_gone_ms - scene.killed_ms < 3000);
+	assert_int_equal(b->down, 1);
+	assert_int_equal(b->up, 1);
+	assert_true(b->up_value == 2); /* a crash loop shows in this number */
+	assert_true(value_of(&b->got, METRIC_WATCH_RESTARTS, scene.name) == 1);
+	assert_true(value_of(&b->got, METRIC_WATCH_DEATHS, scene.name) == 1);
+	kill_child(&scene);
+	loop_timer_free(timeout);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slope_of_a_line),
+		cmocka_unit_test(slope_against_noise),
+		cmocka_unit_test_setup_teardown(leak_suspects, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(growth_keeps_the_largest, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(zombies_have_parents, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(blocked_without_a_break, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(descriptors_near_the_limit, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(watched_sums, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(death_wakes_the_agent, bench_up, bench_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
