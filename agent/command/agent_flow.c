@@ -127,6 +127,23 @@ static uint32_t one_pass_result(const struct agent *a)
 	return a->round_failures ? EXIT_NETWORK : EXIT_GOOD;
 }
 
+/* The exit code says that something failed; these lines say what, also when no hook ran in this pass. */
+static void name_waiting_hooks(struct agent *a)
+{
+	_cleanup_json_ json_t *hooks = hook_queue_status(a->queue);
+	const json_t *one;
+	size_t at;
+
+	json_array_foreach(hooks, at, one) {
+		const char *state = json_str(one, "state");
+
+		if (text_equal(state, "retrying"))
+			log_warn("hook %s failed; a later pass tries it again", json_str(one, "name"));
+		else if (text_equal(state, "gave-up"))
+			log_debug("hook %s was given up until its value changes", json_str(one, "name"));
+	}
+}
+
 /* One pass is over when every resource was asked for and no hook is left to run. */
 static void end_one_pass(struct agent *a)
 {
@@ -135,6 +152,8 @@ static void end_one_pass(struct agent *a)
 	if (!a->setup->one_pass || !a->round_over || !hook_queue_idle(a->queue) ||
 	    store_pending(a->store))
 		return;
+	if (a->hooks_failed)
+		name_waiting_hooks(a);
 	msg_put_u32(&w, one_pass_result(a));
 	if (link_send(a->runner, RUNNER_DONE, &w, NULL, 0))
 		loop_quit(a->loop, EXIT_CONFIG);
