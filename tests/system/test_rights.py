@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from guest import until
+from harness import Skip
 
 LOCAL = "[metadata]\nsource = local\ninterval = 1s\nsplay = 0s\n[local]\nfile = /etc/heat-pulse/metadata.json\n[signal]\nboot-quiet = 1s\nprint = yes\n"
 ALLOWED_CAPS = {"agent": 0, "store": 0, "prober": (1 << 2) | (1 << 19)}  # CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE
@@ -129,3 +130,24 @@ def test_without_root(ctx):
     done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", os.environ["HP_BIN"], "check", "--root", g.root],
                           stdout=subprocess.PIPE, text=True)
     assert "without root" in done.stdout, done.stdout
+
+
+# What each role's sandbox answers to each attempt: k = killed by the filter, r = refused by the kernel, w = works.
+ATTEMPTS = {  # agent, prober, store
+    "exec": "kkk", "ptrace": "kkk", "mount": "kkk", "setuid": "kkk", "fork": "kwk", "inet": "wkk", "packet": "kkk", "mkdir": "kkw",
+    "shadow": "rwr", "write": "rrw", "bpf": "kkk",
+}
+
+
+def test_attempts(ctx):
+    """Each role tries what it must not be able to do: the filter kills it, or the kernel refuses."""
+    tool = os.path.join(os.path.dirname(os.path.dirname(os.environ["HP_BIN"])), "tests", "unit", "core", "sandbox_try")
+    if not os.path.exists(tool):
+        raise Skip("sandbox_try was not built beside this binary")
+    listed = subprocess.run([tool, "list"], stdout=subprocess.PIPE, text=True).stdout.split()
+    assert set(listed) - {"status"} == set(ATTEMPTS), listed
+    for action, answers in ATTEMPTS.items():
+        for role, wanted in zip(("agent", "prober", "store"), answers):
+            code = subprocess.run([tool, role, "nobody", action], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+            got = "k" if code == -signal.SIGSYS else {0: "w", 1: "r"}.get(code, code)
+            assert got == wanted, "%s tries %s: %s instead of %s" % (role, action, got, wanted)
