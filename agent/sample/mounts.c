@@ -14,6 +14,8 @@ struct mounts {
 	struct procfile file;
 	unsigned generation;
 	bool known;
+	size_t n_names;
+	char names[MOUNTS_MAX][256];
 	size_t n;
 	struct parse_mount list[MOUNTS_MAX];
 };
@@ -61,18 +63,43 @@ static bool is_same_system(const struct parse_mount *a, const struct parse_mount
 	return a->is_device && b->is_device && !strcmp(a->source, b->source);
 }
 
+static bool is_named(const struct mounts *m, const char *path)
+{
+	for (size_t i = 0; i < m->n_names; i++)
+		if (!strcmp(m->names[i], path))
+			return true;
+	return false;
+}
+
 static void add_local(struct mounts *m, const struct parse_mount *one)
 {
+	if (!(m->n_names ? is_named(m, one->path) : is_local(one)))
+		return;
 	for (size_t i = 0; i < m->n; i++) {
 		if (!strcmp(m->list[i].path, one->path)) {
 			m->list[i] = *one; /* mounted over it */
 			return;
 		}
-		if (is_same_system(&m->list[i], one))
+		if (!m->n_names && is_same_system(&m->list[i], one))
 			return;
 	}
 	if (m->n < MOUNTS_MAX)
 		m->list[m->n++] = *one;
+}
+
+bool mounts_name(struct mounts *m, const char *path)
+{
+	m->known = false;
+	if (!path) {
+		m->n_names = 0;
+		return true;
+	}
+	if (is_named(m, path))
+		return true;
+	if (m->n_names == MOUNTS_MAX || strlen(path) >= sizeof(m->names[0]))
+		return false;
+	memcpy(m->names[m->n_names++], path, strlen(path) + 1);
+	return true;
 }
 
 static bool has_changed(const struct mounts *m)
@@ -94,8 +121,7 @@ unsigned mounts_refresh(struct mounts *m, bool force)
 		return 0;
 	m->n = 0;
 	while (parse_mount_next(m->file.text, m->file.len, &pos, &one))
-		if (is_local(&one))
-			add_local(m, &one);
+		add_local(m, &one);
 	return ++m->generation;
 }
 

@@ -17,6 +17,9 @@ struct mounts *mounts_free(struct mounts *m);
 /** mounts_refresh() - reads again if something changed; @force: whatever the kernel says, for what
  * it changes silently. Return: the generation, greater after each reading; 0: cannot be read. */
 unsigned mounts_refresh(struct mounts *m, bool force);
+/** mounts_name() - from the next refresh on, mounts_local() lists only what is mounted at the paths
+ * named so, whatever it is. NULL: forget all names. Return: false when there is no more room. */
+bool mounts_name(struct mounts *m, const char *path);
 /**
  * mounts_local() - the local file systems, each once: on a block device or of a kind that manages
  * its own, no loop devices, no images that are read-only by their kind; and the root, whatever it

@@ -163,7 +163,7 @@ static int write_json(const struct sample *s, const struct sample_labels *labels
 		buf_puts(out, ",\"hypervisor\":");
 		quoted(out, labels->hypervisor);
 	}
-	buf_puts(out, ",\"metrics\":[");
+	buf_puts(out, s->extra ? ",\"extra\":true,\"metrics\":[" : ",\"metrics\":[");
 	for (size_t i = 0; i < s->n_values; i++) {
 		buf_puts(out, i ? "," : "");
 		json_value(out, s, &s->values[i]);

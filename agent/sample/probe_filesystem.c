@@ -187,6 +187,14 @@ static struct mount *add_mount(struct filesystem *f, const char *p, size_t n)
 	return m;
 }
 
+/* One that is named, not found: other probes are to know it, too. */
+static bool name_mount(struct filesystem *f, const char *p, size_t n)
+{
+	const struct mount *m = add_mount(f, p, n);
+
+	return m && (!f->mounts || mounts_name(f->mounts, m->path));
+}
+
 static void set_info(const struct filesystem *f, struct mount *m, const struct parse_mount *info)
 {
 	bool same = m->info.id == info->id && m->info.major == info->major &&
@@ -392,7 +400,7 @@ static bool take_list(struct filesystem *f, const char *list)
 	bool any = false;
 
 	while (list && text_list_next(list, ',', &pos, &item, &n))
-		any |= add_mount(f, item, n) != NULL;
+		any |= name_mount(f, item, n);
 	return any;
 }
 
@@ -408,9 +416,11 @@ static void filesystem_apply(void *state, const struct sampler_settings *setting
 	struct filesystem *f = state;
 
 	forget_list(f);
+	if (f->mounts)
+		mounts_name(f->mounts, NULL);
 	f->named = f->conf_list || settings->n_mounts;
 	for (size_t i = 0; i < settings->n_mounts; i++)
-		add_mount(f, settings->mounts[i], strlen(settings->mounts[i]));
+		name_mount(f, settings->mounts[i], strlen(settings->mounts[i]));
 	if (!settings->n_mounts)
 		take_list(f, f->conf_list);
 }
