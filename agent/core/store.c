@@ -53,6 +53,11 @@ const char *store_problem(const struct store *s)
 	return s->problem;
 }
 
+bool store_is_full(const struct store *s)
+{
+	return s->problem && (s->problem == problem_of(-ENOSPC) || s->problem == problem_of(-EDQUOT));
+}
+
 size_t store_pending(const struct store *s)
 {
 	return s->n;

@@ -57,6 +57,8 @@ int store_get(struct store *s, const char *name, store_get_fn *fn, void *ctx) _m
 int store_list(struct store *s, const char *prefix, store_get_fn *fn, void *ctx) _must_check_;
 /** store_problem() - NULL, or one sentence ("state disk full; state is kept in memory only"). */
 const char *store_problem(const struct store *s);
+/** store_is_full() - the last write failed for want of room: what can be spared should go. */
+bool store_is_full(const struct store *s);
 size_t store_pending(const struct store *s); /* puts not yet on disk */
 /** Before the loop: as above, blocking at most @timeout_ms. */
 int store_get_wait(struct link *link, const char *name, int64_t timeout_ms,

@@ -15,7 +15,7 @@
 
 /** store_append() - (@p, @n) at offset @at of the log @name, made if @at is 0; @fn once it is synced to disk (0)
  * or refused (-ENOSPC…; -ESTALE: there is no such offset). An empty piece only cuts. Copies. @fn is never
- * called from inside. Return: 0, -ENOTCONN while no store process serves, -errno. */
+ * called from inside and may be NULL. Return: 0, -ENOTCONN while no store process serves, -errno. */
 int store_append(struct store *s, const char *name, uint64_t at, const void *p, size_t n,
 		 store_done_fn *fn, void *ctx) _must_check_;
 /** @size: of the whole log; (@p, @n): what was read, less than asked for at its end */

@@ -88,7 +88,8 @@ void store_log_answered(struct store_request *q, int status, struct link_msg *ms
 	uint64_t size = 0;
 
 	if (q->kind == REQUEST_APPEND) {
-		q->done(status, q->ctx);
+		if (q->done)
+			q->done(status, q->ctx);
 		return;
 	}
 	if (status == 0) {
