@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sampler as the agent runs it, with a prober of its own, alone: each sample, event and kernel
- * record of level error or worse as one line of JSON on stdout; of a sample also whether it is
- * between two regular ones. Ends when stdin does.
+ * The sampler as the agent runs it, with a prober of its own, alone. On stdout, one object a line:
+ * a "tick" with the interval that is kept now and whether this sample is between two regular ones,
+ * then the sample; each event; each kernel record of level error or worse. Runs until it is ended.
  *
- *   pulse INTERVAL_MS PROCESS_INTERVAL_MS [MOUNTS [PROCESSES]]    lists with commas; "" = none
- * given
+ *   pulse [-p PROCESS_INTERVAL_MS] [-w PROCESS,...] INTERVAL_MS [MOUNT...]
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,16 +26,16 @@ struct pulse {
 	struct sampler *sampler;
 };
 
-/* The sample's own object, with one member put before the others. */
 static void on_sample(const struct sample *s, void *ctx)
 {
+	const struct pulse *p = ctx;
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20);
 
-	(void)ctx;
+	buf_printf(&out, "{\"kind\":\"tick\",\"interval_ms\":%lld,\"extra\":%s}\n",
+		   (long long)sampler_interval(p->sampler), s->extra ? "true" : "false");
 	if (sample_format_find("json")->write(s, NULL, &out))
 		return;
-	printf("{\"extra\":%s,", s->extra ? "true" : "false");
-	fwrite(out.data + 1, 1, out.len - 1, stdout);
+	fwrite(out.data, 1, out.len, stdout);
 	fflush(stdout);
 }
 
@@ -70,15 +69,6 @@ static void on_record(const struct kmsg_record *r, bool since_boot, void *ctx)
 	fflush(stdout);
 }
 
-static void on_stdin(struct loop *loop, uint32_t events, void *ctx)
-{
-	char byte;
-
-	(void)events, (void)ctx;
-	if (read(STDIN_FILENO, &byte, 1) <= 0)
-		loop_quit(loop, 0);
-}
-
 static void on_message(struct link *link, struct link_msg *msg, void *ctx)
 {
 	(void)link, (void)msg, (void)ctx;
@@ -104,7 +94,6 @@ static int start_prober(struct pulse *p)
 		return -errno;
 	if (pid == 0) {
 		close(fds[0]);
-		close(STDIN_FILENO);
 		_exit(prober_role_run(&p->env, fds[1]));
 	}
 	close(fds[1]);
@@ -119,14 +108,11 @@ static int run(struct pulse *p, const struct conf *conf)
 					    .event = on_event,
 					    .record = on_record,
 					    .ctx = p};
-	struct loop_io *in = NULL;
 	struct err e = ERR_INIT;
 	int err = start_prober(p);
 
 	if (!err)
 		err = sampler_new(&setup, &p->sampler, &e);
-	if (!err)
-		err = loop_io_add(p->loop, STDIN_FILENO, EPOLLIN, on_stdin, p, &in);
 	if (!err) {
 		sampler_set_prober(p->sampler, p->prober);
 		err = sampler_start(p->sampler);
@@ -135,7 +121,6 @@ static int run(struct pulse *p, const struct conf *conf)
 		err = loop_run(p->loop);
 	sampler_free(p->sampler);
 	link_free(p->prober);
-	loop_io_remove(in);
 	return err;
 }
 
@@ -144,23 +129,38 @@ static int number(const char *text, int64_t *ret)
 	return text_i64(text, strlen(text), ret);
 }
 
-static char *list(int argc, char **argv, int at)
+static int options(int argc, char **argv, struct conf *conf, struct buf *mounts)
 {
-	return argc > at && argv[at][0] ? argv[at] : NULL;
+	int c, err = 0;
+
+	while (!err && (c = getopt(argc, argv, "+p:w:")) != -1) {
+		if (c == 'p')
+			err = number(optarg, &conf->process_interval_ms);
+		else if (c == 'w')
+			conf->watch_processes = optarg;
+		else
+			err = -EINVAL;
+	}
+	if (!err)
+		err = optind < argc ? number(argv[optind], &conf->sample_interval_ms) : -EINVAL;
+	for (int i = optind + 1; !err && i < argc; i++)
+		buf_printf(mounts, "%s%s", mounts->len ? "," : "", argv[i]);
+	if (mounts->len)
+		conf->watch_mounts = mounts->data;
+	if (!conf->process_interval_ms)
+		conf->process_interval_ms = conf->sample_interval_ms;
+	return err ? err : buf_error(mounts);
 }
 
 int main(int argc, char **argv)
 {
+	_cleanup_buf_ struct buf mounts = BUF_INIT(65536);
 	struct conf conf = {0};
 	struct pulse p = {0};
-	int err = argc < 3 ? -EINVAL : env_init(&p.env, NULL);
+	int err = env_init(&p.env, NULL);
 
 	if (!err)
-		err = number(argv[1], &conf.sample_interval_ms);
-	if (!err)
-		err = number(argv[2], &conf.process_interval_ms);
-	conf.watch_mounts = list(argc, argv, 3);
-	conf.watch_processes = list(argc, argv, 4);
+		err = options(argc, argv, &conf, &mounts);
 	if (!err)
 		err = loop_new(&p.env, &p.loop);
 	if (!err)

@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 
-from faults import Skip, value
 from machine import loop_device, mount, sh
+from pulse import Skip
 
 INTERVAL = 1000
 
@@ -18,7 +18,8 @@ def named(name, text):
 
 
 def start(ctx, argv):
-    child = ctx.start(argv)
+    child = subprocess.Popen(argv)
+    ctx.later(lambda: (child.kill(), child.wait()))
     time.sleep(0.5)  # until it has done what it is here for
     return child
 
@@ -28,8 +29,8 @@ def test_zombies_are_laid_at_their_parents_door(ctx):
     child = start(ctx, named("hp-zombies", "import os, time\n"
                              "for i in range(25):\n    if os.fork() == 0: os._exit(0)\ntime.sleep(60)"))
     entity = "hp-zombies[%d]" % child.pid
-    seen = ctx.pulse(INTERVAL, INTERVAL).until("the zombies", 5, lambda s: value(s, "guest.process.zombies_of", process=entity) == 25)
-    assert value(seen, "guest.process.zombie") >= 25
+    seen = ctx.pulse(INTERVAL).wait("the zombies", lambda s: s.get("guest.process.zombies_of", process=entity) == 25, 5)
+    assert seen.get("guest.process.zombie") >= 25
 
 
 def test_a_leak_of_descriptors_is_named(ctx):
@@ -37,8 +38,8 @@ def test_a_leak_of_descriptors_is_named(ctx):
     child = start(ctx, named("hp-fds", "import resource, time\nresource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))\nkeep = []\n"
                              "while len(keep) < 180: keep.append(open('/dev/null'))\ntime.sleep(60)"))
     entity = "hp-fds[%d]" % child.pid
-    seen = ctx.pulse(INTERVAL, INTERVAL).until("the descriptors", 8, lambda s: (value(s, "guest.process.fds", process=entity) or 0) >= 180)
-    assert 90 <= value(seen, "guest.process.fds_perc", process=entity) <= 100
+    seen = ctx.pulse(INTERVAL).wait("the descriptors", lambda s: (s.get("guest.process.fds", process=entity) or 0) >= 180, 8)
+    assert 90 <= seen.get("guest.process.fds_perc", process=entity) <= 100
 
 
 def test_a_leak_of_memory_is_the_suspect(ctx):
@@ -46,8 +47,8 @@ def test_a_leak_of_memory_is_the_suspect(ctx):
     child = start(ctx, named("hp-leak", "import time\nkeep, begun = [], time.monotonic()\nwhile True:\n"
                              "    while len(keep) < 8 * (time.monotonic() - begun): keep.append(b'x' * (1 << 20))\n    time.sleep(0.1)"))
     entity = "hp-leak[%d]" % child.pid
-    seen = ctx.pulse(INTERVAL, INTERVAL).until("the leak", 20, lambda s: value(s, "guest.process.rss_growth_mb_hour", process=entity))
-    slope, true = value(seen, "guest.process.rss_growth_mb_hour", process=entity), 8 * 3600
+    seen = ctx.pulse(INTERVAL).wait("the leak", lambda s: s.get("guest.process.rss_growth_mb_hour", process=entity), 20)
+    slope, true = seen.get("guest.process.rss_growth_mb_hour", process=entity), 8 * 3600
     assert 0.6 * true <= slope <= 1.4 * true, slope
 
 
@@ -58,12 +59,12 @@ def test_a_crash_loop_is_counted(ctx):
     text = "import subprocess, sys, time\nwhile True:\n    subprocess.run(%r); time.sleep(0.2)" % (named(name, "import time; time.sleep(1.5)"),)
     # the loop's own process leaves none behind: each lives a second and a half
     start(ctx, [sys.executable, "-c", text])
-    pulse = ctx.pulse(3600000, 3600000, processes=name)
-    downs = [pulse.until("end %d" % i, 8, lambda s: s.get("event") == "process_down" and s["entity"] == name) for i in range(3)]
-    assert all(0.5 <= e["value"] <= 6 for e in downs), downs
-    seen = pulse.until("the loop", 10, lambda s: (value(s, "guest.watch.restarts", process_name=name) or 0) >= 3)
+    pulse = ctx.pulse(3600000, options=("-w", name))
+    seen = pulse.wait("the loop", lambda s: (s.get("guest.watch.restarts", process_name=name) or 0) >= 3, 10)
+    downs = [e["value"] for e in pulse.events if e["event"] == "process_down" and e["entity"] == name]
+    assert len(downs) >= 3 and all(0.5 <= lived <= 6 for lived in downs), downs
     assert seen.get("guest.watch.starts_5min", process_name=name) >= 4
-    assert value(seen, "guest.watch.deaths", process_name=name) >= 3
+    assert seen.get("guest.watch.deaths", process_name=name) >= 3
 
 
 def test_a_watched_service_is_summed(ctx):
@@ -71,14 +72,14 @@ def test_a_watched_service_is_summed(ctx):
     name = "hp-service"
     child = start(ctx, named(name, "import os, time\nkeep = [open('/dev/null') for i in range(20)]\nos.fork()\n"
                              "open('/dev/null', 'wb').write(b'x')\ntime.sleep(20)"))
-    pulse = ctx.pulse(INTERVAL, INTERVAL, processes=name)
-    seen = pulse.until("the files", 8, lambda s: value(s, "process.open_file_descriptors", process_name=name))
-    assert value(seen, "process.pid_count", process_name=name) == 2
-    assert 2 * 23 <= value(seen, "process.open_file_descriptors", process_name=name) <= 2 * 30
-    assert value(seen, "process.io.write_count", process_name=name) >= 2
-    assert value(seen, "guest.watch.uptime_s", process_name=name) < 30
+    pulse = ctx.pulse(INTERVAL, options=("-w", name))
+    seen = pulse.wait("the files", lambda s: s.get("process.open_file_descriptors", process_name=name), 8)
+    assert seen.get("process.pid_count", process_name=name) == 2
+    assert 2 * 23 <= seen.get("process.open_file_descriptors", process_name=name) <= 2 * 30
+    assert seen.get("process.io.write_count", process_name=name) >= 2
+    assert seen.get("guest.watch.uptime_s", process_name=name) < 30
     child.kill()
-    pulse.until("the end", 3, lambda s: s.get("event") == "process_down" and s["entity"] == name)
+    pulse.wait_event("process_down", name, 3)
 
 
 FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
@@ -88,10 +89,9 @@ def frozen_file_system(ctx):
     """A loop-mounted ext4 that is frozen: (its folder, what lets it go on)."""
     if not shutil.which("mkfs.ext4"):
         raise Skip("no mkfs.ext4 here")
-    folder = ctx.folder()
-    device = loop_device(ctx, os.path.join(folder, "image"), 16)
+    device = loop_device(ctx, os.path.join(ctx.folder, "image"), 16)
     sh("mkfs.ext4", "-q", device)
-    where = mount(ctx, device, os.path.join(folder, "mount"), "ext4")
+    where = mount(ctx, device, os.path.join(ctx.folder, "mount"), "ext4")
     fd = os.open(where, os.O_RDONLY)
     try:
         fcntl.ioctl(fd, FIFREEZE, 0)
@@ -108,10 +108,10 @@ def test_who_sleeps_for_good_is_named(ctx):
     child = subprocess.Popen(named("hp-blocked", "open('%s/file', 'w')" % where))
     ctx.later(lambda: (thaw(), child.wait(10)))
     entity = "hp-blocked[%d]" % child.pid
-    seen = ctx.pulse(INTERVAL, INTERVAL).until("the sleeper", 8, lambda s: (value(s, "guest.process.blocked_s", process=entity) or 0) >= 2)
-    assert value(seen, "guest.process.blocked") >= 1
+    seen = ctx.pulse(INTERVAL).wait("the sleeper", lambda s: (s.get("guest.process.blocked_s", process=entity) or 0) >= 2, 8)
+    assert seen.get("guest.process.blocked") >= 1
     with open("/proc/%d/wchan" % child.pid) as f:
         symbol = f.read()
-    places = [m["dimensions"].get("wchan") for m in seen["metrics"]
+    places = [m["dimensions"].get("wchan") for m in seen.metrics
               if m["name"] == "guest.process.blocked_s" and m["dimensions"]["process"] == entity]
     assert places == [None if symbol == "0" else symbol], (places, symbol)
