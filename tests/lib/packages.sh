@@ -9,6 +9,7 @@ packages_fuzz="python3 clang libclang-rt-dev $packages_build"
 packages_system="python3 python3-cryptography openssl iproute2 procps util-linux strace keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
   heat-cfntools python3-keystoneclient curl $packages_build"
 packages_bench="python3 strace valgrind heat-cfntools $packages_build"
+packages_packaging="python3 python3-cryptography openssl iproute2 procps util-linux binutils $(grep -v '^#' "$(dirname "${BASH_SOURCE[0]}")/../../packaging/static/packages") $packages_build"
 
 missing_packages() { # names...: prints those that are not installed
   local name
