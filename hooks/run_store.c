@@ -32,19 +32,39 @@ static int make_dir(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-int run_store_init(struct run_store *s, const struct env *env, struct err *e)
+/* The folder of records, and the way to it, which is also the way to the agent's own state. */
+static int make_records(struct run_store *s, struct err *e)
 {
 	char parent[ENV_PATH_MAX];
 	int r;
 
-	env_path(env, RUNS_DIR, s->dir);
-	env_path(env, RUN_VALUES_DIR, s->values);
-	/* What lies above is also the way to the agent's own state. */
 	snprintf(parent, sizeof(parent), "%s", s->dir);
 	*strrchr(parent, '/') = '\0';
 	r = fs_mkdirs(parent, 0711);
-	r = r < 0 ? err_sys(e, -r, "cannot make the folder %s", parent) : make_dir(s->dir, 0700, e);
-	return r < 0 ? r : make_dir(s->values, 0711, e);
+	if (r < 0)
+		return err_sys(e, -r, "cannot make the folder %s", parent);
+	r = make_dir(s->dir, 0700, e);
+	if (r == 0 && access(s->dir, W_OK) < 0)
+		r = err_sys(e, errno, "cannot write below %s", s->dir);
+	return r;
+}
+
+int run_store_init(struct run_store *s, const struct env *env, struct err *e)
+{
+	int r;
+
+	env_path(env, RUN_VALUES_DIR, s->values);
+	r = make_dir(s->values, 0711, e);
+	if (r < 0)
+		return r;
+	env_path(env, RUNS_DIR, s->dir);
+	r = make_records(s, e);
+	if (r < 0) {
+		/* A disk that cannot be written must not stop hooks: these records last until the next boot. */
+		snprintf(s->dir, sizeof(s->dir), "%.*s/records", ENV_PATH_MAX - 16, s->values);
+		r = make_records(s, e);
+	}
+	return r;
 }
 
 static void run_file(const struct run_store *s, const char *id, const char *suffix,

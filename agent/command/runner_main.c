@@ -16,6 +16,7 @@
 #include "command/control.h"
 #include "core/fs.h"
 #include "core/log.h"
+#include "core/notify.h"
 #include "core/store.h"
 #include "sample/sampler.h"
 
@@ -65,6 +66,7 @@ static void on_role_up(struct roles *roles _unused_, enum role role, int fd, voi
 		return;
 	}
 	m->agent = link_free(m->agent);
+	runner_watch_alive(m);
 	if (link_new(m->loop, fd, runner_on_message, runner_on_agent_closed, m, &m->agent))
 		log_err("cannot attach to the agent; it will be started again");
 }
@@ -98,6 +100,7 @@ void runner_stop(struct runner_main *m, int exit_code)
 	if (m->stopping)
 		return;
 	m->stopping = true;
+	runner_tell(NOTIFY_STOPPING);
 	m->exit_code = exit_code;
 	roles_stop(m->roles, STOP_GRACE_MS, on_all_gone, m);
 }
@@ -198,9 +201,11 @@ static int start_loop(struct runner_main *m, struct err *e)
 	    loop_signal_add(m->loop, SIGINT, on_stop_signal, m) ||
 	    loop_signal_add(m->loop, SIGHUP, on_reload_signal, m))
 		return err_set(e, -ENOMEM, "cannot listen to signals");
-	r = runner_new(&setup, &m->runner, e);
-	if (r)
-		return r;
+	if (runner_new(&setup, &m->runner, &m->no_runs)) {
+		log_err("%s: hooks cannot run", m->no_runs.text);
+		problems_add(&m->problems, PROBLEM_ERROR, "hooks", "run as root, or give this user the folder",
+			     "%s: hooks cannot run", m->no_runs.text);
+	}
 	r = roles_new(m->loop, role_specs, &m->user, on_role_up, on_role_down, m, &m->roles);
 	for (int role = ROLE_COUNT; !r && role-- > 0;)
 		r = roles_start(m->roles, (enum role)role);
@@ -208,6 +213,8 @@ static int start_loop(struct runner_main *m, struct err *e)
 		return err_sys(e, -r, "cannot start the roles");
 	if (!m->options->one_pass)
 		runner_watch_files(m);
+	if (!r)
+		r = runner_watch_start(m);
 	if (m->options->for_ms > 0) {
 		r = loop_timer_new(m->loop, 0, on_life_over, m, &m->life);
 		if (!r)
@@ -238,6 +245,7 @@ static void runner_clean(struct runner_main *m)
 	loop_io_remove(m->inotify_io);
 	loop_timer_free(m->settle);
 	loop_timer_free(m->life);
+	loop_timer_free(m->watch);
 	loop_free(m->loop);
 	if (m->control_fd >= 0) {
 		(void)!unlink(env_path(m->env, CONTROL_PATH, path));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runner's own state, shared by the files that make it up: runner_main.c (life), runner_serve.c
- * (messages), runner_reload.c (configuration). */
+ * (messages), runner_reload.c (configuration), runner_watch.c (who hangs). */
 #pragma once
 
 #include "command/run.h"
@@ -17,12 +17,15 @@ struct runner_main {
 	struct problems problems;
 	struct sandbox_user user;
 	struct roles *roles;
-	struct runner *runner;
+	struct runner *runner; /* NULL: there is no place for records, and no hook runs */
+	struct err no_runs;    /* why */
 	struct link *agent;
 	int lock_fd, control_fd, inotify_fd;
 	struct loop_io *inotify_io;
 	int conf_wd[2]; /* inotify watches of our own configuration's folders */
-	struct loop_timer *settle, *life;
+	struct loop_timer *settle, *life, *watch;
+	int64_t watch_ms;    /* between two questions whether the agent lives */
+	unsigned unanswered; /* of those, in a row */
 	int role_fd[ROLE_COUNT];          /* the agent's end, until it asks; -1 = none */
 	uint32_t role_wanted[ROLE_COUNT]; /* id of the agent's open RUNNER_LINK call; 0 = none */
 	bool reload_conf, reload_hooks;   /* what the settle timer will do */
@@ -42,5 +45,9 @@ bool runner_check_switch(struct runner_main *m,
 void runner_on_message(struct link *link, struct link_msg *msg, void *ctx);
 void runner_on_agent_closed(struct link *link, void *ctx);
 void runner_offer_role(struct runner_main *m, enum role role, int fd); /* takes fd */
+/* runner_watch.c */
+int runner_watch_start(struct runner_main *m) _must_check_;
+void runner_watch_alive(struct runner_main *m); /* the agent has answered, or is a new one */
+void runner_tell(const char *state);            /* the service manager, if there is one */
 /* runner_main.c */
 void runner_stop(struct runner_main *m, int exit_code);

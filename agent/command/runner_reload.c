@@ -80,6 +80,10 @@ bool runner_check_switch(struct runner_main *m, struct err *ret_why)
 	bool off = hooks_disabled(m->env, &m->conf, &why);
 	struct msg_writer w = {.len = 0};
 
+	if (!m->runner) {
+		off = true;
+		why = m->no_runs;
+	}
 	if (ret_why)
 		*ret_why = why;
 	if (off == m->hooks_off)
@@ -113,7 +117,8 @@ static void reload_conf(struct runner_main *m)
 	m->conf = fresh.conf;
 	m->hooks = fresh.hooks;
 	m->problems = fresh.problems;
-	runner_set_hooks(m->runner, &m->hooks);
+	if (m->runner)
+		runner_set_hooks(m->runner, &m->hooks);
 	log_info("configuration reloaded: %zu hooks; the agent starts anew", m->hooks.n);
 	roles_restart(m->roles, ROLE_AGENT);
 }
@@ -131,7 +136,8 @@ static void reload_hooks(struct runner_main *m)
 		return;
 	}
 	hookset_deinit(&old);
-	runner_set_hooks(m->runner, &m->hooks);
+	if (m->runner)
+		runner_set_hooks(m->runner, &m->hooks);
 	log_info("hook files reloaded: %zu hooks", m->hooks.n);
 	log_problems(&m->problems);
 	if (m->agent && link_send(m->agent, RUNNER_HOOKS, NULL, NULL, 0))

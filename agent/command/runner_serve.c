@@ -11,6 +11,7 @@
 
 #include "core/fs.h"
 #include "core/log.h"
+#include "core/notify.h"
 #include "core/privpath.h"
 #include "hooks/protocol.h"
 
@@ -95,10 +96,18 @@ static void serve_done(struct runner_main *m, struct link *link _unused_, struct
 	runner_stop(m, msg_reader_done(&msg->body) ? 1 : (int)code);
 }
 
-static void serve_ready(struct runner_main *m _unused_, struct link *link _unused_,
+static void serve_ready(struct runner_main *m, struct link *link _unused_,
 			struct link_msg *msg _unused_)
 {
 	log_debug("the agent is up");
+	if (!m->options->one_pass)
+		runner_tell(NOTIFY_READY);
+}
+
+static void serve_alive(struct runner_main *m, struct link *link _unused_,
+			struct link_msg *msg _unused_)
+{
+	runner_watch_alive(m);
 }
 
 static const struct {
@@ -107,7 +116,7 @@ static const struct {
 } services[] = {
 	{RUNNER_OPEN, serve_open},       {RUNNER_HOOKS, serve_hooks},   {RUNNER_LINK, serve_link},
 	{RUNNER_CONTROL, serve_control}, {RUNNER_SWITCH, serve_switch}, {RUNNER_DONE, serve_done},
-	{RUNNER_READY, serve_ready},
+	{RUNNER_READY, serve_ready},     {RUNNER_ALIVE, serve_alive},
 };
 
 void runner_on_message(struct link *link, struct link_msg *msg, void *ctx)
@@ -119,7 +128,7 @@ void runner_on_message(struct link *link, struct link_msg *msg, void *ctx)
 		link_reply(link, msg->id, -ECANCELED, NULL, NULL, 0);
 		return;
 	}
-	if (runner_handle(m->runner, link, msg))
+	if (m->runner && runner_handle(m->runner, link, msg))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(services); i++)
 		if (services[i].type == msg->type) {
@@ -134,7 +143,8 @@ void runner_on_agent_closed(struct link *link, void *ctx)
 {
 	struct runner_main *m = ctx;
 
-	runner_agent_gone(m->runner);
+	if (m->runner)
+		runner_agent_gone(m->runner);
 	memset(m->role_wanted, 0, sizeof(m->role_wanted));
 	m->agent = link_free(link);
 }

@@ -185,9 +185,11 @@ static int fs_mkdir_exactly(const char *path, mode_t mode)
 	struct stat st;
 
 	if (mkdir(path, mode & 0700) < 0) {
-		if (errno != EEXIST)
+		int refused = errno;
+
+		if (refused != EEXIST)
 			/* A folder that exists on a read-only or foreign file system answers otherwise. */
-			return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -errno;
+			return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -refused;
 		if (stat(path, &st) < 0)
 			return -errno;
 		return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;

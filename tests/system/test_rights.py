@@ -152,3 +152,25 @@ def test_attempts(ctx):
             code = subprocess.run([tool, role, "nobody", action], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
             got = "k" if code == -signal.SIGSYS else {0: "w", 1: "r"}.get(code, code)
             assert got == wanted or (wanted == "a" and got in ("w", "r")), "%s tries %s: %s instead of %s" % (role, action, got, wanted)
+
+
+def test_read_only_state(ctx):
+    """A state folder that cannot be written: the agent runs hooks and signals from memory, and says so."""
+    g = local_guest(ctx)
+    g.hook("app", "Resources.local.Metadata.app")
+    os.makedirs(g.path("/var"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", g.path("/var")], check=True)
+    ctx.later(lambda: subprocess.run(["umount", "-l", g.path("/var")]))
+    g.start()
+    until("the hook", 15, lambda: g.hooks_run() == ["app post.add"])
+    until("the boot result", 15, lambda: '"kind":"boot"' in g.read("/agent.out"))
+    assert any("memory" in p["text"] for p in g.status()["problems"]) or "memory only" in g.log()
+    g.write("/etc/heat-pulse/metadata.json", '{"app": 2}')
+    until("the update", 10, lambda: g.hooks_run() == ["app post.add", "app post.update"])
+
+
+def test_nothing_but_time(ctx):
+    """Without root, without folders, without credentials the agent still runs to its end and tells what is missing."""
+    done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", os.environ["HP_BIN"], "run", "--root",
+                           "/nonexistent-root", "--for", "2s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 0 and "hooks cannot run" in done.stderr, done.stderr
