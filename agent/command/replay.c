@@ -9,8 +9,10 @@
 
 #include "command/command.h"
 #include "command/options.h"
+#include "predict/anomaly.h"
 #include "predict/failure.h"
 #include "predict/forecast.h"
+#include "predict/host.h"
 #include "predict/klog.h"
 #include "predict/replay_line.h"
 
@@ -50,6 +52,8 @@ struct replay {
 	bool said;
 	/* exhaustion */
 	struct forecast forecast;
+	struct anomaly anomaly;
+	struct host *host;
 };
 
 /* ---- klog ---- */
@@ -119,6 +123,57 @@ static int exhaustion_line(struct replay *r, const char *p, size_t n)
 	return 0;
 }
 
+/* ---- anomaly ---- */
+
+static int anomaly_begin(struct replay *r)
+{
+	anomaly_init(&r->anomaly);
+	return 0;
+}
+
+static int anomaly_line(struct replay *r, const char *p, size_t n)
+{
+	double in[2];
+	size_t got;
+
+	if (replay_line(p, n, in, 2, &got) || got == 1)
+		return -EINVAL;
+	if (got)
+		printf("%.4f\n", anomaly_feed(&r->anomaly, in[0], in[1], ANOMALY_THRESHOLD));
+	return 0;
+}
+
+/* ---- host ---- */
+
+static int host_begin(struct replay *r _unused_)
+{
+	return 0;
+}
+
+/* The first line says how many metrics there are. */
+static int host_line(struct replay *r, const char *p, size_t n)
+{
+	double in[REPLAY_NUMBERS_MAX], score;
+	size_t got;
+	bool alarm;
+	int err = replay_line(p, n, in, REPLAY_NUMBERS_MAX, &got);
+
+	if (err || !got)
+		return err;
+	if (!r->host && got > 1)
+		err = host_new(got - 1, &r->host);
+	if (err || !r->host || got - 1 != r->host->n)
+		return err ? err : -EINVAL;
+	alarm = host_feed(r->host, in[0], in + 1, &score);
+	printf("%.10g %d %.4f\n", in[0], alarm, score);
+	return 0;
+}
+
+static void host_end(struct replay *r)
+{
+	host_free(r->host);
+}
+
 static void nothing_left(struct replay *r _unused_)
 {
 }
@@ -129,7 +184,9 @@ static const struct replay_kind {
 	int (*line)(struct replay *r, const char *p, size_t n); /* -EINVAL: not what it reads */
 	void (*end)(struct replay *r);
 } kinds[] = {
+	{"anomaly", anomaly_begin, anomaly_line, nothing_left},
 	{"exhaustion", exhaustion_begin, exhaustion_line, nothing_left},
+	{"host", host_begin, host_line, host_end},
 	{"klog", klog_begin, klog_line, klog_end},
 };
 
