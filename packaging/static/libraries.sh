@@ -85,7 +85,7 @@ WRAPPER
 # A TLS 1.2 and 1.3 client: RSA, ECDSA, Ed25519, X25519, AES-GCM, ChaCha20. No modules and no configuration file: a host's openssl.cnf may
 # name modules that a static file cannot load.
 openssl_leaves_out="shared module dso engine dynamic-engine static-engine legacy tests autoload-config atexit async secure-memory ui-console
-  deprecated ssl3 ssl3-method tls1 tls1-method tls1_1 tls1_1-method dtls dtls1 dtls1-method dtls1_2 dtls1_2-method srp srtp psk comp nextprotoneg
+  ssl3 ssl3-method tls1 tls1-method tls1_1 tls1_1-method dtls dtls1 dtls1-method dtls1_2 dtls1_2-method srp srtp psk comp nextprotoneg
   ssl-trace ktls egd cms ct ts ocsp cmp rfc3779 gost idea rc2 rc4 rc5 md2 md4 mdc2 rmd160 whirlpool bf cast camellia seed aria des sm2 sm3 sm4
   siphash siv ocb blake2 scrypt ec2m dsa dh multiblock capieng afalgeng padlockeng devcryptoeng apps docs quic http tfo ml-kem ml-dsa slh-dsa
   argon2 sm2-precomp integrity-only-ciphers thread-pool default-thread-pool tls-deprecated-ec filenames"
