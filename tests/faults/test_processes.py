@@ -60,7 +60,7 @@ def test_a_crash_loop_is_counted(ctx):
     # the loop's own process leaves none behind: each lives a second and a half
     start(ctx, [sys.executable, "-c", text])
     pulse = ctx.pulse(3600000, options=("-w", name))
-    seen = pulse.wait("the loop", lambda s: (s.get("guest.watch.restarts", process_name=name) or 0) >= 3, 10)
+    seen = pulse.wait("the loop", lambda s: (s.get("guest.watch.restarts", process_name=name) or 0) >= 3, 20)
     downs = [e["value"] for e in pulse.events if e["event"] == "process_down" and e["entity"] == name]
     assert len(downs) >= 3 and all(0.5 <= lived <= 6 for lived in downs), downs
     assert seen.get("guest.watch.starts_5min", process_name=name) >= 4
