@@ -12,7 +12,7 @@
 #include "core/buf.h"
 #include "core/text.h"
 
-#define NUMBER_MAX 40
+#define NUMBER_MAX SAMPLE_NUMBER_MAX
 #define DIMS_MAX   8
 
 struct dims {
@@ -31,8 +31,15 @@ static const struct {
 	{"process", "wchan"},
 };
 
-/* At most 3 decimals, no exponent for any number a guest has, no "-0". */
-static const char *number(double v, char out[static NUMBER_MAX])
+const char *sample_detail_key(const char *kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(entity_details); i++)
+		if (!strcmp(entity_details[i].kind, kind))
+			return entity_details[i].detail_key;
+	return NULL;
+}
+
+const char *sample_number(double v, char out[static NUMBER_MAX])
 {
 	int n;
 
@@ -66,9 +73,8 @@ static void dims_add_entity(struct dims *d, const struct sample *s, int entity)
 		return;
 	e = &s->entities[entity];
 	dims_add(d, e->kind, e->name);
-	for (size_t i = 0; i < ARRAY_SIZE(entity_details); i++)
-		if (!strcmp(entity_details[i].kind, e->kind))
-			dims_add(d, entity_details[i].detail_key, e->detail);
+	if (sample_detail_key(e->kind))
+		dims_add(d, sample_detail_key(e->kind), e->detail);
 }
 
 static void dims_add_labels(struct dims *d, const struct sample_labels *labels)
@@ -111,7 +117,7 @@ static int write_text(const struct sample *s, const struct sample_labels *labels
 		struct dims d = {0};
 
 		dims_add_entity(&d, s, v->entity);
-		buf_printf(out, "%-34s %12s %s", m->name, number(v->value, num), m->unit);
+		buf_printf(out, "%-34s %12s %s", m->name, sample_number(v->value, num), m->unit);
 		for (size_t k = 0; k < d.n; k++)
 			buf_printf(out, " %s=%s", d.list[k].key, d.list[k].value);
 		buf_putc(out, '\n');
@@ -140,7 +146,7 @@ static void json_value(struct buf *out, const struct sample *s, const struct sam
 	dims_add_entity(&d, s, v->entity);
 	buf_puts(out, "{\"name\":");
 	quoted(out, m->name);
-	buf_printf(out, ",\"value\":%s,\"unit\":", number(v->value, num));
+	buf_printf(out, ",\"value\":%s,\"unit\":", sample_number(v->value, num));
 	quoted(out, m->unit);
 	if (d.n) {
 		buf_puts(out, ",\"dimensions\":{");
@@ -208,7 +214,7 @@ static void monasca_metric(struct buf *out, const struct sample *s, const struct
 		quoted(out, monasca_value(d.list[k].value, clean, sizeof(clean)));
 	}
 	buf_printf(out, "},\"timestamp\":%lld,\"value\":%s", (long long)s->real_ms,
-		   number(v->value, num));
+		   sample_number(v->value, num));
 	if (labels && labels->hypervisor && metric_in_vm_profile(v->metric)) {
 		buf_puts(out, ",\"value_meta\":{\"hypervisor\":");
 		quoted(out, labels->hypervisor);
@@ -260,7 +266,7 @@ static void prometheus_line(struct buf *out, const struct sample *s, const struc
 		buf_printf(out, "%s%s=", k ? "," : "{", d.list[k].key);
 		quoted(out, d.list[k].value);
 	}
-	buf_printf(out, "%s %s\n", d.n ? "}" : "", number(v->value, num));
+	buf_printf(out, "%s %s\n", d.n ? "}" : "", sample_number(v->value, num));
 }
 
 /* All lines of one metric must stand together; no time stamps, as readers of text files refuse

@@ -68,6 +68,12 @@ bool sample_get_of(const struct sample *s, enum metric metric, int entity, doubl
  */
 size_t sample_escape(char *out, size_t cap, const char *p, size_t n);
 
+/** sample_detail_key() - what the detail of an entity of that kind is called as a dimension, or NULL. */
+const char *sample_detail_key(const char *kind);
+#define SAMPLE_NUMBER_MAX 40
+/** sample_number() - at most 3 decimals, no exponent for any number a guest has, no "-0". Return: @out. */
+const char *sample_number(double v, char out[static SAMPLE_NUMBER_MAX]);
+
 /* Output: "text", "json", "monasca", "prometheus" - one row each in sample_formats. */
 struct sample_labels {
 	const char *hostname, *resource_id, *zone;
