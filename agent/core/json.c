@@ -9,7 +9,7 @@
 
 int json_parse(const char *p, size_t n, const struct json_limits *limits, json_t **ret, struct err *e)
 {
-	json_error_t why;
+	json_error_t why = {0};
 	json_t *value;
 	int r = json_scan(p, n, limits, e);
 
@@ -21,7 +21,8 @@ int json_parse(const char *p, size_t n, const struct json_limits *limits, json_t
 		*ret = value;
 		return 0;
 	}
-	if (json_error_code(&why) == json_error_out_of_memory)
+	/* jansson says nothing at all, not even a code, where its first allocation fails. */
+	if (!why.text[0] || json_error_code(&why) == json_error_out_of_memory)
 		return err_set(e, -ENOMEM, "JSON: no memory");
 	/* jansson's own sentence quotes the text around the error, which may be a secret. */
 	return err_set(e, -EINVAL, "JSON: refused at byte %d", why.position);

@@ -2,11 +2,54 @@
 import concurrent.futures
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 LINE = re.compile(r"^(not ok|ok)\b\s*\d*\s*(?:- )?(.*)$")
+WHOLE_SKIP = re.compile(r"^1\.\.0\s*# SKIP\s*(.*)$", re.I)
+
+
+class Verdict:
+    """One test line of a program, with the comments that belong to it."""
+
+    def __init__(self, good, name, skip=None):
+        self.good, self.name, self.skip, self.notes = good, name, skip, []
+
+
+def read_lines(text):
+    """cmocka says "ok 3 # SKIP name" without a reason: the "# SKIP reason" that the test printed before is it."""
+    verdicts, reason = [], None
+    for line in text.splitlines():
+        found, whole = LINE.match(line), WHOLE_SKIP.match(line)
+        if whole:
+            verdicts.append(Verdict(True, "all of it", whole.group(1) or "no reason given"))
+        elif line.startswith("# SKIP"):
+            reason = line[len("# SKIP"):].strip()
+        elif found:
+            parts = re.split(r"#\s*SKIP\b\s*", found.group(2), maxsplit=1, flags=re.I)
+            name = parts[0].strip() or parts[-1]
+            why = (reason or (parts[1] if parts[0].strip() else "") or "no reason given") if len(parts) > 1 else None
+            verdicts.append(Verdict(found.group(1) == "ok", name, why))
+            reason = None
+        elif verdicts and line.startswith("#"):
+            verdicts[-1].notes.append(line)
+    return verdicts
+
+
+def run(argv, timeout, env=None, cwd=None):
+    """In a session of its own, so that neither a signal to its group nor what it leaves behind reaches others.
+    Return: (stdout, stderr, exit code or None when time was over)."""
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=cwd, text=True,
+                             errors="replace", env=dict(os.environ, **(env or {})), start_new_session=True)
+    try:
+        out, err = child.communicate(timeout=timeout)
+        return out, err, child.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        return child.communicate() + (None,)
 
 
 class Tap:
@@ -29,36 +72,34 @@ class Tap:
             self.count += 1
             print("ok %d - %s # SKIP %s" % (self.count, name, why), flush=True)
 
+    def note(self, text):
+        with self.lock:
+            print("# " + text, flush=True)
+
     def end(self):
         print("1..%d" % self.count, flush=True)
         return 1 if self.failed else 0
 
     def program(self, name, argv, timeout=120, env=None, cwd=None):
         """Runs one TAP program and repeats its lines under NAME; a bad end counts as a failed test."""
-        try:
-            done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=timeout,
-                                  env=dict(os.environ, **(env or {})), cwd=cwd, errors="replace")
-        except subprocess.TimeoutExpired as e:
-            return self.say(False, name, "not done within %s s\n%s" % (timeout, (e.stderr or b"").decode(errors="replace")))
-        failed = seen = 0
-        for text in done.stdout.splitlines():
-            found = LINE.match(text)
-            if not found:
-                continue
-            seen += 1
-            verdict, what = found.groups()
-            failed += verdict == "not ok"
-            if "# SKIP" in what.upper() or what.startswith("# SKIP"):
-                self.skip("%s: %s" % (name, re.split(r"#\s*skip", what, flags=re.I)[0].strip() or "a test"),
-                          re.split(r"#\s*skip\s*", what, flags=re.I)[-1] or "the test says so (see its comment)")
+        started = time.monotonic()
+        out, err, code = run(argv, timeout, env, cwd)
+        verdicts = read_lines(out)
+        for v in verdicts:
+            if v.skip is not None:
+                self.skip("%s: %s" % (name, v.name), v.skip)
             else:
-                self.say(verdict == "ok", "%s: %s" % (name, what), done.stderr)
-        if done.returncode and not failed:
-            self.say(False, name, "ended with code %d\n%s" % (done.returncode, done.stderr))
-        elif not seen:
-            self.say(False, name, "said nothing\n%s" % done.stderr)
+                self.say(v.good, "%s: %s" % (name, v.name), "\n".join(v.notes + [err]))
+        if code is None:
+            self.say(False, name, "not done within %s s\n%s" % (timeout, err))
+        elif code and all(v.good for v in verdicts):
+            self.say(False, name, "ended with code %d\n%s" % (code, err))
+        elif not verdicts:
+            self.say(False, name, "said nothing\n%s" % err)
+        self.note("%s: %.1f s" % (name, time.monotonic() - started))
 
-    def programs(self, jobs, workers=2):
-        """jobs: (name, argv, timeout, env)"""
+    @staticmethod
+    def side_by_side(jobs, workers=2):
+        """jobs: functions. One that raises raises here."""
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda job: self.program(*job), jobs))
+            list(pool.map(lambda job: job(), jobs))

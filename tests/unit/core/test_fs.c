@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 #include "core/fs.h"
+#include "tests/unit/skip.h"
 
 struct place {
 	char dir[64];
@@ -331,7 +332,7 @@ static void test_trust_owner(void **state)
 	struct err e = ERR_INIT;
 
 	if (geteuid() != 0)
-		skip(); /* giving files away needs root */
+		skip_because("only root can give files away");
 	assert_int_equal(fs_mkdirs(at(p, "a"), 0755), 0);
 	put(p, "a/f", "x", 0600);
 	assert_int_equal(chown(at(p, "a/f"), 4242, 0), 0);

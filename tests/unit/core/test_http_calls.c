@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include "machine.h"
+#include "tests/unit/skip.h"
 
 static unsigned count_fds(void)
 {
@@ -214,7 +215,7 @@ static void test_loop_is_free(void **state)
 	start(&w, 2, "/flood/50000000", counted);
 	world_until(&w, 3);
 	noise = machine_run_delay_ms() - noise;
-	assert_true(loop_get_stats(w.loop)->late_max_ms <= 50 + noise);
+	assert_true(loop_get_stats(w.loop)->late_max_ms <= (under_valgrind() ? 2000 : 50) + noise);
 	world_close(&w);
 }
 

@@ -23,6 +23,7 @@
 #include "core/http_private.h"
 #include "httpd.h"
 #include "machine.h"
+#include "tests/unit/skip.h"
 
 static char dir[] = "/tmp/http-resolver-XXXXXX";
 static struct env env;
@@ -156,7 +157,7 @@ static void counted(const struct http_answer *a, void *ctx)
 static void world_open(struct world *w)
 {
 	if (!ready)
-		skip();
+		skip_because("no mount namespace to put a resolv.conf into");
 	*w = (struct world){0};
 	assert_int_equal(loop_new(&env, &w->loop), 0);
 	w->run_delay = machine_run_delay_ms();
@@ -173,16 +174,27 @@ static void world_run(struct world *w, int64_t ms)
 	assert_int_equal(loop_run(w->loop), 0);
 }
 
+/* Until there are @n answers; a busy machine is given time, up to @max_ms. */
+static void world_run_until(struct world *w, unsigned n, int64_t max_ms)
+{
+	int64_t end = clock_boot_ms() + max_ms;
+
+	while (w->answers < n && clock_boot_ms() < end)
+		world_run(w, 20);
+	assert_int_equal(w->answers, n);
+}
+
 static void world_close(struct world *w)
 {
 	int64_t before = clock_boot_ms(), took, noise;
+	int64_t limit = under_valgrind() ? 2000 : 50;
 
 	http_free(w->http);
 	took = clock_boot_ms() - before;
 	noise = machine_run_delay_ms() - w->run_delay;
-	assert_true(took < 50 + noise);	    /* a thread may still wait: nobody waits for it */
-	assert_true(w->worst < 60 + noise); /* a beat of 10 ms and at most 50 ms late */
-	assert_true(loop_get_stats(w->loop)->late_max_ms <= 50 + noise);
+	assert_true(took < limit + noise);  /* a thread may still wait: nobody waits for it */
+	assert_true(w->worst < 10 + limit + noise); /* a beat of 10 ms and at most 50 ms late */
+	assert_true(loop_get_stats(w->loop)->late_max_ms <= limit + noise);
 	loop_timer_free(w->pulse);
 	loop_timer_free(w->stop);
 	loop_free(w->loop);
@@ -210,8 +222,7 @@ static void test_silent(void **state)
 	world_open(&w);
 	start(&w, "silent.example", 80, 1000);
 	start(&w, "silent2.example", 80, 20000);
-	world_run(&w, 1200);
-	assert_int_equal(w.answers, 1);
+	world_run_until(&w, 1, 5000);
 	assert_int_equal(w.failure[0], HTTP_RESOLVE);
 	world_close(&w);
 	assert_int_equal(w.failure[1], HTTP_CANCELLED);
@@ -230,7 +241,7 @@ static void test_four_at_most(void **state)
 		snprintf(host, sizeof(host), "silent%d.example", i);
 		start(&w, host, 80, 3000);
 	}
-	for (int i = 0; i < 32; i++) {
+	for (int i = 0; i < 80 && w.answers < 10; i++) {
 		long threads = http_name_threads();
 
 		most = threads > most ? threads : most;
@@ -253,34 +264,30 @@ static void test_last_good(void **state)
 
 	(void)state;
 	if (!ready)
-		skip();
+		skip_because("no mount namespace to put a resolv.conf into");
 	for (int i = 0; i < 4; i++)
 		h[i] = httpd_start(&(struct httpd_setup){0});
 	world_open(&w);
 	start(&w, "heat.example", httpd_port(h[0]), 2000);
-	world_run(&w, 300);
-	assert_int_equal(w.answers, 1);
+	world_run_until(&w, 1, 2000);
 	assert_int_equal(w.failure[0], HTTP_OK);
 	rewrite("hosts", "127.0.0.1 localhost\n");
 	/* other ports, as libcurl's own cache still knows the first */
 	start(&w, "heat.example", httpd_port(h[1]), 8000);
-	world_run(&w, 2500); /* the C library gives up after 2 s */
-	assert_int_equal(w.answers, 2);
+	world_run_until(&w, 2, 4500); /* the C library gives up after 2 s */
 	assert_int_equal(w.failure[1], HTTP_OK);
 	rewrite("resolv.conf", "nameserver 127.0.0.1\noptions timeout:9 attempts:1\n");
 	start(&w, "heat.example", httpd_port(h[2]), 8000);
 	world_run(&w, 4500);
 	assert_int_equal(w.answers, 2);
-	world_run(&w, 1000);
-	assert_int_equal(w.answers, 3);
+	world_run_until(&w, 3, 3000);
 	assert_int_equal(w.failure[2], HTTP_OK);
 	for (int i = 0; i < 4; i++)
-		start(&w, "silent.example", 80 + i, 1000);
+		start(&w, "silent.example", 80 + i, 8000);
 	world_run(&w, 100);
 	start(&w, "heat.example", httpd_port(h[3]), 8000);
 	start(&w, "localhost", httpd_port(h[3]), 8000);
-	world_run(&w, 300);
-	assert_int_equal(w.answers, 5);
+	world_run_until(&w, 5, 4500);
 	assert_int_equal(w.failure[3], HTTP_OK);
 	assert_int_equal(w.failure[4], HTTP_OK);
 	world_close(&w);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ways to a server: certificates, proxies, IPv6. */
 #include "http_fixture.h"
+#include "tests/unit/skip.h"
 
 /* ---- TLS ---- */
 
@@ -12,7 +13,7 @@ static void tls_case(enum httpd_tls tls, bool trust, bool insecure, enum http_fa
 
 	fetch_with(&setup,
 		   (struct http_request){
-			   .url = httpd_url(h, "/ok"), .insecure = insecure, .timeout_ms = 5000},
+			   .url = httpd_url(h, "/ok"), .insecure = insecure, .timeout_ms = 30000},
 		   &a);
 	if (a.failure != want)
 		fail_msg("tls %d: %s (%s)", (int)tls, http_failure_names[a.failure], a.why);
@@ -105,7 +106,7 @@ static void test_ipv6(void **state)
 
 	(void)state;
 	if (!h)
-		skip(); /* no IPv6 loopback here */
+		skip_because("no IPv6 loopback");
 	fetch_with(&(struct http_setup){0}, (struct http_request){.url = httpd_url(h, "/ok")}, &a);
 	assert_int_equal(a.failure, HTTP_OK);
 	snprintf(want, sizeof(want), "[::1]:%d", httpd_port(h));

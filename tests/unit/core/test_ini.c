@@ -12,6 +12,7 @@
 #include "core/fs.h"
 #include "core/ini.h"
 #include "core/json.h"
+#include "tests/unit/skip.h"
 
 static int parse(struct ini *ini, const char *file, const char *text, unsigned flags, struct err *e)
 {
@@ -80,7 +81,7 @@ static void test_like_python(void **state)
 
 	(void)state;
 	if (!file && !fixtures)
-		skip(); /* started by hand without HEAT_PULSE_FIXTURES */
+		skip_because("started by hand without HEAT_PULSE_FIXTURES");
 	snprintf(path, sizeof(path), "%s/ini/cases.json", fixtures ? fixtures : "");
 	assert_int_equal(fs_read(file ? file : path, &text), 0);
 	assert_int_equal(json_parse(text.data, text.len, &limits, &cases, NULL), 0);

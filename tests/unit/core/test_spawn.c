@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include "core/buf.h"
 #include "core/spawn.h"
+#include "tests/unit/skip.h"
 
 static char *no_env[] = {(char[]){"PATH=/usr/bin:/bin"}, NULL};
 
@@ -205,7 +206,7 @@ static void test_drops(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		skip_because("only root can become somebody else");
 	assert_int_equal(spawn_find_user("nobody", &u, &e), 0);
 	assert_int_equal(setgroups(1, groups), 0); /* ours must not get through */
 	shell_init(&s);

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "hooks/config.h"
+#include "tests/unit/skip.h"
 
 #define GOOD "triggers=post.update\npath=Resources.R1.Metadata\naction=true\n"
 
@@ -296,7 +297,7 @@ static void test_owner(void **state)
 	char path[ENV_PATH_MAX];
 
 	if (geteuid() != 0)
-		skip(); /* only root can give files away */
+		skip_because("only root can give files away");
 	fixture_write(f, "/etc/cfn/hooks.conf", "[theirs]\n" GOOD, 0600);
 	fixture_path(f, "/etc/cfn/hooks.conf", path);
 	assert_int_equal(chown(path, 65534, 65534), 0);

@@ -13,6 +13,7 @@
 #include "hooks/hook_cgroup.h"
 #include "hooks/runner.h"
 #include "hooks/shepherd.h"
+#include "tests/unit/skip.h"
 
 #define ID "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789"
 
@@ -154,7 +155,7 @@ static void test_runas(void **state)
 	struct run_record r;
 
 	if (geteuid() != 0 || !pw)
-		skip(); /* only root can become somebody else */
+		skip_because("only root can become somebody else");
 	fixture_mkdir(f, "/etc/cfn", 0755);
 	fixture_write(f, "/etc/cfn/cfn-credentials", "AWSSecretKey=s", 0600);
 	snprintf(action, sizeof(action),
@@ -272,7 +273,7 @@ static void test_timeout(void **state)
 	int64_t start = clock_boot_ms();
 	struct run_record r = run(*state, &spec);
 
-	assert_true(clock_boot_ms() - start < 5000);
+	assert_true(clock_boot_ms() - start < 30000);
 	assert_int_equal(r.result.end, RUN_TIMED_OUT);
 	assert_int_equal(r.result.code, SIGTERM);
 	assert_string_equal(r.result.tail, "started\n");
@@ -290,7 +291,7 @@ static void test_timeout_kill(void **state)
 	took = clock_boot_ms() - start;
 	assert_int_equal(r.result.end, RUN_TIMED_OUT);
 	assert_int_equal(r.result.code, SIGKILL);
-	assert_true(took >= SHEPHERD_TERM_MS && took < SHEPHERD_TERM_MS + 5000);
+	assert_true(took >= SHEPHERD_TERM_MS && took < SHEPHERD_TERM_MS + 20000);
 	run_record_deinit(&r);
 }
 
@@ -305,12 +306,12 @@ static void test_background_child(void **state)
 	char *text;
 
 	snprintf(action, sizeof(action),
-		 "(sleep 1; echo late; echo alive > %s/tmp/mark) & echo now", f->env.root);
+		 "(sleep 5; echo late; echo alive > %s/tmp/mark) & echo now", f->env.root);
 	spec.action = action;
 	r = run(f, &spec);
-	assert_true(clock_boot_ms() - start < 900);
+	assert_true(clock_boot_ms() - start < 4900);
 	assert_tail(&r, "now\n");
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 200; i++) {
 		text = fixture_read(f, "/tmp/mark");
 		if (*text)
 			break;
@@ -336,7 +337,7 @@ static void test_cgroup(void **state)
 	fixture_path(f, "/sys", path);
 	assert_int_equal(rmdir(path), 0);
 	if (!hook_cgroup_make(&f->env, ID, path))
-		skip(); /* no cgroup2 that is ours to write */
+		skip_because("no cgroup2 that is ours to write");
 	r = run(f, &spec);
 	assert_tail(&r, "1\n");
 	assert_int_equal(access(path, F_OK), -1);

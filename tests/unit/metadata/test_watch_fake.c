@@ -16,6 +16,7 @@
 #include "core/fs.h"
 #include "core/text.h"
 #include "metadata/told.h"
+#include "tests/unit/skip.h"
 
 struct fake {
 	pid_t pid;
@@ -125,8 +126,7 @@ static void begin(struct rig *rig, struct told *t, struct fake *f, const char *s
 
 	if (!fake_start(f, state)) {
 		fake_stop(f);
-		print_message("no python3\n");
-		skip();
+		skip_because("no python3");
 	}
 	prepare(rig, 1000);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", f->port, path);
