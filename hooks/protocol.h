@@ -32,6 +32,7 @@ enum runner_msg {
 			   follows */
 	RUNNER_SWITCH,  /* agent -> runner: nothing; answer: u32 1 = hooks disabled by the kill
 			   switch, str why; also a notice when it changes */
+	RUNNER_ALIVE,   /* runner -> agent: nothing; the agent sends it back, from its loop */
 	RUNNER_CONTROL, /* agent -> runner: nothing; answer: the listening control socket, or status
 			   -ENOENT */
 };

@@ -213,6 +213,8 @@ void agent_on_runner(struct link *link, struct link_msg *msg, void *ctx)
 
 	if (msg->type == RUNNER_SWITCH)
 		take_switch(a, msg);
+	else if (msg->type == RUNNER_ALIVE && link_send(link, RUNNER_ALIVE, NULL, NULL, 0))
+		log_warn("cannot tell the runner that the agent is alive");
 	else if (msg->type == RUNNER_HOOKS &&
 		 link_call(link, RUNNER_HOOKS, NULL, NULL, 0, RUNNER_WAIT_MS, on_hooks_answer, a))
 		log_err("cannot ask for the new hooks");
