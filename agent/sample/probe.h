@@ -36,14 +36,15 @@ struct probe_setup {
 	struct loop *loop;
 	const struct env *env;
 	const struct conf *conf;
-	struct prober *prober;	      /* for what needs rights or may hang */
+	struct prober *prober;        /* for what needs rights or may hang */
 	struct kmsg_reader *kmsg;     /* NULL: the kernel log cannot be read */
-	struct mounts *mounts;	      /* what is mounted; NULL: cannot be read */
+	struct mounts *mounts;        /* what is mounted; NULL: cannot be read */
 	const uint64_t *probe_errors; /* readings that failed, of all probes */
-	/* opens a row of core/privpath, with the runner's rights where there is one; NULL: directly */
+	/* opens a row of core/privpath, with the runner's rights where there is one; NULL: directly
+	 */
 	int (*open_fd)(int privpath, void *ctx);
 	void *open_ctx;
-	struct sampler *sampler;      /* for the calls below; NULL in tests of one probe */
+	struct sampler *sampler; /* for the calls below; NULL in tests of one probe */
 };
 struct probe_ops;
 /** probe_hurry() - read @probe at @delay_ms from now and hand on a sample then, instead of at the
@@ -70,9 +71,10 @@ struct probe_ops {
 	void (*report)(const void *state, struct sample *out);
 	void (*close)(void *state);
 	/* optional */
-	bool (*busy)(const void *state); /* something it asked for is on its way */
+	bool (*busy)(const void *state);                /* something it asked for is on its way */
 	enum probe_stress (*stress)(const void *state); /* of the last good reading */
-	/** apply() - settings that came after open(), at any time; lists are borrowed for the call. */
+	/** apply() - settings that came after open(), at any time; lists are borrowed for the call.
+	 */
 	void (*apply)(void *state, const struct sampler_settings *settings);
 	void (*explain)(const void *state, struct problems *problems);
 };
@@ -81,11 +83,12 @@ extern const size_t probes_n;
 #define PROBES_MAX 48
 
 extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure,
-	probe_filesystem, probe_io, probe_disk, probe_cgroup, probe_vm, probe_edac, probe_process, probe_kernel_log, probe_agent,
-	probe_net, probe_sockets, probe_limits, probe_clock, probe_pstore;
+	probe_filesystem, probe_io, probe_disk, probe_cgroup, probe_vm, probe_edac, probe_process,
+	probe_kernel_log, probe_agent, probe_net, probe_sockets, probe_limits, probe_clock,
+	probe_pstore;
 
-/** probe_pstore_found() - of probe_pstore's state. Return: false until it has an answer or knows that
- * there will be none. */
+/** probe_pstore_found() - of probe_pstore's state. Return: false until it has an answer or knows
+ * that there will be none. */
 struct lastboot_pstore;
 bool probe_pstore_found(const void *state, struct lastboot_pstore *ret);
 /** probe_open_priv() - a row of core/privpath by the setup's opener. */

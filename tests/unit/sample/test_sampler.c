@@ -160,23 +160,23 @@ static void values_of_linux_6_1(void **state)
 		enum metric metric;
 		double value;
 	} want[] = {
-		{METRIC_MEM_TOTAL_MB, 2048},	  {METRIC_MEM_FREE_MB, 100},
-		{METRIC_MEM_USABLE_MB, 512},	  {METRIC_MEM_USABLE_PERC, 25},
-		{METRIC_MEM_USED_BUFFERS, 20},	  {METRIC_MEM_USED_CACHE, 460},
-		{METRIC_MEM_USED_SHARED, 10},	  {METRIC_MEM_USED_SLAB_MB, 90},
+		{METRIC_MEM_TOTAL_MB, 2048},      {METRIC_MEM_FREE_MB, 100},
+		{METRIC_MEM_USABLE_MB, 512},      {METRIC_MEM_USABLE_PERC, 25},
+		{METRIC_MEM_USED_BUFFERS, 20},    {METRIC_MEM_USED_CACHE, 460},
+		{METRIC_MEM_USED_SHARED, 10},     {METRIC_MEM_USED_SLAB_MB, 90},
 		{METRIC_MEM_USED_REAL_MB, 1468},  {METRIC_MEM_SWAP_TOTAL_MB, 1024},
-		{METRIC_MEM_SWAP_USED_MB, 256},	  {METRIC_MEM_SWAP_FREE_MB, 768},
+		{METRIC_MEM_SWAP_USED_MB, 256},   {METRIC_MEM_SWAP_FREE_MB, 768},
 		{METRIC_MEM_SWAP_FREE_PERC, 75},  {METRIC_MEM_SLAB_UNRECLAIMABLE_MB, 30},
 		{METRIC_MEM_COMMITTED_MB, 1536},  {METRIC_MEM_COMMIT_LIMIT_MB, 2048},
-		{METRIC_MEM_CORRUPTED_KB, 4},	  {METRIC_LOAD_1, 0.75},
-		{METRIC_LOAD_5, 0.375},		  {METRIC_LOAD_15, 0.05},
-		{METRIC_TASKS_RUNNABLE, 2},	  {METRIC_TASKS_TOTAL, 345},
-		{METRIC_TASKS_BLOCKED, 3},	  {METRIC_MEM_PRESSURE_SOME, 12.34},
+		{METRIC_MEM_CORRUPTED_KB, 4},     {METRIC_LOAD_1, 0.75},
+		{METRIC_LOAD_5, 0.375},           {METRIC_LOAD_15, 0.05},
+		{METRIC_TASKS_RUNNABLE, 2},       {METRIC_TASKS_TOTAL, 345},
+		{METRIC_TASKS_BLOCKED, 3},        {METRIC_MEM_PRESSURE_SOME, 12.34},
 		{METRIC_MEM_PRESSURE_FULL, 4.5},  {METRIC_IO_PRESSURE_SOME, 92},
 		{METRIC_IO_PRESSURE_FULL, 88.08}, {METRIC_CPU_PRESSURE_SOME, 0.25},
-		{METRIC_CPU_PRESSURE_FULL, 0},	  {METRIC_KERNEL_OOM_KILL, 3},
-		{METRIC_MEM_SWAP_IN, 0},	  {METRIC_MEM_ALLOC_STALLS, 0},
-		{METRIC_AGENT_PROBE_ERRORS, 0},	  {METRIC_AGENT_SAMPLE_DROPPED, 0},
+		{METRIC_CPU_PRESSURE_FULL, 0},    {METRIC_KERNEL_OOM_KILL, 3},
+		{METRIC_MEM_SWAP_IN, 0},          {METRIC_MEM_ALLOC_STALLS, 0},
+		{METRIC_AGENT_PROBE_ERRORS, 0},   {METRIC_AGENT_SAMPLE_DROPPED, 0},
 	};
 	struct bench *b = *state;
 
@@ -193,10 +193,10 @@ static void values_of_linux_6_18(void **state)
 		enum metric metric;
 		double value;
 	} want[] = {
-		{METRIC_MEM_TOTAL_MB, 24105},	  {METRIC_MEM_USABLE_MB, 23236},
-		{METRIC_MEM_USABLE_PERC, 96.4},	  {METRIC_MEM_USED_CACHE, 535},
+		{METRIC_MEM_TOTAL_MB, 24105},     {METRIC_MEM_USABLE_MB, 23236},
+		{METRIC_MEM_USABLE_PERC, 96.4},   {METRIC_MEM_USED_CACHE, 535},
 		{METRIC_MEM_SWAP_FREE_PERC, 100}, {METRIC_KERNEL_OOM_KILL, 0},
-		{METRIC_LOAD_1, 0.465},		  {METRIC_TASKS_TOTAL, 101},
+		{METRIC_LOAD_1, 0.465},           {METRIC_TASKS_TOTAL, 101},
 		{METRIC_IO_PRESSURE_SOME, 0.06},  {METRIC_MEM_PRESSURE_FULL, 0},
 		{METRIC_AGENT_PROBE_ERRORS, 0},
 	};
@@ -212,7 +212,7 @@ static void values_of_linux_6_18(void **state)
 static void values_of_linux_3_10(void **state)
 {
 	static const enum metric absent[] = {
-		METRIC_MEM_USABLE_MB,	  METRIC_MEM_USABLE_PERC,  METRIC_KERNEL_OOM_KILL,
+		METRIC_MEM_USABLE_MB,     METRIC_MEM_USABLE_PERC,  METRIC_KERNEL_OOM_KILL,
 		METRIC_MEM_PRESSURE_SOME, METRIC_IO_PRESSURE_FULL, METRIC_KERNEL_LOG_ERR,
 		METRIC_PROCESS_TOTAL,
 	};
@@ -232,7 +232,7 @@ static void values_of_linux_3_10(void **state)
 static void values_of_broken_files(void **state)
 {
 	static const enum metric absent[] = {METRIC_MEM_TOTAL_MB,    METRIC_MEM_USED_CACHE,
-					     METRIC_LOAD_1,	     METRIC_TASKS_BLOCKED,
+					     METRIC_LOAD_1,          METRIC_TASKS_BLOCKED,
 					     METRIC_KERNEL_OOM_KILL, METRIC_MEM_PRESSURE_SOME,
 					     METRIC_IO_PRESSURE_SOME};
 	struct bench *b = *state;
@@ -427,9 +427,9 @@ static void rates_between_two_readings(void **state)
 /* 1,000 samples of the file probes on the running kernel: not one allocation. */
 static void sampling_allocates_nothing(void **state)
 {
-	static const struct probe_ops *const files[] = {&probe_cpu,	 &probe_load,
-							&probe_memory,	 &probe_vmstat,
-							&probe_pressure, &probe_agent};
+	static const struct probe_ops *const files[] = {
+		&probe_cpu,   &probe_load, &probe_memory,  &probe_vmstat, &probe_pressure,
+		&probe_agent, &probe_net,  &probe_sockets, &probe_limits, &probe_clock};
 	struct bench *b = *state;
 	void *states[ARRAY_SIZE(files)];
 	uint64_t before, errors = 0;
