@@ -7,7 +7,8 @@
  * In each file a trigger is armed, so that a stall wakes the agent and nothing is polled for it.
  * Which windows may be armed depends on who opened the file: with CAP_SYS_RESOURCE any from 500 ms
  * on, without it multiples of 2 s (Linux 6.5), or none before. A trigger that fired is not listened
- * to until its pressure has gone: meanwhile samples come each second anyway.
+ * to until its pressure has gone: meanwhile samples come each second anyway, and a guest that is
+ * always short of processors would be woken every two seconds for nothing.
  */
 #include "sample/probe.h"
 
@@ -22,23 +23,24 @@
 #include "core/privpath.h"
 #include "sample/parse.h"
 
-#define QUIET_MS 10000 /* between two alarms of one trigger, at least */
+#define QUIET_MS 30000 /* between two alarms of one trigger, at least */
 
 static const struct source {
 	const char *what, *path;
 	enum privpath privpath;
 	enum metric some, full;
 	bool by_full;		    /* stall and bounds are of the "full" line */
+	bool raises;		    /* effort; else a stall is worth one sample */
 	unsigned stall_perc;	    /* of a window, for the trigger */
 	double raise_perc, calm_perc; /* of avg10, for the effort */
 } sources[] = {
 	{"memory", "/proc/pressure/memory", PRIVPATH_PSI_MEMORY, METRIC_MEM_PRESSURE_SOME,
-	 METRIC_MEM_PRESSURE_FULL, false, 10, 5, 1},
+	 METRIC_MEM_PRESSURE_FULL, false, true, 10, 5, 1},
 	{"io", "/proc/pressure/io", PRIVPATH_PSI_IO, METRIC_IO_PRESSURE_SOME,
-	 METRIC_IO_PRESSURE_FULL, true, 40, 20, 5},
-	/* a processor that is wanted by two is no fault: only when nearly all the time is waited */
+	 METRIC_IO_PRESSURE_FULL, true, true, 40, 20, 5},
+	/* a processor that two want is how busy guests live, for days */
 	{"cpu", "/proc/pressure/cpu", PRIVPATH_PSI_CPU, METRIC_CPU_PRESSURE_SOME,
-	 METRIC_CPU_PRESSURE_FULL, false, 90, 80, 50},
+	 METRIC_CPU_PRESSURE_FULL, false, false, 90, 80, 50},
 };
 
 struct pressure;
@@ -51,11 +53,11 @@ struct part {
 	int arm_error;
 	bool muted;
 	int64_t fired_ms;
+	uint64_t alarms;
 };
 struct pressure {
 	struct sampler *sampler;
 	struct part parts[ARRAY_SIZE(sources)];
-	uint64_t alarms;
 };
 
 /* ---- triggers ---- */
@@ -73,8 +75,11 @@ static void on_stall(struct loop *loop, uint32_t events, void *ctx)
 		return;
 	p->muted = true;
 	p->fired_ms = loop_now(loop);
-	p->pressure->alarms++;
-	probe_alarm(p->pressure->sampler, &probe_pressure);
+	p->alarms++;
+	if (p->source->raises)
+		probe_alarm(p->pressure->sampler, &probe_pressure);
+	else
+		probe_hurry(p->pressure->sampler, &probe_pressure, 0);
 }
 
 /* A trigger remembers one event; what it remembers from the time when nobody listened is old. */
@@ -228,7 +233,7 @@ static enum probe_stress pressure_stress(const void *state)
 	enum probe_stress greatest = STRESS_CALM;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
-		if (part_stress(&s->parts[i]) > greatest)
+		if (sources[i].raises && part_stress(&s->parts[i]) > greatest)
 			greatest = part_stress(&s->parts[i]);
 	return greatest;
 }
@@ -236,7 +241,6 @@ static enum probe_stress pressure_stress(const void *state)
 static void pressure_report(const void *state, struct sample *out)
 {
 	const struct pressure *s = state;
-	bool armed = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		const struct part *p = &s->parts[i];
@@ -245,10 +249,11 @@ static void pressure_report(const void *state, struct sample *out)
 			sample_add(out, p->source->some, -1, p->last.some.avg10);
 		if (p->last.full.present)
 			sample_add(out, p->source->full, -1, p->last.full.avg10);
-		armed |= p->io != NULL;
+		if (p->io)
+			probe_add_of(out, METRIC_AGENT_STALL_WAKEUPS,
+				     sample_entity(out, "resource", p->source->what, NULL),
+				     (double)p->alarms);
 	}
-	if (armed)
-		sample_add(out, METRIC_AGENT_STALL_WAKEUPS, -1, (double)s->alarms);
 }
 
 static void pressure_explain(const void *state, struct problems *problems)

@@ -40,19 +40,21 @@ def test_stall_wakes_the_agent(ctx):
     ctx.need_root()
     if not os.access("/proc/pressure/memory", os.W_OK):
         raise Skip("no pressure information that can be listened to")
-    group = memory_group(ctx, "hp-fault-stall", 16 << 20)
+    group = memory_group(ctx, "hp-fault-stall", 48 << 20)
     path = os.path.join(ctx.folder, "large")
     with open(path, "wb") as f:
-        for _ in range(128):
+        for _ in range(192):
             f.write(os.urandom(1 << 20))
-    os.sync()
+        f.flush()
+        os.fsync(f.fileno())
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # else the pages stay, charged to us
     pulse = ctx.pulse(60000)
-    if pulse.first().get("guest.agent.stall_wakeups") is None:
+    if pulse.first().get("guest.agent.stall_wakeups", resource="memory") is None:
         raise Skip("no trigger could be armed")
     time.sleep(1.5)
     started, n = time.monotonic(), len(pulse.samples)
     hogs = [run_in_group(ctx, group, THRASH, path) for _ in range(3)]
-    seen = pulse.wait("a sample for the stall", lambda s: s.get("guest.agent.stall_wakeups") >= 1, 20, after=n)
+    seen = pulse.wait("a sample for the stall", lambda s: s.get("guest.agent.stall_wakeups", resource="memory") >= 1, 20, after=n)
     assert seen.extra and seen.interval_ms == 1000, (seen.extra, seen.interval_ms)
     pressure = read("/proc/pressure/memory") + read("/proc/pressure/io")
     print("# woken after %.1f s; %s" % (seen.at - started, pressure.replace("\n", "; ")), flush=True)

@@ -171,8 +171,14 @@ static void cpu_list_table(void **state)
 /* Escaped blanks are undone, optional fields skipped, and the mount on top wins. */
 static void mountinfo_finds_device(void **state)
 {
-	size_t n;
-	char *p = fixture_read("proc-linux-6.1", "/proc/self/mountinfo", &n), dev[64];
+	static const char p[] =
+		"22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+		"27 1 254:0 / / rw,relatime - ext4 /dev/vda1 rw\n"
+		"31 27 254:17 / /srv/with\\040space rw shared:3 - xfs /dev/mapper/vg-data rw\n"
+		"40 27 0:30 / /covered rw - tmpfs tmpfs rw\n"
+		"41 27 254:33 /sub /covered rw master:1 propagate_from:2 - ext4 /dev/vdc1 rw\n";
+	const size_t n = strlen(p);
+	char dev[64];
 
 	(void)state;
 	assert_int_equal(parse_mountinfo(p, n, "/", dev, sizeof(dev)), 0);
@@ -184,7 +190,6 @@ static void mountinfo_finds_device(void **state)
 	assert_int_equal(parse_mountinfo(p, n, "/srv", dev, sizeof(dev)), -ENOENT);
 	assert_int_equal(parse_mountinfo(p, n, "/srv/with space/", dev, sizeof(dev)), -ENOENT);
 	assert_int_equal(parse_mountinfo("1 2 3 4 / rw -\n", 15, "/", dev, sizeof(dev)), -ENOENT);
-	free(p);
 }
 
 /* The first reading gives no rate; a counter that went back, or no time passed, gives none either.

@@ -16,7 +16,8 @@ static void put_pressure(const struct tree *t, const char *what, const char *som
 	tree_put(t, path, text);
 }
 
-/* Of memory any waiting counts, of I/O only when all wait, of processors only when nearly always. */
+/* Of memory any waiting counts, of I/O only when all wait; for want of processors a guest may be for
+ * days. */
 static void stress_of_pressure(void **state)
 {
 	static const struct {
@@ -26,8 +27,7 @@ static void stress_of_pressure(void **state)
 		{"memory", "0.99", "0.00", STRESS_CALM}, {"memory", "1.00", "0.00", STRESS_HOLD},
 		{"memory", "5.00", "0.00", STRESS_RAISE}, {"io", "90.00", "4.99", STRESS_CALM},
 		{"io", "90.00", "5.00", STRESS_HOLD},	  {"io", "90.00", "20.00", STRESS_RAISE},
-		{"cpu", "49.00", "0.00", STRESS_CALM},	  {"cpu", "79.00", "0.00", STRESS_HOLD},
-		{"cpu", "80.00", "0.00", STRESS_RAISE},
+		{"cpu", "99.00", "0.00", STRESS_CALM},
 	};
 
 	(void)state;
@@ -67,7 +67,7 @@ static void recorded_files_stay_as_they_are(void **state)
 	assert_int_equal(tree_open(t, &probe_pressure), 0);
 	tree_read(t, 1000);
 	tree_value_of(t, METRIC_MEM_PRESSURE_SOME, -1, 12);
-	tree_absent_of(t, METRIC_AGENT_STALL_WAKEUPS, -1);
+	assert_int_equal(t->sample.n_entities, 0); /* no trigger, no count of its events */
 	assert_int_equal(count_problems(t, "psi-trigger", "/proc/pressure/memory"), 1);
 	assert_int_equal(count_problems(t, "psi-trigger", "/proc/pressure/io"), 0); /* no such file */
 	snprintf(path, sizeof(path), "%s/proc/pressure/memory", t->dir);
