@@ -4,13 +4,14 @@
  * made of them on standard output. The same objects as in the agent; no clock, no network, no file.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "command/command.h"
 #include "command/options.h"
 #include "predict/anomaly.h"
-#include "predict/failure.h"
+#include "predict/findings.h"
 #include "predict/forecast.h"
 #include "predict/host.h"
 #include "predict/klog.h"
@@ -48,8 +49,9 @@ struct replay {
 	uint64_t line;
 	/* klog */
 	struct klog *klog;
+	struct findings *findings;
 	int64_t usec;
-	bool said;
+	struct klog_hit first;
 	/* exhaustion */
 	struct forecast forecast;
 	struct anomaly anomaly;
@@ -60,22 +62,36 @@ struct replay {
 
 static int klog_begin(struct replay *r)
 {
+	int err = klog_new(&r->klog);
+
 	r->usec = -1;
-	return klog_new(&r->klog);
+	return err ? err : findings_new(UINT_MAX / 2, &r->findings);
 }
 
+/* What opens a finding is printed; what only adds to an open one is not. */
 static void klog_say(struct replay *r)
 {
+	struct findings_news news;
 	struct klog_hit hit;
 
 	while (klog_take(r->klog, &hit)) {
+		bool opened = false;
+
+		findings_tick(r->findings, hit.usec / 1000);
+		findings_klog(r->findings, hit.usec / 1000, &hit);
+		while (findings_take(r->findings, &news))
+			opened = opened || news.event == FINDINGS_OPENED || news.event == FINDINGS_RAISED;
+		if (!opened)
+			continue;
 		if (r->all)
 			printf("%llu %s %s %s\n", (unsigned long long)hit.line, klog_classes[hit.class].name,
 			       finding_level_names[hit.level], hit.entity);
-		else if (!r->said && hit.class != KLOG_APP_CRASH)
-			printf("%s %llu %s %s\n", klog_classes[hit.class].name, (unsigned long long)hit.line,
-			       finding_level_names[hit.level], hit.entity);
-		r->said = r->said || hit.class != KLOG_APP_CRASH;
+		/* The first that matters: programs that crash are no failure of the kernel, and a
+		 * notice counts only where nothing else comes. */
+		if (hit.class == KLOG_APP_CRASH)
+			continue;
+		if (!r->first.class || (r->first.level == FINDING_NOTICE && hit.level > FINDING_NOTICE))
+			r->first = hit;
 	}
 }
 
@@ -91,10 +107,16 @@ static int klog_line(struct replay *r, const char *p, size_t n)
 
 static void klog_end(struct replay *r)
 {
-	klog_flush(r->klog, -1);
-	klog_say(r);
-	if (!r->all && !r->said)
+	if (r->klog && r->findings) {
+		klog_flush(r->klog, -1);
+		klog_say(r);
+	}
+	if (!r->all && !r->first.class)
 		printf("none\n");
+	else if (!r->all)
+		printf("%s %s %s line %llu\n", klog_classes[r->first.class].name, finding_level_names[r->first.level], r->first.entity,
+		       (unsigned long long)r->first.line);
+	findings_free(r->findings);
 	klog_free(r->klog);
 }
 
@@ -194,14 +216,12 @@ static const struct replay_kind {
 
 static int each_line(struct replay *r, const struct replay_kind *kind)
 {
-	static const char too_long[] = "";
 	_cleanup_free_ char *line = malloc(LINE_MAX_BYTES);
 	size_t n = 0;
 	int c, err = 0;
 
 	if (!line)
 		return -ENOMEM;
-	(void)too_long;
 	while (!err && (c = getc_unlocked(stdin)) != EOF) {
 		if (c != '\n') {
 			if (n < LINE_MAX_BYTES)
@@ -236,10 +256,9 @@ int command_replay(struct env *env _unused_, int argc, char **argv)
 	replay.all = a.all;
 	replay.level = a.notice ? FINDING_NOTICE : FINDING_WARNING;
 	r = kind->begin(&replay);
-	if (!r) {
+	if (!r)
 		r = each_line(&replay, kind);
-		kind->end(&replay);
-	}
+	kind->end(&replay);
 	if (r)
 		fprintf(stderr, "%s: line %llu: %s\n", options.command, (unsigned long long)replay.line,
 			r == -EINVAL ? "not what this replay reads" : strerror(-r));

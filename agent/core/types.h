@@ -58,8 +58,7 @@ struct run_result {
 };
 void run_result_deinit(struct run_result *r);
 
-/* ---- findings as `status` and signals show them (made by predict; until then by the wiring from
- * kernel records) ---- */
+/* ---- findings as `status` and signals show them; made by predict ---- */
 enum finding_level { FINDING_NOTICE, FINDING_WARNING, FINDING_CRITICAL };
 struct finding {
 	char class_name[32];
@@ -68,8 +67,22 @@ struct finding {
 	char evidence[160];
 	double risk;   /* 0..1 */
 	int64_t eta_s; /* -1 = unknown */
+	int64_t eta_low_s, eta_high_s; /* its range, when eta_s is known */
 	int64_t since_real_ms;
 };
+
+/* ---- where metrics go; from root-owned configuration or from metadata ---- */
+struct sink_setting {
+	char *type;                        /* row name of the table of metric sinks: "monasca", "prometheus", … */
+	char *url;                         /* NULL: as the catalog has it, where there is one */
+	char *path;                        /* textfile */
+	char *token, *username, *password; /* for that URL; never from metadata */
+	bool trusted;                      /* root-owned: our Keystone token may go to that URL */
+};
+#define SINK_SETTINGS_MAX 8
+void sink_setting_deinit(struct sink_setting *s); /* wipes secrets */
+int sink_setting_copy(struct sink_setting *to, const struct sink_setting *from) _must_check_;
+bool sink_setting_equal(const struct sink_setting *a, const struct sink_setting *b);
 
 /* ---- credentials as found; secrets are wiped by the deinit ---- */
 enum credentials_kind {

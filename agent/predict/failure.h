@@ -41,6 +41,7 @@ struct failure_info {
 	/* How it ends: after a good observation (a state that can be asked again), or when nothing of
 	 * it was seen for quiet_s (an event); in either case not before hold_s after the last bad one. */
 	bool asks_again;
+	bool outlives_boot; /* a reboot does not end it */
 	int hold_s, quiet_s;
 	/* How sure a finding of a level is to end in an outage of the guest, and within what time when
 	 * no forecast says so. */

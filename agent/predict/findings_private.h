@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the findings. */
+#pragma once
+
+#include "predict/findings.h"
+
+#define SLOTS (2 * FINDINGS_MAX)
+#define QUEUE 32
+#define BADS  6 /* the largest enter_n of the table, or more */
+
+enum slot_state { SLOT_FREE, SLOT_CLOSED, SLOT_PENDING, SLOT_OPEN };
+struct slot {
+	enum slot_state state;
+	enum failure_class class;
+	struct finding finding;
+	unsigned history; /* a bit for each observation, the newest lowest: 1 = bad */
+	int64_t bad_ms[BADS];
+	int64_t last_bad_ms, level_ms, told_ms;
+	int told_level; /* -1: never */
+};
+struct findings {
+	struct slot slots[SLOTS];
+	bool off[FAILURE_CLASSES];
+	unsigned budget, told_today, untold_today;
+	int64_t day;
+	struct findings_news queue[QUEUE];
+	size_t queued;
+};
+
+/* How much is lost when the slot is given to another. */
+static inline unsigned slot_weight(const struct slot *s)
+{
+	return s->state == SLOT_OPEN ? 3 + (unsigned)s->finding.level : (unsigned)s->state;
+}
+/** findings_slot() - of that class and entity, made if new. */
+struct slot *findings_slot(struct findings *f, enum failure_class class, const char *entity);
