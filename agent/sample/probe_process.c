@@ -42,6 +42,7 @@ static const enum pids_item items[ITEMS] = {
 struct table {
 	struct pids_info *info;
 	int last_total;
+	bool hidden; /* /proc is mounted so that we see our own processes only */
 	void *states[PROCESS_VIEWS_MAX];
 };
 
@@ -162,6 +163,16 @@ static void show_view(const struct process_view *view, void *state, const struct
 		view->end(state);
 }
 
+/* Every namespace of processes has a first one. Numbers of a part of the table would look like a
+ * guest in which nothing runs. */
+static bool is_hidden(const struct pids_fetch *all)
+{
+	for (int i = 0; i < all->counts->total; i++)
+		if (all->stacks[i]->head[ITEM_PID].result.s_int == 1)
+			return false;
+	return true;
+}
+
 static int process_read(void *state, int64_t now_ms)
 {
 	struct table *t = state;
@@ -174,6 +185,9 @@ static int process_read(void *state, int64_t now_ms)
 	if (!all)
 		return -EIO;
 	t->last_total = all->counts->total;
+	t->hidden = is_hidden(all);
+	if (t->hidden)
+		return -EPERM;
 	for (size_t i = 0; i < process_views_n; i++)
 		show_view(process_views[i], t->states[i], all, now_ms);
 	return 0;
@@ -210,6 +224,10 @@ static void process_explain(const void *state, struct problems *problems)
 {
 	const struct table *t = state;
 
+	if (t->hidden)
+		problems_add(problems, PROBLEM_WARN, "probe-process-hidden",
+			     "mount /proc with gid= of the agent's group, or without hidepid",
+			     "processes of others are hidden (mount option hidepid of /proc)");
 	for (size_t i = 0; i < process_views_n; i++)
 		if (process_views[i]->explain)
 			process_views[i]->explain(t->states[i], problems);

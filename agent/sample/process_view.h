@@ -16,6 +16,12 @@ struct process_row {
 	uint64_t rss_pages;
 	const char *name; /* at most 15 characters, raw, borrowed */
 };
+/* A leader that ended before its other threads looks like a zombie, but its process goes on. */
+static inline bool process_has_ended(const struct process_row *row)
+{
+	return (row->state == 'Z' || row->state == 'X') && row->threads <= 1;
+}
+
 struct process_context {
 	struct loop *loop;
 	const struct env *env;

@@ -176,7 +176,7 @@ static void watch_see(void *state, const struct process_row *row)
 {
 	struct watch *all = state;
 
-	if (row->state == 'Z' || row->state == 'X')
+	if (process_has_ended(row))
 		return;
 	for (size_t i = 0; i < NAMES_MAX; i++)
 		if (all->list[i].name[0] && !strncmp(all->list[i].name, row->name, COMM_MAX))

@@ -41,7 +41,7 @@ static void zombies_see(void *state, const struct process_row *row)
 	struct zombies *z = state;
 	struct parent *p;
 
-	if (row->state != 'Z')
+	if (row->state != 'Z' || !process_has_ended(row))
 		return;
 	p = find(z, row->ppid);
 	if (!p && z->n < PARENTS) {
