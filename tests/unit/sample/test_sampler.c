@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "core/fs.h"
+#include "sample/mounts.h"
 #include "sample/probe.h"
 #include "sample/prober.h"
 #include "sample/sampler.h"
@@ -429,24 +430,34 @@ static void sampling_allocates_nothing(void **state)
 {
 	static const struct probe_ops *const files[] = {
 		&probe_cpu,   &probe_load, &probe_memory,  &probe_vmstat, &probe_pressure,
-		&probe_agent, &probe_net,  &probe_sockets, &probe_limits, &probe_clock};
+		&probe_agent, &probe_net,  &probe_sockets, &probe_limits, &probe_clock,
+		&probe_io,    &probe_cgroup, &probe_vm,	  &probe_edac,	 &probe_filesystem};
 	struct bench *b = *state;
 	void *states[ARRAY_SIZE(files)];
 	uint64_t before, errors = 0;
+	struct mounts *mounts = NULL;
+	struct prober *prober;
 	struct probe_setup setup;
 
 	skip_unless_counting();
 	open_bench(b, NULL);
-	setup = (struct probe_setup){
-		.loop = b->loop, .env = &b->env, .conf = &b->conf, .probe_errors = &errors};
+	b->conf.watch_mounts = NULL; /* all */
+	assert_int_equal(mounts_new(&b->env, &mounts, NULL), 0);
+	assert_int_equal(prober_new(b->loop, &prober), 0); /* without anybody to ask */
+	setup = (struct probe_setup){.loop = b->loop,
+				     .env = &b->env,
+				     .conf = &b->conf,
+				     .mounts = mounts,
+				     .prober = prober,
+				     .probe_errors = &errors};
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (files[i]->open(&setup, &states[i], NULL))
 			states[i] = NULL; /* a container may lack one */
 	before = allocations;
 	for (int k = 0; k < 1000; k++) {
 		sample_reset(&b->got, k, k);
-		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-			if (states[i] && !files[i]->read(states[i], k))
+		for (size_t i = 0; i < ARRAY_SIZE(files); i++) /* slow ones come round, too */
+			if (states[i] && !files[i]->read(states[i], (int64_t)k * 10000))
 				files[i]->report(states[i], &b->got);
 	}
 	assert_int_equal(allocations, before);
@@ -454,6 +465,8 @@ static void sampling_allocates_nothing(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (states[i])
 			files[i]->close(states[i]);
+	prober_free(prober);
+	mounts_free(mounts);
 }
 
 /*
@@ -481,7 +494,7 @@ static void libraries_do_not_grow(void **state)
 			continue;
 		for (int k = 0; k < 110; k++) {
 			before = k == 10 ? mallinfo2().uordblks : before;
-			assert_int_equal(libraries[i].ops->read(probe, k), 0);
+			assert_int_equal(libraries[i].ops->read(probe, (int64_t)k * 600000), 0);
 		}
 		assert_true(mallinfo2().uordblks <= before + libraries[i].growth);
 		libraries[i].ops->close(probe);
