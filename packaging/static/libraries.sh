@@ -184,7 +184,7 @@ make_libseccomp() {
 # What a library depends on, as text: the recipe and all it calls, the source, the compiler, what it is built on.
 recipe_of() {
   declare -f "make_$1" configure write_pc
-  echo "$size_flags" "$openssl_leaves_out" "$curl_without" "$curl_disable"
+  echo "$size_flags"
   cat "$cache/src/$1.version"
   "${binutils}gcc" --version | head -n 1
   dpkg-query -W -f '${Version}\n' linux-libc-dev
@@ -192,7 +192,8 @@ recipe_of() {
   case $1 in
     musl) declare -f make_compiler ;;
     systemd) cat "$here"/libudev/*.h "$here"/libudev/inc/*.h "$here/libudev/sources.txt" "$sysroot/.made-musl" ;;
-    curl) cat "$sysroot/.made-musl" "$sysroot/.made-openssl" ;;
+    openssl) echo "$openssl_leaves_out" && cat "$sysroot/.made-musl" ;;
+    curl) echo "$curl_without" "$curl_disable" && cat "$sysroot/.made-musl" "$sysroot/.made-openssl" ;;
     *) cat "$sysroot/.made-musl" ;;
   esac
 }
