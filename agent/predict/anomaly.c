@@ -11,6 +11,7 @@
 
 #define LONG_GAIN      (1.0 / 3000)
 #define STEPS	       16.0 /* of a reference deviation */
+#define FINE	       8    /* of a step, while distances are measured */
 #define VOLATILITY     0.6   /* weight of the volatility components */
 #define NEW_PROTOTYPE  0.22
 #define REPLACE	       0.9
@@ -68,18 +69,18 @@ static void running(struct anomaly *a, double x)
 	a->last = x;
 }
 
-static double volatility(const struct anomaly *a, size_t i)
+static float volatility(const struct anomaly *a, size_t i)
 {
-	double usual = sqrt((double)a->squares[3]);
+	float usual = sqrtf(a->squares[3]);
 
-	return usual > 0 ? log((sqrt((double)a->squares[i]) + 0.05 * usual) / (1.05 * usual)) : 0;
+	return usual > 0 ? logf((sqrtf(a->squares[i]) + 0.05f * usual) / (1.05f * usual)) : 0;
 }
 
 /* ---- tails ---- */
 
 static size_t bucket(double v)
 {
-	double at = v > 0 ? floor(3 * log2(v)) + ANOMALY_BUCKETS / 2 : 0;
+	float at = v > 1e-9 ? 3 * log2f((float)v) + ANOMALY_BUCKETS / 2 : 0;
 
 	return at < 0 ? 0 : at >= ANOMALY_BUCKETS ? ANOMALY_BUCKETS - 1 : (size_t)at;
 }
@@ -97,14 +98,15 @@ static void halve(struct anomaly_histogram *h)
 static double tail(struct anomaly_histogram *h, double v)
 {
 	size_t own = bucket(v);
-	double as_large = 0.5 * h->counts[own] + 0.5 * TAIL_UNIT, p;
+	uint32_t above = 0;
+	float p;
 
 	for (size_t i = own + 1; i < ANOMALY_BUCKETS; i++)
-		as_large += h->counts[i];
-	p = as_large / (h->total + TAIL_UNIT);
+		above += h->counts[i];
+	p = ((float)above + 0.5f * h->counts[own] + 0.5f * TAIL_UNIT) / (float)(h->total + TAIL_UNIT);
 	h->counts[own] = (uint16_t)(h->counts[own] + TAIL_UNIT);
 	h->total += TAIL_UNIT;
-	return fmin(-log10(p), TAIL_MAX);
+	return fmin((double)-log10f(p), TAIL_MAX);
 }
 
 /* ---- the codebook ---- */
@@ -127,7 +129,7 @@ static void move_frame(struct anomaly *a)
 	for (size_t b = 0; b < ANOMALY_BOOKS; b++)
 		for (size_t i = 0; i < a->books[b].n; i++)
 			for (size_t j = 0; j < ANOMALY_LEVELS; j++)
-				a->books[b].at[i][j] = clamp8(round(a->books[b].at[i][j] * scale + shift));
+				a->books[b].at[j][i] = clamp8(round(a->books[b].at[j][i] * scale + shift));
 	a->ref_mean = a->mean;
 	a->ref_deviation = s;
 }
@@ -139,40 +141,59 @@ static void state_vector(const struct anomaly *a, size_t book, float v[static AN
 
 	for (size_t i = 0; i < ANOMALY_LEVELS; i++)
 		v[i] = (float)((a->means[i + skip] - a->ref_mean) / a->ref_deviation * STEPS);
-	v[ANOMALY_LEVELS] = (float)(VOLATILITY * volatility(a, book) * STEPS);
-	v[ANOMALY_LEVELS + 1] = (float)(VOLATILITY * volatility(a, book + 1) * STEPS);
+	v[ANOMALY_LEVELS] = (float)(VOLATILITY * STEPS) * volatility(a, book);
+	v[ANOMALY_LEVELS + 1] = (float)(VOLATILITY * STEPS) * volatility(a, book + 1);
 	for (size_t i = 0; i < ANOMALY_DIMENSIONS; i++)
 		v[i] = v[i] > 127 ? 127 : v[i] < -127 ? -127 : v[i];
 }
 
-static float distance(const int8_t *proto, const float *v, const float *weight)
+/* Adds the squared distance in one dimension, in FINE parts of a step, to that of each prototype. Integers and a
+ * fixed count: compilers make a few wide instructions of it. */
+static void add_distance(const int8_t *at, int16_t v, int32_t *sums)
 {
-	float sum = 0;
+	for (size_t i = 0; i < ANOMALY_PROTOTYPES; i++) {
+		int16_t d = (int16_t)(v - at[i] * FINE);
 
-	for (size_t j = 0; j < ANOMALY_DIMENSIONS; j++) {
-		float d = (v[j] - (float)proto[j]) * weight[j];
-
-		sum += d * d;
+		sums[i] += d * d;
 	}
-	return sum;
+}
+
+static size_t find_nearest(const struct anomaly_book *book, const float *v, float unit, float *ret_square)
+{
+	int32_t levels[ANOMALY_PROTOTYPES] = {0}, volatilities[ANOMALY_PROTOTYPES] = {0};
+	size_t nearest = 0;
+
+	for (size_t j = 0; j < ANOMALY_DIMENSIONS; j++)
+		add_distance(book->at[j], (int16_t)lrintf(v[j] * FINE), j < ANOMALY_LEVELS ? levels : volatilities);
+	*ret_square = INFINITY;
+	for (size_t i = 0; i < book->n; i++) {
+		float d = (float)levels[i] * unit * unit + (float)volatilities[i];
+
+		if (d < *ret_square) {
+			*ret_square = d;
+			nearest = i;
+		}
+	}
+	return nearest;
 }
 
 /* Steps smaller than a unit are taken by chance, so that they are not lost. */
-static void pull(struct anomaly *a, int8_t *proto, const float *v)
+static void pull(struct anomaly *a, struct anomaly_book *book, size_t which, const float *v)
 {
 	for (size_t j = 0; j < ANOMALY_DIMENSIONS; j++) {
-		float by = PULL * (v[j] - (float)proto[j]), chance;
+		int8_t *at = &book->at[j][which];
+		float by = PULL * (v[j] - (float)*at), chance;
 
 		a->dither = a->dither * 1664525u + 1013904223u;
 		chance = (float)(a->dither >> 8) / (float)(1 << 24);
-		proto[j] = clamp8((double)((float)proto[j] + floorf(by + chance)));
+		*at = clamp8((double)((float)*at + floorf(by + chance)));
 	}
 }
 
 static void store(struct anomaly_book *book, size_t at, const float *v)
 {
 	for (size_t j = 0; j < ANOMALY_DIMENSIONS; j++)
-		book->at[at][j] = clamp8((double)roundf(v[j]));
+		book->at[j][at] = clamp8((double)roundf(v[j]));
 	book->use[at] = 1;
 }
 
@@ -193,7 +214,7 @@ static void learn(struct anomaly *a, struct anomaly_book *book, size_t nearest, 
 	} else if (book->n == ANOMALY_PROTOTYPES && far > REPLACE) {
 		store(book, least_used(book), v);
 	} else {
-		pull(a, book->at[nearest], v);
+		pull(a, book, nearest, v);
 		if (book->use[nearest] < UINT8_MAX)
 			book->use[nearest]++;
 	}
@@ -206,22 +227,13 @@ static void learn(struct anomaly *a, struct anomaly_book *book, size_t nearest, 
 static double novelty(struct anomaly *a, size_t which)
 {
 	struct anomaly_book *book = &a->books[which];
-	float v[ANOMALY_DIMENSIONS], weight[ANOMALY_DIMENSIONS], best = INFINITY;
-	size_t nearest = 0;
+	float v[ANOMALY_DIMENSIONS], square;
+	size_t nearest;
 	double far;
 
 	state_vector(a, which, v);
-	for (size_t j = 0; j < ANOMALY_DIMENSIONS; j++)
-		weight[j] = j < ANOMALY_LEVELS ? (float)(a->ref_deviation / deviation(a)) : 1;
-	for (size_t i = 0; i < book->n; i++) {
-		float d = distance(book->at[i], v, weight);
-
-		if (d < best) {
-			best = d;
-			nearest = i;
-		}
-	}
-	far = book->n ? sqrt((double)best / ANOMALY_DIMENSIONS) / STEPS : 0;
+	nearest = find_nearest(book, v, (float)(a->ref_deviation / deviation(a)), &square);
+	far = book->n ? sqrt((double)square / ANOMALY_DIMENSIONS) / (STEPS * FINE) : 0;
 	learn(a, book, nearest, far, v);
 	return far;
 }

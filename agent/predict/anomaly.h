@@ -27,7 +27,7 @@ struct anomaly_histogram {
 
 /* States the series has been in, in 1/16 of the reference deviation, within 8 of it. */
 struct anomaly_book {
-	int8_t at[ANOMALY_PROTOTYPES][ANOMALY_DIMENSIONS];
+	int8_t at[ANOMALY_DIMENSIONS][ANOMALY_PROTOTYPES]; /* so that one step does all prototypes */
 	uint8_t use[ANOMALY_PROTOTYPES];
 	uint8_t n;
 };
