@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <sys/timex.h>
 #include <unistd.h>
 
 #include "core/fs.h"
@@ -84,6 +85,72 @@ static void clock_of_this_machine(void **state)
 	assert_false(sample_get(&got, METRIC_CLOCK_JUMP_LAST_MS, &v));
 	probe_clock.close(probe);
 	loop_free(loop);
+}
+
+static void on_over(struct loop *loop, void *ctx)
+{
+	(void)ctx;
+	loop_quit(loop, 0);
+}
+
+/* By a microsecond, and back the second time. A step makes the kernel forget that the clock is
+ * kept, so it is only done where nothing keeps it. */
+static bool may_step(void)
+{
+	struct timex look = {.modes = 0};
+
+	return geteuid() == 0 && adjtimex(&look) >= 0 && look.status & STA_UNSYNC;
+}
+
+static int step(bool back)
+{
+	struct timex by = {.modes = ADJ_SETOFFSET | ADJ_NANO};
+
+	by.time.tv_sec = back ? -1 : 0;
+	by.time.tv_usec = back ? 999999000 : 1000;
+	return adjtimex(&by) < 0 ? -errno : 0;
+}
+
+/* A step of wall-clock time wakes the loop at once, and each step once. */
+static void step_wakes(void **state)
+{
+	struct probe_setup setup = {0};
+	struct loop_timer *over;
+	struct loop *loop;
+	struct env env;
+	uint64_t quiet;
+	void *probe;
+	int err = 0;
+
+	(void)state;
+	if (!may_step()) {
+		print_message("# SKIP the clock is kept by somebody, or may not be set by us\n");
+		skip();
+	}
+	assert_int_equal(env_init(&env, ""), 0);
+	assert_int_equal(loop_new(&env, &loop), 0);
+	setup.env = &env;
+	setup.loop = loop;
+	assert_int_equal(loop_timer_new(loop, 0, on_over, NULL, &over), 0);
+	assert_int_equal(probe_clock.open(&setup, &probe, NULL), 0);
+	loop_timer_arm(over, 50);
+	assert_int_equal(loop_run(loop), 0);
+	quiet = loop_get_stats(loop)->wakeups;
+	for (unsigned i = 1; i <= 2 && !err; i++) {
+		err = step(i == 2);
+		loop_timer_arm(over, 50);
+		assert_int_equal(loop_run(loop), 0);
+		/* the step's and the timer's; others may set the clock meanwhile */
+		if (!err)
+			assert_in_range(loop_get_stats(loop)->wakeups - quiet, 2 * i, 2 * i + 2);
+	}
+	probe_clock.close(probe);
+	loop_timer_free(over);
+	loop_free(loop);
+	if (err) {
+		print_message("# SKIP the clock may not be set: %s\n", strerror(-err));
+		skip();
+	}
 }
 
 /* ---- the mark ---- */
@@ -277,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clocks_told_apart),
 		cmocka_unit_test(clock_of_this_machine),
+		cmocka_unit_test(step_wakes),
 		cmocka_unit_test(mark_is_read_as_written),
 		cmocka_unit_test(mark_that_is_none),
 		cmocka_unit_test(records_go_on_in_the_same_boot),

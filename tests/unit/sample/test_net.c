@@ -332,7 +332,7 @@ static void interfaces_come_and_go(void **state)
 {
 	static const char head[] = "h\nh\n";
 	struct reading *r = *state;
-	char dir[] = "/tmp/hp-net-XXXXXX", text[256];
+	char dir[] = "/tmp/hp-net-XXXXXX", text[256], path[256];
 	struct probe_setup setup = {.env = &r->env};
 	void *net;
 	int eth0;
@@ -361,6 +361,16 @@ static void interfaces_come_and_go(void **state)
 	expect(&r->got, METRIC_NET_OUT_ERRORS_SEC, eth0, 0.5);
 	expect(&r->got, METRIC_NET_OUT_DROPPED_SEC, eth0, 10);
 	expect(&r->got, METRIC_NET_LINK_LOST, eth0, 1);
+
+	/* gone and back between two readings: what the old descriptor reads is over */
+	put(dir, "/sys/class/net/eth0/operstate", "");
+	snprintf(path, sizeof(path), "%s/sys/class/net/eth0/operstate", dir);
+	assert_int_equal(unlink(path), 0);
+	put(dir, "/sys/class/net/eth0/operstate", "up\n");
+	assert_int_equal(probe_net.read(net, 6000), 0);
+	sample_reset(&r->got, 0, 0);
+	probe_net.report(net, &r->got);
+	expect(&r->got, METRIC_NET_LINK_LOST, entity_of(&r->got, "device", "eth0"), 0);
 
 	put(dir, "/proc/net/dev", head);
 	assert_int_equal(probe_net.read(net, 8000), 0);
