@@ -57,7 +57,8 @@ static void look(struct clock *c)
 
 /* ---- steps ---- */
 
-/* In the year 2255, and cancelled whenever wall-clock time is stepped. */
+/* In the year 2255; each step of wall-clock time makes it readable (ECANCELED), and it stays armed.
+ */
 static int wait_for_step(const struct clock *c)
 {
 	const struct itimerspec never = {.it_value.tv_sec = 9000000000};
@@ -77,8 +78,6 @@ static void on_step(struct loop *loop, uint32_t events, void *ctx)
 	if (read(c->step_fd, &expired, sizeof(expired)) < 0 && errno == EAGAIN)
 		return;
 	look(c);
-	if (wait_for_step(c) < 0)
-		c->step = loop_io_remove(c->step);
 	probe_hurry(c->sampler, &probe_clock, 0);
 }
 

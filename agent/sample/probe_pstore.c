@@ -88,7 +88,8 @@ bool probe_pstore_found(const void *state, struct lastboot_pstore *ret)
 	const struct pstore *p = state;
 
 	*ret = p->found;
-	return p->found.known || p->error;
+	/* nobody to ask yet is no answer */
+	return p->found.known || (p->error && p->error != -ENOLINK && p->error != -ECONNRESET);
 }
 
 const struct probe_ops probe_pstore = {
