@@ -8,7 +8,7 @@
 
 #include "sample/probe.h"
 
-#define MOUNTINFO_MAX (256 * 1024)
+#define MOUNTINFO_MAX (1024 * 1024) /* hosts of many containers; room that is not used costs nothing */
 
 struct mounts {
 	struct procfile file;
@@ -16,7 +16,7 @@ struct mounts {
 	bool known;
 	size_t n_names;
 	char names[MOUNTS_MAX][256];
-	size_t n;
+	size_t n, left_out;
 	struct parse_mount list[MOUNTS_MAX];
 };
 
@@ -85,6 +85,13 @@ static void add_local(struct mounts *m, const struct parse_mount *one)
 	}
 	if (m->n < MOUNTS_MAX)
 		m->list[m->n++] = *one;
+	else
+		m->left_out++;
+}
+
+size_t mounts_left_out(const struct mounts *m)
+{
+	return m->left_out;
 }
 
 bool mounts_name(struct mounts *m, const char *path)
@@ -119,7 +126,7 @@ unsigned mounts_refresh(struct mounts *m, bool force)
 	m->known = procfile_read(&m->file) == 0;
 	if (!m->known)
 		return 0;
-	m->n = 0;
+	m->n = m->left_out = 0;
 	while (parse_mount_next(m->file.text, m->file.len, &pos, &one))
 		add_local(m, &one);
 	return ++m->generation;

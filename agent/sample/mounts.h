@@ -28,6 +28,8 @@ bool mounts_name(struct mounts *m, const char *path);
  * Return: the list, valid until the next refresh; NULL with *@ret_n 0 when there is none.
  */
 const struct parse_mount *mounts_local(const struct mounts *m, size_t *ret_n);
+/** mounts_left_out() - how many there was no room for in mounts_local(). */
+size_t mounts_left_out(const struct mounts *m);
 /** mounts_next() - all mounts of the last reading; walk with *pos = 0. */
 bool mounts_next(const struct mounts *m, size_t *pos, struct parse_mount *ret);
 /** mounts_find() - the mount at exactly that path, the one on top. Return: false when there is

@@ -253,12 +253,12 @@ static void update_list(struct filesystem *f, bool force)
 {
 	unsigned generation = f->mounts ? mounts_refresh(f->mounts, force) : 0;
 
-	if (generation && generation != f->generation) {
-		if (f->named)
-			list_named(f);
-		else
-			list_local(f);
-	}
+	if (generation && generation != f->generation && f->named)
+		list_named(f);
+	else if (generation && generation != f->generation)
+		list_local(f);
+	else if (!generation && !f->named && !f->generation)
+		add_mount(f, "/", 1); /* that much is certain */
 	f->generation = generation;
 	drop_unwanted(f);
 }
@@ -382,7 +382,12 @@ static void filesystem_explain(const void *state, struct problems *problems)
 {
 	const struct filesystem *f = state;
 
-	if (!f->mounts)
+	if (f->mounts && mounts_left_out(f->mounts))
+		problems_add(problems, PROBLEM_WARN, "mounts-many",
+			     "name those that matter: mounts in section sample",
+			     "%zu local file systems beyond %d are not measured",
+			     mounts_left_out(f->mounts), MOUNTS_MAX);
+	if (!f->generation)
 		problems_add(problems, PROBLEM_WARN, "probe-filesystem", "mount /proc",
 			     "what is mounted cannot be read: only the root is measured");
 	for (size_t i = 0; i < MOUNTS_MAX; i++)
@@ -438,8 +443,6 @@ static int filesystem_open(const struct probe_setup *setup, void **ret, struct e
 	f->named = f->conf_list;
 	if (f->named && !take_list(f, f->conf_list))
 		return err_set(e, -EINVAL, "no absolute path in the list of mounts to watch");
-	if (!f->mounts && !f->named)
-		add_mount(f, "/", 1);
 	*ret = take_ptr(f);
 	return 0;
 }

@@ -25,6 +25,8 @@
 
 #define QUIET_MS 30000 /* between two alarms of one trigger, at least */
 
+#define KEEP_MS	 4000  /* two windows */
+
 static const struct source {
 	const char *what, *path;
 	enum privpath privpath;
@@ -51,6 +53,9 @@ struct part {
 	struct parse_pressure last;
 	struct loop_io *io; /* NULL: not armed, for this reason: */
 	int arm_error;
+	unsigned stall_us; /* the trigger's */
+	uint64_t before_us, newer_us; /* the line's total, of readings KEEP_MS apart or more */
+	int64_t newer_ms;
 	bool muted;
 	int64_t fired_ms;
 	uint64_t alarms;
@@ -62,6 +67,35 @@ struct pressure {
 
 /* ---- triggers ---- */
 
+static const struct parse_pressure_line *line_of(const struct part *p,
+						 const struct parse_pressure *from)
+{
+	return p->source->by_full ? &from->full : &from->some;
+}
+
+/* Linux 6.18 was seen to fire triggers that were armed without CAP_SYS_RESOURCE once for nothing: it
+ * counts their first window from another total. The file has the true one. */
+static bool is_real(struct part *p)
+{
+	struct parse_pressure now;
+
+	if (procfile_read(&p->file) || parse_pressure(p->file.text, p->file.len, &now))
+		return true;
+	return line_of(p, &now)->total_us - p->before_us >= p->stall_us;
+}
+
+/* From before the window that an event is about, though samples may be close. */
+static void keep_total(struct part *p, int64_t now_ms)
+{
+	bool first = !p->newer_ms;
+
+	if (!first && now_ms - p->newer_ms < KEEP_MS)
+		return;
+	p->before_us = first ? line_of(p, &p->last)->total_us : p->newer_us;
+	p->newer_us = line_of(p, &p->last)->total_us;
+	p->newer_ms = now_ms;
+}
+
 static void on_stall(struct loop *loop, uint32_t events, void *ctx)
 {
 	struct part *p = ctx;
@@ -71,7 +105,7 @@ static void on_stall(struct loop *loop, uint32_t events, void *ctx)
 		p->arm_error = -EIO;
 		return;
 	}
-	if (loop_io_mod(p->io, 0))
+	if (!is_real(p) || loop_io_mod(p->io, 0))
 		return;
 	p->muted = true;
 	p->fired_ms = loop_now(loop);
@@ -91,12 +125,14 @@ static void listen_again(struct part *p)
 	p->muted = loop_io_mod(p->io, EPOLLPRI) != 0;
 }
 
-static int write_trigger(const struct part *p, unsigned window_us)
+static int write_trigger(struct part *p, unsigned window_us)
 {
 	char text[64];
-	int n = snprintf(text, sizeof(text), "%s %u %u", p->source->by_full ? "full" : "some",
-			 window_us / 100 * p->source->stall_perc, window_us);
+	int n;
 
+	p->stall_us = window_us / 100 * p->source->stall_perc;
+	n = snprintf(text, sizeof(text), "%s %u %u", p->source->by_full ? "full" : "some",
+		     p->stall_us, window_us);
 	/* with its NUL, as kernels before 5.2 cut the last byte off */
 	return write(p->file.fd, text, (size_t)n + 1) < 0 ? -errno : 0;
 }
@@ -187,8 +223,7 @@ static int pressure_open(const struct probe_setup *setup, void **ret, struct err
 
 static enum probe_stress part_stress(const struct part *p)
 {
-	const struct parse_pressure_line *line =
-		p->source->by_full ? &p->last.full : &p->last.some;
+	const struct parse_pressure_line *line = line_of(p, &p->last);
 
 	if (!line->present || line->avg10 < p->source->calm_perc)
 		return STRESS_CALM;
@@ -205,6 +240,8 @@ static int read_part(struct part *p, int64_t now_ms)
 	err = procfile_read(&p->file);
 	if (!err)
 		err = parse_pressure(p->file.text, p->file.len, &p->last);
+	if (!err)
+		keep_total(p, now_ms);
 	if (p->muted && part_stress(p) == STRESS_CALM && now_ms - p->fired_ms >= QUIET_MS)
 		listen_again(p);
 	return err;

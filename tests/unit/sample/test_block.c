@@ -96,6 +96,27 @@ static void root_is_always_watched(void **state)
 	tree_free(t);
 }
 
+/* More than there is room for is counted, and said. */
+static void too_many_mounts_are_counted(void **state)
+{
+	struct tree *t = tree_new(NULL);
+	char text[8192];
+	int n = 0;
+	size_t listed;
+
+	(void)state;
+	for (int i = 0; i < MOUNTS_MAX + 3; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			      "%d 1 254:%d / /m%d rw - ext4 /dev/vd%d rw\n", i, i, i, i);
+	tree_put(t, "/proc/self/mountinfo", text);
+	assert_int_equal(mounts_new(&t->env, &t->mounts, NULL), 0);
+	assert_int_equal(mounts_refresh(t->mounts, false), 1);
+	assert_non_null(mounts_local(t->mounts, &listed));
+	assert_int_equal(listed, MOUNTS_MAX);
+	assert_int_equal(mounts_left_out(t->mounts), 3);
+	tree_free(t);
+}
+
 /* ---- diskstats ---- */
 
 static void fields_of_a_disk(void **state)
@@ -398,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_cut_line_is_no_mount),
 		cmocka_unit_test(local_mounts_of_a_guest),
 		cmocka_unit_test(root_is_always_watched),
+		cmocka_unit_test(too_many_mounts_are_counted),
 		cmocka_unit_test(fields_of_a_disk),
 		cmocka_unit_test(devices_of_a_guest),
 		cmocka_unit_test(rates_by_hand),

@@ -194,6 +194,31 @@ static void json_parses(void **state)
 	free(s);
 }
 
+/* The two gaps of Monasca: memory of a guest under Hyper-V and under libvirt without a balloon goes out
+ * under the names of the hypervisor's agent, told apart by a dimension, with the hypervisor as meta. */
+static void vm_profile_for_monasca(void **state)
+{
+	const struct sample_labels who = {.hostname = "web",
+					     .resource_id = "3f5a2c0e-1b2c-4d3e-8f90-000000000001",
+					     .hypervisor = "hyperv"};
+	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20);
+	struct sample *s = new_sample();
+
+	(void)state;
+	sample_add(s, METRIC_MEM_FREE_GB, -1, 0.25);
+	sample_add(s, METRIC_MEM_FREE_MB, -1, 256);
+	assert_int_equal(sample_format_find("monasca")->write(s, &who, &out), 0);
+	assert_string_equal(
+		buf_str(&out),
+		"[{\"name\":\"mem.free_gb\",\"dimensions\":{\"hostname\":\"web\",\"resource_id\":"
+		"\"3f5a2c0e-1b2c-4d3e-8f90-000000000001\",\"source\":\"guest\"},\"timestamp\":"
+		"1767225600123,\"value\":0.25,\"value_meta\":{\"hypervisor\":\"hyperv\"}},"
+		"{\"name\":\"mem.free_mb\",\"dimensions\":{\"hostname\":\"web\",\"resource_id\":"
+		"\"3f5a2c0e-1b2c-4d3e-8f90-000000000001\",\"source\":\"guest\"},\"timestamp\":"
+		"1767225600123,\"value\":256}]\n");
+	free(s);
+}
+
 /* The rules of the Monasca API by which one bad metric would cost the whole request. */
 static void monasca_is_acceptable(void **state)
 {
@@ -339,6 +364,7 @@ int main(void)
 		cmocka_unit_test(unknown_format_is_null),
 		cmocka_unit_test(json_parses),
 		cmocka_unit_test(monasca_is_acceptable),
+		cmocka_unit_test(vm_profile_for_monasca),
 		cmocka_unit_test(prometheus_is_well_formed),
 		cmocka_unit_test(text_has_a_line_each),
 	};
