@@ -10,7 +10,7 @@
 enum sample_event_kind {
 	SAMPLE_EVENT_CLOCK_JUMP,   /* value: by how many ms wall-clock time was stepped */
 	SAMPLE_EVENT_SUSPEND,      /* value: for how many ms the guest was suspended */
-	SAMPLE_EVENT_PAUSE,        /* value: by how many ms the loop came late at most */
+	SAMPLE_EVENT_PAUSE,        /* value: delays of the loop's timers in ms, in sum */
 	SAMPLE_EVENT_PROCESS_DOWN, /* entity: the watched name; value: its lifetime in s */
 	SAMPLE_EVENT_PROCESS_UP,   /* entity: the watched name; value: starts in the last 5 min */
 	SAMPLE_EVENT_DISK_ADDED,   /* entity: the disk's name ... */

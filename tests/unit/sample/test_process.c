@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -373,6 +375,86 @@ static void descriptors_by_the_prober(void **state)
 	fs_remove_tree(dir);
 }
 
+/* ---- the library, on a recorded table ---- */
+
+struct wanted {
+	enum metric metric;
+	const char *entity; /* NULL: the guest */
+	double value;
+};
+/* Worked out from tests/fixtures/processes; a page is 4 KiB there as on the machine that runs this.
+ */
+static const struct wanted recorded[] = {
+	{METRIC_PROCESS_TOTAL, NULL, 8},
+	{METRIC_PROCESS_RUNNING, NULL, 1},
+	{METRIC_PROCESS_SLEEPING, NULL, 4},
+	{METRIC_PROCESS_STOPPED, NULL, 1},
+	{METRIC_PROCESS_BLOCKED, NULL, 1},
+	{METRIC_PROCESS_ZOMBIE, NULL, 1},
+	{METRIC_PROCESS_RSS_MB, "nginx[301]", 20},
+	{METRIC_PROCESS_RSS_MB, "systemd[1]", 10},
+	{METRIC_PROCESS_RSS_MB, "evil) R 1 (x[77]", 1},
+	{METRIC_PROCESS_THREADS, "evil) R 1 (x[77]", 2},
+	{METRIC_PROCESS_ZOMBIES_OF, "nginx[300]", 1},
+	{METRIC_WATCH_PID_COUNT, "nginx", 2},
+	{METRIC_WATCH_RSS_MB, "nginx", 22},
+	{METRIC_WATCH_THREADS, "nginx", 5},
+};
+
+/* In a child, as /proc is another one there for good. Return: 0, 1 + the row that is wrong, or 100
+ * and more when it could not be tried. */
+static int look_at_recorded(struct bench *b)
+{
+	struct probe_setup setup = {.loop = b->loop, .env = &b->env, .conf = &b->conf};
+	char root[256], tree[300];
+	void *probe;
+
+	snprintf(tree, sizeof(tree), "%s/proc", fixture_root("processes", root));
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(tree, "/proc", NULL, MS_BIND, NULL))
+		return 100;
+	if (probe_process.open(&setup, &probe, NULL) || probe_process.read(probe, 50000000))
+		return 101;
+	sample_reset(&b->got, 50000000, 0);
+	probe_process.report(probe, &b->got);
+	for (size_t i = 0; i < ARRAY_SIZE(recorded); i++) {
+		const struct wanted *w = &recorded[i];
+		double v = NAN;
+
+		if (w->entity)
+			v = value_of(&b->got, w->metric, w->entity);
+		else if (!sample_get(&b->got, w->metric, &v))
+			v = NAN;
+		if (!(fabs(v - w->value) < 1e-9))
+			return 1 + (int)i;
+	}
+	return 0;
+}
+
+/* libproc2 knows only /proc, so a recorded one is put there; names that try to look like other
+ * fields change nothing. */
+static void table_of_a_recorded_tree(void **state)
+{
+	struct bench *b = *state;
+	int status;
+	pid_t pid;
+
+	b->conf.watch_processes = (char[]){"nginx"};
+	pid = fork();
+	if (pid == 0)
+		_exit(look_at_recorded(b));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 100 || sysconf(_SC_PAGESIZE) != 4096) {
+		print_message("# SKIP no mount namespace here, or other pages\n");
+		skip();
+	}
+	if (WEXITSTATUS(status) == 101)
+		fail_msg("the recorded table cannot be read");
+	if (WEXITSTATUS(status))
+		fail_msg("wrong: %s", metric_infos[recorded[WEXITSTATUS(status) - 1].metric].name);
+}
+
 /* ---- watched processes ---- */
 
 /* Sums over all of that name, told apart by 15 characters as the kernel keeps no more; the ended do
@@ -565,6 +647,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(blocked_without_a_break, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_near_the_limit, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_by_the_prober, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(table_of_a_recorded_tree, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(watched_sums, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(death_wakes_the_agent, bench_up, bench_down),
 	};
