@@ -417,6 +417,7 @@ static int look_at_recorded(struct bench *b)
 		return 101;
 	sample_reset(&b->got, 50000000, 0);
 	probe_process.report(probe, &b->got);
+	probe_process.close(probe);
 	for (size_t i = 0; i < ARRAY_SIZE(recorded); i++) {
 		const struct wanted *w = &recorded[i];
 		double v = NAN;
