@@ -410,8 +410,8 @@ static int look_at_recorded(struct bench *b)
 	void *probe;
 
 	snprintf(tree, sizeof(tree), "%s/proc", fixture_root("processes", root));
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount(tree, "/proc", NULL, MS_BIND, NULL))
+	if (unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
+	    mount(tree, "/proc", "none", MS_BIND, NULL))
 		return 100;
 	if (probe_process.open(&setup, &probe, NULL) || probe_process.read(probe, 50000000))
 		return 101;
