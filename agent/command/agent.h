@@ -17,6 +17,7 @@
 #include "hooks/queue.h"
 #include "metadata/settings.h"
 #include "metadata/watch.h"
+#include "predict/foresee.h"
 #include "sample/sampler.h"
 #include "signal/boot.h"
 #include "signal/outbox.h"
@@ -68,7 +69,11 @@ struct agent {
 	bool document_seen, boot_told;
 	char failed_hook[64];
 	char health_state[16]; /* of the last health signal; "" = none yet */
-	double oom_kills;      /* of the last sample; -1 = none */
+	/* findings */
+	struct foresee *foresee;
+	struct boot_mark mark; /* of an earlier life */
+	bool mark_known, last_boot_judged;
+	int64_t mark_ms, tick_ms; /* boot ms of the last */
 };
 
 /* agent_links.c */
@@ -84,7 +89,7 @@ void agent_ask_role(struct agent *a, enum role role);
 void agent_on_document(const struct document *doc, bool changed, void *ctx);
 void agent_on_problem(enum problem_level level, const char *code, const char *text,
 		      const char *remedy, void *ctx);
-void agent_on_round_done(unsigned failures, void *ctx);
+void agent_on_round_done(unsigned failed, void *ctx);
 void agent_on_hook_report(const struct hook_report *report, void *ctx);
 void agent_on_hooks_idle(unsigned failed, void *ctx);
 void agent_prime_document(struct agent *a);
@@ -98,7 +103,15 @@ int agent_pulse_start(struct agent *a, struct err *e) _must_check_;
 void agent_pulse_stop(struct agent *a);
 void agent_judge_boot(struct agent *a);
 void agent_health_due(struct agent *a); /* tell health soon, for instance as its state changed */
-const char *agent_state(const struct agent *a); /* "ok", "degraded" */
+/* agent_foresee.c */
+int agent_foresee_start(struct agent *a, struct err *e) _must_check_;
+void agent_foresee_stop(struct agent *a);
+int agent_foresee_apply(struct agent *a) _must_check_; /* settings of the document to the sampler */
+/* "failing" from a risk of 0.75 on, "degraded" from 0.25 on or while a hook has given up, else "ok" */
+const char *agent_state(const struct agent *a);
+double agent_risk(const struct agent *a, int64_t *ret_horizon_s);
+void agent_note_critical(struct agent *a); /* remembers the time while something critical is open */
+size_t agent_findings(const struct agent *a, struct finding *list, size_t max);
 /* agent_carry.c */
 int agent_carry_start(struct agent *a, struct err *e) _must_check_;
 void agent_carry_stop(struct agent *a);

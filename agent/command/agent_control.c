@@ -9,9 +9,11 @@
 #include "core/log.h"
 #include "hooks/protocol.h"
 
-#define CUSTOM_DEADLINE_MS (24 * 60 * 60 * 1000LL) /* a signal by hand is worth telling for a day  \
-						    */
-#define WAIT_MAX_S (14 * 60)
+#define CUSTOM_DEADLINE_MS                                                                         \
+	(24 * 60 * 60 * 1000LL) /* a signal by hand is worth telling for a day                     \
+				 */
+#define WORTH_SHOWING 0.5
+#define WAIT_MAX_S    (14 * 60)
 
 static json_t *problem_json(const struct problem *p)
 {
@@ -60,17 +62,71 @@ static json_t *health_of_agent(struct agent *a)
 			 (json_int_t)stats->late_max_ms);
 }
 
+static double three_decimals(double v)
+{
+	return (double)(int64_t)(v * 1000 + (v < 0 ? -0.5 : 0.5)) / 1000;
+}
+
+static json_t *seconds(double s)
+{
+	return s < 0 ? json_null() : json_integer((json_int_t)s);
+}
+
+static json_t *findings_json(struct agent *a)
+{
+	struct finding list[FINDINGS_MAX];
+	size_t n = agent_findings(a, list, FINDINGS_MAX);
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		const struct finding *f = &list[i];
+
+		json_array_append_new(all, json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:I}", "class",
+						     f->class_name, "entity", f->entity, "level",
+						     finding_level_names[f->level], "evidence",
+						     f->evidence, "risk", three_decimals(f->risk),
+						     "eta_s", seconds((double)f->eta_s), "since",
+						     (json_int_t)(f->since_real_ms / 1000)));
+	}
+	return all;
+}
+
+/* Series that say something: a date, or half of their limit used. */
+static json_t *forecasts_json(struct agent *a)
+{
+	struct foresee_line line;
+	json_t *all = json_array();
+
+	for (size_t i = 0; a->foresee && foresee_forecast(a->foresee, i, &line); i++) {
+		if (!line.what[0] ||
+		    (line.view.eta_s < 0 && !line.view.open && line.view.used < WORTH_SHOWING))
+			continue;
+		json_array_append_new(all, json_pack("{s:s,s:s,s:f,s:f,s:o,s:o,s:o,s:b}", "what",
+						     line.what, "entity", line.entity, "used",
+						     three_decimals(line.view.used), "per_hour",
+						     three_decimals(line.view.per_hour), "eta_s",
+						     seconds(line.view.eta_s), "eta_low_s",
+						     seconds(line.view.eta_low_s), "eta_high_s",
+						     seconds(line.view.eta_high_s), "open",
+						     line.view.open));
+	}
+	return all;
+}
+
 static json_t *status(struct agent *a)
 {
 	char key[KEY_TEXT_MAX] = "";
+	int64_t horizon_s;
+	double risk = agent_risk(a, &horizon_s);
 	json_t *answer = json_object();
 
 	if (a->seqkey_ready && seqkey_key(a->seqkey))
 		signing_key_text(seqkey_key(a->seqkey)->public, key);
 	json_object_set_new(answer, "v", json_integer(1));
 	json_object_set_new(answer, "state", json_string(agent_state(a)));
-	json_object_set_new(answer, "risk", json_integer(0));
-	json_object_set_new(answer, "horizon_s", json_null());
+	json_object_set_new(answer, "risk", json_real(three_decimals(risk)));
+	json_object_set_new(answer, "horizon_s",
+			    horizon_s < 0 ? json_null() : json_integer(horizon_s));
 	json_object_set_new(answer, "seq",
 			    json_integer(a->seqkey_ready ? seqkey_last(a->seqkey) : 0));
 	json_object_set_new(answer, "key", key[0] ? json_string(key) : json_null());
@@ -81,8 +137,8 @@ static json_t *status(struct agent *a)
 	json_object_set_new(answer, "sources", watch_status(a->watch));
 	json_object_set_new(answer, "sinks", sink_set_status(a->sinks));
 	json_object_set_new(answer, "spool", outbox_status(a->outbox));
-	json_object_set_new(answer, "findings", json_array());
-	json_object_set_new(answer, "forecasts", json_array());
+	json_object_set_new(answer, "findings", findings_json(a));
+	json_object_set_new(answer, "forecasts", forecasts_json(a));
 	json_object_set_new(answer, "hooks", hook_queue_status(a->queue));
 	json_object_set_new(answer, "problems", all_problems(a));
 	json_object_set_new(answer, "agent", health_of_agent(a));

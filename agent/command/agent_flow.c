@@ -64,6 +64,8 @@ static void take_settings(struct agent *a, const struct document *doc)
 			 fresh.health ? fresh.health : "-");
 	settings_deinit(&a->settings);
 	a->settings = fresh;
+	if (agent_foresee_apply(a))
+		log_warn("what metadata say of sampling is not taken over: out of memory");
 }
 
 static void keep_document(struct agent *a, const struct document *doc, bool own)
@@ -181,12 +183,12 @@ static void want_end(struct agent *a)
 	loop_timer_arm(a->store_timer, 1);
 }
 
-void agent_on_round_done(unsigned failures, void *ctx)
+void agent_on_round_done(unsigned failed, void *ctx)
 {
 	struct agent *a = ctx;
 
 	a->round_over = true;
-	a->round_failures = failures;
+	a->round_failures = failed;
 	hook_queue_round_over(a->queue);
 	want_end(a);
 }

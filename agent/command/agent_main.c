@@ -84,6 +84,8 @@ static int make_pulse(struct agent *a, struct err *e)
 	r = agent_carry_start(a, e);
 	if (!r)
 		r = agent_pulse_start(a, e);
+	if (!r)
+		r = agent_foresee_start(a, e);
 	if (!r && agent_control_start(a))
 		log_warn("the control socket cannot be served; `heat-pulse status` will find no "
 			 "agent");
@@ -122,6 +124,7 @@ static void free_all(struct agent *a)
 	a->prober_link = link_free(a->prober_link);
 	if (a->sampler)
 		sampler_set_prober(a->sampler, NULL); /* what was asked of it is given up */
+	agent_foresee_stop(a);
 	agent_pulse_stop(a);
 	a->watch = watch_free(a->watch);
 	a->queue = hook_queue_free(a->queue);

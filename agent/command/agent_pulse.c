@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pulse: samples and kernel records in, boot result and health out. What counts as critical
- * until forecasts exist: a kernel record of level critical or worse, and a process killed for want
- * of memory.
+ * Boot result and health: when they are told and what they say.
  */
 #include "command/agent.h"
 
@@ -11,45 +9,9 @@
 
 #include "core/log.h"
 
-#define KERNEL_CRITICAL   2    /* KERN_CRIT and worse */
+#define HEALTH_FINDINGS   8
 #define HEALTH_SOON_MS    1000 /* lets what changes together be told together */
 #define HEALTH_MIN_GAP_MS (5 * 60 * 1000)
-
-static void critical_now(struct agent *a, int64_t when_boot_ms)
-{
-	if (when_boot_ms > a->critical_last_ms)
-		a->critical_last_ms = when_boot_ms;
-	agent_judge_boot(a);
-	agent_health_due(a);
-}
-
-static void on_kernel_record(const struct kmsg_record *r, bool since_boot _unused_, void *ctx)
-{
-	struct agent *a = ctx;
-
-	if (r->level <= KERNEL_CRITICAL)
-		critical_now(a, (int64_t)(r->usec / 1000));
-}
-
-static void on_sample(const struct sample *s, void *ctx)
-{
-	struct agent *a = ctx;
-	double kills;
-
-	if (!sample_get(s, METRIC_KERNEL_OOM_KILL, &kills))
-		return;
-	if (a->oom_kills >= 0 && kills > a->oom_kills)
-		critical_now(a, s->boot_ms);
-	a->oom_kills = kills;
-}
-
-const char *agent_state(const struct agent *a)
-{
-	bool critical = a->critical_last_ms >= 0 &&
-			loop_now(a->loop) - a->critical_last_ms < HEALTH_MIN_GAP_MS;
-
-	return a->failed_hook[0] || critical ? "degraded" : "ok";
-}
 
 static const char *boot_target(const struct agent *a)
 {
@@ -61,14 +23,17 @@ static const char *health_target(const struct agent *a)
 	return a->settings.health ? a->settings.health : a->conf->signal_health;
 }
 
-static struct health current_health(struct agent *a)
+/* @list: room for HEALTH_FINDINGS, which the answer points into. */
+static struct health current_health(struct agent *a, struct finding *list)
 {
 	const struct document *own = agent_own_document(a);
+	struct health h = {.state = agent_state(a),
+			   .findings = list,
+			   .n_findings = agent_findings(a, list, HEALTH_FINDINGS),
+			   .stack_id = own && own->stack_id ? own->stack_id : NULL};
 
-	return (struct health){.state = agent_state(a),
-			       .risk = 0,
-			       .horizon_s = -1,
-			       .stack_id = own && own->stack_id ? own->stack_id : NULL};
+	h.risk = agent_risk(a, &h.horizon_s);
+	return h;
 }
 
 /* The identity that signals carry: the guest's own, with the id Heat knows it by. */
@@ -83,7 +48,8 @@ static struct identity signal_identity(const struct agent *a)
 static void tell_boot(struct agent *a, bool success, const char *why)
 {
 	struct identity who = signal_identity(a);
-	struct health h = current_health(a);
+	struct finding list[HEALTH_FINDINGS];
+	struct health h = current_health(a, list);
 	struct signal s = {0};
 	struct err e = ERR_INIT;
 	int r = signal_build_boot(success, why, &h, &who, seqkey_next(a->seqkey),
@@ -110,6 +76,7 @@ void agent_judge_boot(struct agent *a)
 	int64_t next_ms = 0;
 	enum boot_verdict verdict;
 
+	agent_note_critical(a);
 	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer ||
 	    !boot_target(a))
 		return;
@@ -140,7 +107,8 @@ static void on_boot_timer(struct loop *loop _unused_, void *ctx)
 static void tell_health(struct agent *a)
 {
 	struct identity who = signal_identity(a);
-	struct health h = current_health(a);
+	struct finding list[HEALTH_FINDINGS];
+	struct health h = current_health(a, list);
 	struct signal s = {0};
 	struct err e = ERR_INIT;
 	int r = signal_build_health(&h, &who, seqkey_next(a->seqkey), a->setup->env->real_ms(),
@@ -194,19 +162,9 @@ static void on_seqkey_ready(int status, void *ctx)
 
 int agent_pulse_start(struct agent *a, struct err *e)
 {
-	const struct sampler_setup setup = {
-		.loop = a->loop,
-		.conf = a->conf,
-		.open_fd = agent_open_fd,
-		.open_ctx = a,
-		.sample = on_sample,
-		.record = on_kernel_record,
-		.ctx = a,
-	};
 	int r;
 
 	a->critical_last_ms = -1;
-	a->oom_kills = -1;
 	a->started_ms = loop_now(a->loop);
 	r = loop_timer_new(a->loop, 500, on_boot_timer, a, &a->boot_timer);
 	if (!r)
@@ -214,20 +172,11 @@ int agent_pulse_start(struct agent *a, struct err *e)
 	if (!r)
 		r = seqkey_new(a->loop, a->store, a->identity.server_uuid, on_seqkey_ready, a,
 			       &a->seqkey);
-	if (r)
-		return err_sys(e, -r, "cannot prepare the signals");
-	r = sampler_new(&setup, &a->sampler, e);
-	if (r)
-		return r;
-	if (a->prober_link)
-		sampler_set_prober(a->sampler, a->prober_link);
-	r = sampler_start(a->sampler);
-	return r ? err_sys(e, -r, "cannot start sampling") : 0;
+	return r ? err_sys(e, -r, "cannot prepare the signals") : 0;
 }
 
 void agent_pulse_stop(struct agent *a)
 {
-	a->sampler = sampler_free(a->sampler);
 	a->seqkey = seqkey_free(a->seqkey);
 	a->boot_timer = loop_timer_free(a->boot_timer);
 	a->health_timer = loop_timer_free(a->health_timer);

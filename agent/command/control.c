@@ -77,7 +77,9 @@ static void client_write(struct control_client *c)
 void control_answer(struct control_client *c, json_t *answer)
 {
 	_cleanup_json_ json_t *owned = answer;
-	char *text = owned ? json_compact(owned) : NULL;
+	char *text =
+		owned ? json_dumps(owned, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(6))
+		      : NULL;
 
 	if (!c->control || c->answered) {
 		free(text);

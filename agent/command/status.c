@@ -54,7 +54,8 @@ static const struct {
 } lists[] = {
 	{"sources", "sources", {"name", "resource", "state", "interval_s", "next_s", "error"}},
 	{"hooks", "hooks", {"name", "path", "state", "tries"}},
-	{"findings", "findings", {"level", "class", "entity", "evidence"}},
+	{"findings", "findings", {"level", "class", "entity", "evidence", "eta_s"}},
+	{"forecasts", "forecasts", {"what", "entity", "used", "per_hour", "eta_s"}},
 	{"sinks", "sinks", {"name", "state", "error"}},
 	{"problems", "problems", {"level", "code", "text", "remedy"}},
 };
@@ -114,7 +115,7 @@ int command_status(struct env *env, int argc, char **argv)
 		return EXIT_NO_AGENT;
 	}
 	if (a.json) {
-		json_dumpf(answer, stdout, JSON_COMPACT | JSON_SORT_KEYS);
+		json_dumpf(answer, stdout, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
 		printf("\n");
 	} else {
 		print_status(answer);

@@ -10,6 +10,7 @@
 
 #include "predict/forecast_private.h"
 
+#define TIME_MAX      1e12 /* seconds; beyond, differences lose their seconds */
 #define DAY_MIN	      1440.0
 #define FLOOR_MIN     120.0
 #define BLOCK_MIN     10.0
@@ -19,6 +20,7 @@
 #define LIMIT_MOVED   1e-9
 #define RUSH_LEVEL    0.4f
 #define RUSH_MIN      5
+#define RUSH_STEP_UP  0.001f
 
 /* Minutes. The first follows the spacing where samples come faster, see scale_half_life(). */
 /* Of the highs: the first is fed each 10 min, the others each hour. */
@@ -109,6 +111,9 @@ static void restate(struct forecast *f, double ratio)
 	for (size_t i = 0; i < FORECAST_HOURS; i++)
 		f->hour_high[i] *= r;
 	f->u *= r;
+	f->y *= r;
+	f->rate *= r;
+	f->rate_before *= r;
 	for (size_t i = 0; i < FORECAST_HIGHS; i++) {
 		f->highs[i].y0 *= ratio;
 		f->highs[i].y1 *= ratio;
@@ -230,7 +235,7 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 	double dt = f->samples ? (t_s - f->t) / 60 : 0;
 	double y;
 
-	if (!isfinite(t_s) || !isfinite(used) || !(limit > 0) || !isfinite(limit) || (f->samples && !(dt > 0)))
+	if (!isfinite(t_s) || fabs(t_s) > TIME_MAX || !isfinite(used) || !(limit > 0) || !isfinite(limit) || (f->samples && !(dt > 0)))
 		return;
 	y = fmin(fmax(used / limit, -1), 2);
 	if (!f->samples) {
@@ -245,6 +250,8 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 		f->limit = limit;
 	}
 	f->t = t_s;
+	f->rate_before = f->rate;
+	f->rate = f->samples ? ((float)y - f->y) / (float)dt : 0;
 	f->y = (float)y;
 	f->u = f->u_keep * f->u + (1 - f->u_keep) * (float)y;
 	if (f->samples < UINT32_MAX)
@@ -260,9 +267,8 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 
 bool forecast_is_rushing(const struct forecast *f)
 {
-	float b = f->scales[0].slope;
-
-	return f->samples > 1 && f->y > RUSH_LEVEL && b > 0 && (1 - f->y) / b < RUSH_MIN && b * b > f->usual_slope[0];
+	return f->samples > 2 && f->y > RUSH_LEVEL && f->rate * f->dt > RUSH_STEP_UP && (1 - f->y) < RUSH_MIN * f->rate &&
+	       f->rate * f->rate > f->usual_slope[0];
 }
 
 void forecast_view(const struct forecast *f, struct forecast_view *ret)

@@ -42,6 +42,7 @@ struct forecast {
 	float step;	/* usual spacing, minutes */
 	float factors_step;
 	float y, u;	/* last used fraction, smoothed */
+	float rate, rate_before; /* between the last samples, per minute */
 	float u_keep;
 	struct forecast_scale scales[FORECAST_SCALES];
 	struct forecast_scale highs[FORECAST_HIGHS]; /* of the highs of 10 min and of hours */

@@ -193,19 +193,31 @@ static bool fast(const struct forecast *f, const struct judgement *j, float *ret
 	return false;
 }
 
+/* Per minute. Sampled each few seconds, two steps that agree say more than a fit with older samples in it. */
+static float burst_slope(const struct forecast *f)
+{
+	float lower = fminf(f->rate, f->rate_before);
+
+	if (f->dt < RUSH_STEP && lower > 0 && 2 * lower > fmaxf(f->rate, f->rate_before))
+		return fmaxf(lower, f->scales[0].slope);
+	return f->scales[0].slope;
+}
+
 static bool burst(const struct forecast *f, const struct judgement *j, float low, float *ret_eta)
 {
 	const struct forecast_scale *s = &f->scales[0];
-	float free = 1 - f->y, h = forecast_half_life(f, 0);
+	float free = 1 - f->y, h = forecast_half_life(f, 0), slope = burst_slope(f);
 	/* Sampled each few seconds and full in less than a minute: there is no time for more. */
-	float needed = f->step < RUSH_STEP && free < RUSH_ETA * s->slope ? RUSH_HEADROOM : FAST_HEADROOM;
+	float needed = f->dt < RUSH_STEP && free < RUSH_ETA * slope ? RUSH_HEADROOM : FAST_HEADROOM;
 
-	if (f->samples < 4 || !unusual(f, 0, UNUSUAL_BURST) || s->slope <= BURST_SLOPE ||
-	    (!is_known(f) && 2 * h * s->slope <= SIGNIFICANT * s->deviation) || free / s->slope >= BURST_HORIZON)
+	if (f->samples < 4 || slope <= BURST_SLOPE || free >= BURST_HORIZON * slope)
 		return false;
-	if (!departs(f, f->y) || (f->y - low) <= needed * (1 - low) || f->y <= FAST_LEVEL || f->y <= j->high + j->margin)
+	if (is_known(f) ? slope * slope < UNUSUAL_BURST * UNUSUAL_BURST * f->usual_slope[0] :
+			  2 * h * slope <= SIGNIFICANT * s->deviation)
 		return false;
-	*ret_eta = fmaxf(free, 0) / s->slope;
+	if (!departs(f, f->y) || f->y - low <= needed * (1 - low) || f->y <= FAST_LEVEL || f->y <= j->high + j->margin)
+		return false;
+	*ret_eta = fmaxf(free, 0) / slope;
 	return true;
 }
 

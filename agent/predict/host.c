@@ -16,6 +16,7 @@
 #define ALARM_LEAST  2.5
 #define ALARM_STEP   0.15 /* of the scores that are counted */
 #define ALARM_A_DAY  2.0  /* samples so high; they come in clusters */
+#define ALONE	     1.0 /* what one metric may add over the second: alone it says nothing */
 #define SILENCE	     60
 #define WARM_UP	     1000
 
@@ -112,6 +113,7 @@ bool host_feed(struct host *h, double t_s, const double *values, double *ret_sco
 				v = moved;
 			}
 	}
+	top[0] = fmin(top[0], top[1] + ALONE);
 	for (size_t j = 0; j < HOST_TOP; j++)
 		sum += top[j];
 	*ret_score = sum / HOST_TOP;

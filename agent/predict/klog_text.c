@@ -140,7 +140,7 @@ static int strip_syslog(const char **p, size_t *n)
 			advance(p, n, to + sizeof(tag) - 1);
 			return 1;
 		}
-		if ((*p)[to] == ':' && to > at + 14) /* another's tag (a zone may have a colon) */
+		if ((*p)[to] == ':' && to > at + 16) /* another's tag (a zone may have a colon) */
 			return -1;
 	}
 	return -1;

@@ -29,6 +29,8 @@ class Guest:
         self.child = None
         self.log_path = self.path("/agent.log")
         self.out_path = self.path("/agent.out")
+        # Its own folder for devices: the kernel log of the machine (other tests make faults) is not this guest's.
+        os.makedirs(self.path("/dev"))
         self.write("/etc/hostname", "guest.example\n")
         self.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n")
 

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass over the values of a sample: each is looked up by its metric in the two tables of
+ * foresee_rules.c, fed to its series or compared with its levels. Nothing here allocates after
+ * foresee_new(); entities beyond the room are forgotten, oldest first.
+ */
+#include "predict/foresee.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "predict/foresee_rules.h"
+#include "predict/host.h"
+
+#define COUNTERS_MAX 96
+#define HOST_STEP_MS 60000
+#define BLAME_SHARE  30.0 /* percent of all growth that makes a process the culprit */
+
+struct series {
+	const struct series_rule *rule; /* NULL: free */
+	char entity[64];
+	int64_t fed_ms;
+	struct forecast forecast;
+};
+
+struct counter { /* the last value of a watched counter or state */
+	const struct watch_rule *rule;
+	char entity[64];
+	int64_t fed_ms;
+	double value;
+};
+
+struct foresee {
+	struct findings *findings;
+	struct klog *klog;
+	struct host *host;
+	int64_t host_ms;
+	uint8_t series_of[METRIC_COUNT], watch_of[METRIC_COUNT]; /* row + 1 */
+	struct series series[FORESEE_SERIES_MAX];
+	struct counter counters[COUNTERS_MAX];
+};
+
+int foresee_new(struct foresee **ret)
+{
+	struct foresee *f = calloc(1, sizeof(*f));
+
+	if (!f || findings_new(0, &f->findings) || klog_new(&f->klog) ||
+	    host_new(host_metrics_n, &f->host)) {
+		foresee_free(f);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < series_rules_n; i++)
+		f->series_of[series_rules[i].metric] = (uint8_t)(i + 1);
+	for (size_t i = 0; i < watch_rules_n; i++)
+		f->watch_of[watch_rules[i].metric] = (uint8_t)(i + 1);
+	*ret = f;
+	return 0;
+}
+
+struct foresee *foresee_free(struct foresee *f)
+{
+	if (!f)
+		return NULL;
+	findings_free(f->findings);
+	klog_free(f->klog);
+	host_free(f->host);
+	free(f);
+	return NULL;
+}
+
+struct findings *foresee_findings(struct foresee *f)
+{
+	return f->findings;
+}
+
+/* Whom a value is about: the row's word, or the sample's entity. */
+static const char *entity_of(const char *fixed, const struct sample *s,
+			     const struct sample_value *v)
+{
+	if (fixed)
+		return fixed;
+	return v->entity >= 0 ? s->entities[v->entity].name : "guest";
+}
+
+static struct series *series_for(struct foresee *f, const struct series_rule *rule,
+				 const char *entity)
+{
+	struct series *oldest = &f->series[0];
+
+	for (size_t i = 0; i < FORESEE_SERIES_MAX; i++) {
+		struct series *at = &f->series[i];
+
+		if (at->rule == rule && !strncmp(at->entity, entity, sizeof(at->entity) - 1))
+			return at;
+		if (!at->rule || (oldest->rule && at->fed_ms < oldest->fed_ms))
+			oldest = at;
+	}
+	*oldest = (struct series){.rule = rule};
+	snprintf(oldest->entity, sizeof(oldest->entity), "%s", entity);
+	forecast_init(&oldest->forecast);
+	return oldest;
+}
+
+/* The process that makes most of the growth, "" when none stands out. */
+static void find_culprit(const struct sample *s, char *out, size_t n)
+{
+	double most = BLAME_SHARE;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < s->n_values; i++) {
+		const struct sample_value *v = &s->values[i];
+
+		if (v->metric != METRIC_PROCESS_GROWTH_SHARE || v->entity < 0 || v->value < most)
+			continue;
+		most = v->value;
+		snprintf(out, n, "%s", s->entities[v->entity].name);
+	}
+}
+
+static void feed_series(struct foresee *f, const struct series_rule *rule, const struct sample *s,
+			const struct sample_value *v, const char *culprit)
+{
+	struct series *series = series_for(f, rule, entity_of(rule->entity, s, v));
+	bool blame = rule->class == FAILURE_MEMORY_EXHAUSTION && rule->entity;
+	struct forecast_view view;
+
+	series->fed_ms = s->real_ms;
+	forecast_feed(&series->forecast, (double)s->real_ms / 1000,
+		      rule->inverted ? 100 - v->value : v->value, 100);
+	forecast_view(&series->forecast, &view);
+	findings_forecast(f->findings, s->real_ms, rule->class, series->entity, rule->what,
+			  blame ? culprit : "", &view);
+}
+
+static struct counter *counter_for(struct foresee *f, const struct watch_rule *rule,
+				   const char *entity)
+{
+	struct counter *oldest = &f->counters[0];
+
+	for (size_t i = 0; i < COUNTERS_MAX; i++) {
+		struct counter *at = &f->counters[i];
+
+		if (at->rule == rule && !strncmp(at->entity, entity, sizeof(at->entity) - 1))
+			return at;
+		if (!at->rule || (oldest->rule && at->fed_ms < oldest->fed_ms))
+			oldest = at;
+	}
+	*oldest = (struct counter){.rule = rule, .value = NAN};
+	snprintf(oldest->entity, sizeof(oldest->entity), "%s", entity);
+	return oldest;
+}
+
+/* The number that a row's levels are compared with; NAN while there is nothing to compare. */
+static double measured(struct foresee *f, const struct watch_rule *rule, const char *entity,
+		       const struct sample *s, double value)
+{
+	struct counter *counter;
+	double last;
+
+	if (rule->kind == WATCH_ABOVE || rule->kind == WATCH_BELOW)
+		return value;
+	counter = counter_for(f, rule, entity);
+	counter->fed_ms = s->real_ms;
+	last = counter->value;
+	if (rule->kind == WATCH_GROWS) {
+		counter->value = value;
+		return value >= last ? value - last
+				     : NAN; /* NAN also at first and when it starts anew */
+	}
+	/* What was so when first seen is meant to be so: kept as it is until it was otherwise. */
+	if (isnan(last) || value < last)
+		counter->value = value;
+	return isnan(last) ? NAN : value > counter->value ? 1 : 0;
+}
+
+/* Return: the level, or -1 when the number is good. */
+static int level_of(const struct watch_rule *rule, double number)
+{
+	for (int level = 2; level >= 0; level--) {
+		double limit = rule->levels[level];
+
+		if (!isnan(limit) &&
+		    (rule->kind == WATCH_BELOW ? number <= limit : number >= limit))
+			return level;
+	}
+	return -1;
+}
+
+static void watch_value(struct foresee *f, const struct watch_rule *rule, const struct sample *s,
+			const struct sample_value *v)
+{
+	const char *entity = entity_of(rule->entity, s, v);
+	double number = measured(f, rule, entity, s, v->value);
+	char evidence[160];
+	struct observation o = {
+		.class = rule->class, .entity = entity, .evidence = evidence, .eta_s = -1};
+	int level;
+
+	if (isnan(number))
+		return;
+	level = level_of(rule, number);
+	if (level < 0) {
+		findings_good(f->findings, s->real_ms, rule->class, entity);
+		return;
+	}
+	snprintf(evidence, sizeof(evidence), "%s%.4g%s", rule->before, number, rule->after);
+	o.level = (enum finding_level)level;
+	findings_bad(f->findings, s->real_ms, &o);
+}
+
+/* Advisory: what several guest-wide metrics say together, once a minute. */
+static void feed_host(struct foresee *f, const struct sample *s)
+{
+	double values[HOST_METRICS_MAX], score = 0;
+	char evidence[160];
+	struct observation o = {
+		.class = FAILURE_ANOMALY, .entity = "guest", .evidence = evidence, .eta_s = -1};
+
+	if (f->host_ms && s->real_ms - f->host_ms < HOST_STEP_MS && s->real_ms >= f->host_ms)
+		return;
+	f->host_ms = s->real_ms;
+	for (size_t i = 0; i < host_metrics_n; i++)
+		if (!sample_get(s, host_metrics[i], &values[i]))
+			values[i] = NAN;
+	if (!host_feed(f->host, (double)s->real_ms / 1000, values, &score))
+		return;
+	snprintf(evidence, sizeof(evidence),
+		 "several metrics at once are unlike their past (score %.1f)", score);
+	findings_bad(f->findings, s->real_ms, &o);
+}
+
+void foresee_sample(struct foresee *f, const struct sample *s)
+{
+	char culprit[64];
+
+	find_culprit(s, culprit, sizeof(culprit));
+	for (size_t i = 0; i < s->n_values; i++) {
+		const struct sample_value *v = &s->values[i];
+
+		if (v->metric >= METRIC_COUNT || isnan(v->value))
+			continue;
+		if (f->series_of[v->metric])
+			feed_series(f, &series_rules[f->series_of[v->metric] - 1], s, v, culprit);
+		if (f->watch_of[v->metric])
+			watch_value(f, &watch_rules[f->watch_of[v->metric] - 1], s, v);
+	}
+	feed_host(f, s);
+}
+
+static void take_hits(struct foresee *f, int64_t real_ms)
+{
+	struct klog_hit hit;
+
+	while (klog_take(f->klog, &hit))
+		findings_klog(f->findings, real_ms, &hit);
+}
+
+void foresee_record(struct foresee *f, const struct kmsg_record *r, int64_t real_ms)
+{
+	klog_feed(f->klog, r->text, r->text_len, (int64_t)r->usec);
+	take_hits(f, real_ms);
+}
+
+void foresee_note(struct foresee *f, int64_t real_ms, const struct observation *o)
+{
+	findings_bad(f->findings, real_ms, o);
+}
+
+void foresee_tick(struct foresee *f, int64_t real_ms, int64_t boot_usec)
+{
+	if (klog_holding(f->klog))
+		klog_flush(f->klog, boot_usec);
+	take_hits(f, real_ms);
+	findings_tick(f->findings, real_ms);
+}
+
+bool foresee_forecast(const struct foresee *f, size_t i, struct foresee_line *ret)
+{
+	const struct series *series;
+
+	if (i >= FORESEE_SERIES_MAX)
+		return false;
+	series = &f->series[i];
+	*ret = (struct foresee_line){0};
+	if (!series->rule)
+		return true;
+	snprintf(ret->what, sizeof(ret->what), "%s", series->rule->what);
+	snprintf(ret->entity, sizeof(ret->entity), "%s", series->entity);
+	forecast_view(&series->forecast, &ret->view);
+	return true;
+}
+
+bool foresee_is_rushing(const struct foresee *f)
+{
+	for (size_t i = 0; i < FORESEE_SERIES_MAX; i++)
+		if (f->series[i].rule && forecast_is_rushing(&f->series[i].forecast))
+			return true;
+	return false;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From samples and kernel records to findings: which series are forecast, which values are watched,
+ * whom to blame. Memory is fixed at foresee_new(); times come with what is fed.
+ */
+#pragma once
+
+#include "predict/findings.h"
+#include "sample/kmsg.h"
+#include "sample/sample.h"
+
+#define FORESEE_SERIES_MAX 64 /* the one not fed for longest makes room */
+
+struct foresee;
+/** foresee_new() - the only allocation. Return: 0 or -ENOMEM. */
+int foresee_new(struct foresee **ret) _must_check_;
+struct foresee *foresee_free(struct foresee *f);
+/** foresee_sample() - one sample of the guest. */
+void foresee_sample(struct foresee *f, const struct sample *s);
+/**
+ * foresee_record() - one record of facility 0
+ * @real_ms: wall-clock time of the record
+ */
+void foresee_record(struct foresee *f, const struct kmsg_record *r, int64_t real_ms);
+/** foresee_note() - a fact from elsewhere: how the last boot ended, a watched process that went
+ * down. */
+void foresee_note(struct foresee *f, int64_t real_ms, const struct observation *o);
+/** foresee_tick() - each minute or so: what is quiet ends. @boot_usec: time since boot, for traces.
+ */
+void foresee_tick(struct foresee *f, int64_t real_ms, int64_t boot_usec);
+/** foresee_findings() - the open findings: borrowed; for the functions of findings.h. */
+struct findings *foresee_findings(struct foresee *f);
+
+struct foresee_line { /* one forecast worth showing */
+	char what[32];
+	char entity[64];
+	struct forecast_view view;
+};
+/** foresee_forecast() - series number @i with its view. Return: false beyond the last. */
+bool foresee_forecast(const struct foresee *f, size_t i, struct foresee_line *ret);
+/** foresee_is_rushing() - something may be exhausted within minutes: samples each second are worth
+ * it. */
+bool foresee_is_rushing(const struct foresee *f);
