@@ -44,6 +44,12 @@ static const struct prober_kind_info by_order[PROBER_KINDS] = {
 	[PROBER_FD_COUNT] = {"b", legal, work},
 	[PROBER_PROC_IO] = {"c", legal, work},
 	[PROBER_FILE] = {"d", legal, work},
+	[PROBER_PROCESSES] = {"e", legal, work},
+	[PROBER_WCHAN] = {"f", legal, work},
+	[PROBER_FD_LARGEST] = {"g", legal, work},
+	[PROBER_PSTORE] = {"h", legal, work},
+	[PROBER_DISK_SERIAL] = {"i", legal, work},
+	[PROBER_HYPERV_BALLOON] = {"j", legal, work},
 };
 
 /* ---- bench ---- */
