@@ -135,6 +135,8 @@ HOOK_ENVIRONMENT = (
     ("CFN_SERVICE", "The service, with service.restarted."),
     ("CFN_OLD_METADATA_FILE, CFN_NEW_METADATA_FILE", "Files with the value before and after, as JSON; unset where there is none. Mode 0600, the hook's user."),
     ("CFN_OLD_METADATA, CFN_NEW_METADATA", "The same values, while they are not larger than env-max of [hooks]."),
+    ("CFN_OLD_PHYSICAL_RESOURCE_ID, CFN_NEW_PHYSICAL_RESOURCE_ID, CFN_OLD_LAST_UPDATED, CFN_NEW_LAST_UPDATED",
+     "The values instead, with a path that ends in PhysicalResourceId or LastUpdatedTimestamp."),
     ("PATH, HOME, USER, LOGNAME, SHELL", "As a login of the user has them. Nothing else is inherited; the folder is /, standard input /dev/null."),
 )
 

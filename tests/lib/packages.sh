@@ -10,7 +10,7 @@ packages_system="python3 python3-cryptography openssl iproute2 procps util-linux
   heat-cfntools python3-keystoneclient curl $packages_build"
 packages_faults="python3 e2fsprogs mount util-linux $packages_build"
 packages_bench="python3 strace valgrind heat-cfntools $packages_build"
-packages_packaging="python3 python3-cryptography openssl iproute2 procps util-linux binutils $(grep -v '^#' "$(dirname "${BASH_SOURCE[0]}")/../../packaging/static/packages") $packages_build"
+packages_packaging="python3 mmdebstrap lintian dpkg-dev rpm mandoc man-db groff cloud-init python3-yaml systemd bash-completion busybox-static python3-cryptography openssl iproute2 procps util-linux binutils $(grep -v '^#' "$(dirname "${BASH_SOURCE[0]}")/../../packaging/static/packages") $packages_build"
 
 missing_packages() { # names...: prints those that are not installed
   local name

@@ -1,0 +1,252 @@
+"""Scratch roots: a small Debian made once, overlays over it, and either a real systemd or a shell as process 1 of one.
+
+Needs root. Each root has namespaces of its own for processes, mounts, host name, network and cgroups; nothing of the machine's is changed.
+"""
+import glob
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "system")]
+CACHE = os.path.join(TOP, "build", "packaging-root")
+# What the package depends on, and what an image of a guest has anyway.
+PACKAGES = ("adduser", "libcurl4", "libjansson4", "libproc2-0", "libudev1", "libssl3", "libcap-ng0", "libseccomp2", "procps", "systemd", "systemd-sysv",
+            "dbus", "bash-completion", "ca-certificates", "kmod")
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+ENTER = r"""
+set -eu
+root=$1; shift
+mount --make-rprivate /
+mount --bind "$root" "$root"
+mkdir -p "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/tmp"
+mount -t proc proc "$root/proc"
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,ro,bind "$root/proc/sys"
+mount -t sysfs -o ro sysfs "$root/sys"
+[ ! -d "$root/sys/fs/cgroup" ] || mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup" 2>/dev/null || true
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+mkdir "$root/dev/pts" "$root/dev/shm"
+for d in null zero full random urandom tty; do cp -a "/dev/$d" "$root/dev/"; done
+mount -t tmpfs -o mode=755 tmpfs "$root/run"
+mount -t tmpfs tmpfs "$root/tmp"
+ip link set lo up 2>/dev/null || true
+cd "$root"
+mkdir -p .old
+pivot_root . .old
+umount -l .old
+rmdir .old 2>/dev/null || true
+exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+"""
+SYSTEMD = ["setpriv", "--bounding-set", "-sys_time,-sys_module,-sys_boot", "/sbin/init", "systemd.unit=multi-user.target"]
+# A shell reaps what is left to it, as an init does.
+SHELL = ["/bin/sh", "-c", "while :; do sleep 1; done"]
+# Units that would look at the machine below.
+MASKED = ("systemd-udevd.service", "systemd-sysctl.service", "systemd-modules-load.service", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+          "dev-hugepages.mount", "dev-mqueue.mount", "sys-fs-fuse-connections.mount", "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer")
+
+
+def call(*argv, **more):
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL, **more)
+
+
+def must(*argv, **more):
+    done = call(*argv, **more)
+    if done.returncode:
+        raise RuntimeError("%s: exit %d\n%s" % (" ".join(argv), done.returncode, done.stdout[-3000:]))
+    return done.stdout
+
+
+def base():
+    """The folder of the small Debian; made by mmdebstrap when it is not there or its list of packages is another."""
+    mark = os.path.join(CACHE, "packages")
+    wanted = " ".join(PACKAGES)
+    if os.path.exists(mark) and open(mark).read() == wanted:
+        return os.path.join(CACHE, "base")
+    shutil.rmtree(CACHE, ignore_errors=True)
+    os.makedirs(os.path.join(CACHE, "base"))
+    with open("/etc/os-release") as f:
+        suite = [line.split("=")[1].strip().strip('"') for line in f if line.startswith("VERSION_CODENAME=")][0]
+    tar = os.path.join(CACHE, "base.tar")
+    must("mmdebstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), suite, tar)
+    must("tar", "-xf", tar, "-C", os.path.join(CACHE, "base"))
+    os.unlink(tar)
+    must("apt-get", "download", "heat-cfntools", cwd=CACHE)
+    with open(mark, "w") as f:
+        f.write(wanted)
+    return os.path.join(CACHE, "base")
+
+
+def cfntools_deb():
+    base()
+    return glob.glob(os.path.join(CACHE, "heat-cfntools_*.deb"))[0]
+
+
+def release_binary():
+    """HP_BIN, or the build that the rings share."""
+    if os.environ.get("HP_BIN"):
+        return os.path.abspath(os.environ["HP_BIN"])
+    must("bash", "-c", ". %s && build_release" % os.path.join(HERE, "..", "lib", "build.sh"))
+    return os.path.join(TOP, "build", "release", "agent", "heat-pulse")
+
+
+def until(what, seconds, check, step=0.2):
+    end = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("not within %s s: %s" % (seconds, what))
+        time.sleep(step)
+
+
+class Root:
+    def __init__(self, lower=None):
+        self.folder = tempfile.mkdtemp(prefix="hp-scratch-", dir="/var/tmp")
+        os.chmod(self.folder, 0o755)
+        self.path = os.path.join(self.folder, "root")
+        for name in ("root", "upper", "work"):
+            os.mkdir(os.path.join(self.folder, name), 0o755)
+        if lower != "empty":
+            must("mount", "-t", "overlay", "overlay", "-o", "lowerdir=%s,upperdir=%s/upper,workdir=%s/work" % (lower or base(), self.folder, self.folder),
+                 self.path)
+        self.unshare, self.pid, self.cgroup = None, None, None
+
+    # ---- life ----
+    def boot(self, init=None):
+        """Process 1: systemd where @init is None, else that program; returns when it is up."""
+        systemd = init is None
+        if systemd:
+            for unit in MASKED:
+                self.link("/dev/null", "/etc/systemd/system/" + unit)
+        tree = "/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
+        self.cgroup = os.path.join(tree, os.path.basename(self.folder))
+        os.makedirs(self.cgroup)
+        log = open(os.path.join(self.folder, "log"), "ab")
+        join = "echo $$ >%s/cgroup.procs && exec \"$@\"" % self.cgroup
+        self.unshare = subprocess.Popen(["/bin/sh", "-c", join, "sh", "unshare", "-C", "-m", "-p", "-i", "-u", "-n", "--fork", "--kill-child", "/bin/sh", "-c",
+                                         ENTER, "sh", self.path] + (SYSTEMD if systemd else init), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                        start_new_session=True)
+        self.pid = until("a process 1", 10, self._child)
+        if systemd:
+            until("systemd", 60, lambda: self.run("systemctl", "is-system-running", "--wait").stdout.strip() in ("running", "degraded"))
+        else:
+            until("the root", 10, lambda: self.run("true").returncode == 0 and os.path.isdir("/proc/%d/root/proc/1" % self.pid) and
+                  open("/proc/%d/comm" % self.pid).read() != "unshare\n")
+            time.sleep(0.5)
+        return self
+
+    def _child(self):
+        try:
+            with open("/proc/%d/task/%d/children" % (self.unshare.pid, self.unshare.pid)) as f:
+                words = f.read().split()
+        except OSError:
+            words = []
+        return int(words[0]) if words else None
+
+    def halt(self):
+        if self.unshare:
+            for pid in (self.pid, self.unshare.pid):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except (ProcessLookupError, TypeError):
+                    pass
+            self.unshare.wait(20)
+            self.unshare = self.pid = None
+        if self.cgroup:
+            folders = [folder for folder, _, _ in os.walk(self.cgroup, topdown=False)]
+            for folder in folders:
+                for _ in range(50):
+                    try:
+                        os.rmdir(folder)
+                        break
+                    except OSError:
+                        time.sleep(0.1)
+            self.cgroup = None
+
+    def wipe(self):
+        self.halt()
+        call("umount", "-l", self.path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.wipe()
+
+    # ---- inside ----
+    def run(self, *argv, timeout=120, stdin=None):
+        inside = ["nsenter", "-t", str(self.pid), "-a", "env", "-i", "PATH=" + PATH, "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "HOME=/root"]
+        return subprocess.run(inside + list(argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout,
+                              input=stdin or "")
+
+    def must(self, *argv, **more):
+        done = self.run(*argv, **more)
+        assert done.returncode == 0, "%s: exit %d\n%s" % (" ".join(argv), done.returncode, done.stdout[-4000:])
+        return done.stdout
+
+    def set_runlevel(self, level="2"):
+        """As a booted sysvinit has it: the record that runlevel(8) reads, without which nothing is started."""
+        record = struct.pack("<hxxi32s4s32s256s", 1, ord(level) + (ord("N") << 8), b"~", b"~~", b"runlevel", b"") + bytes(384 - 332)
+        with open("/proc/%d/root/run/utmp" % self.pid, "wb") as f:
+            f.write(record)
+
+    # ---- files ----
+    def at(self, path):
+        return self.path + path
+
+    def link(self, target, path):
+        os.makedirs(os.path.dirname(self.at(path)), exist_ok=True)
+        if os.path.lexists(self.at(path)):
+            os.unlink(self.at(path))
+        os.symlink(target, self.at(path))
+
+    def write(self, path, text, mode=0o644):
+        os.makedirs(os.path.dirname(self.at(path)), exist_ok=True)
+        with open(self.at(path) + ".new", "w") as f:
+            f.write(text)
+        os.chmod(self.at(path) + ".new", mode)
+        os.rename(self.at(path) + ".new", self.at(path))
+
+    def read(self, path):
+        try:
+            with open(self.at(path), errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def there(self, path):
+        return os.path.lexists(self.at(path))
+
+    def put(self, source, path="/"):
+        """Copies a file in and returns its name inside."""
+        to = path if not path.endswith("/") else path + os.path.basename(source)
+        shutil.copy(source, self.at(to))
+        return to
+
+    # ---- the agent ----
+    def watch_local(self, value="1"):
+        """The local source, and one hook on its value app, as an administrator writes them."""
+        self.write("/etc/heat-pulse/conf.d/local.conf", "[metadata]\nsource = local\ninterval = 1s\nsplay = 0s\n[local]\nfile = /etc/heat-pulse/metadata.json\n")
+        self.set_value(value)
+
+    def set_value(self, value):
+        self.write("/etc/heat-pulse/metadata.json", '{"app": %s}' % value)
+
+    def hook(self, action, name="app"):
+        self.write("/etc/cfn/hooks.d/%s.conf" % name, "[%s]\ntriggers = post.add, post.update\npath = Resources.local.Metadata.app\naction = %s\nrunas = root\n"
+                   % (name, action.replace("%", "%%")))
+
+    def runner_pid(self):
+        """Inside's pid of the runner: the parent of the roles."""
+        out = self.run("pgrep", "-xo", "heat-pulse").stdout.split()
+        return int(out[0]) if out else None
