@@ -86,7 +86,8 @@ enum prober_hyperv_balloon {
 /* ---- prober_work.c ---- */
 struct prober_kind_info {
 	const char *name;
-	bool (*legal)(const char *path); /* decides before anything is done with it */
+	/* decides before anything is done with it; NULL: nothing of this kind is legal */
+	bool (*legal)(const char *path);
 	int (*work)(const struct env *env, const char *path,
 		    struct prober_answer *ret); /* in the worker; 0 or -errno */
 };

@@ -168,7 +168,7 @@ int prober_pool_ask(struct prober_pool *p, uint32_t kind, const char *path, prob
 	int err = 0;
 
 	if (kind >= PROBER_KINDS || strnlen(path, PROBER_PATH_MAX) == PROBER_PATH_MAX ||
-	    !p->kinds[kind].legal(path))
+	    !p->kinds[kind].legal || !p->kinds[kind].legal(path))
 		return -EINVAL;
 	if (taken(p, kind, path))
 		return -EBUSY;

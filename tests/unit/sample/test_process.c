@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The views of the process table on rows made up here: growth against noise, zombies' parents, who
- * is blocked without a break, descriptors; and watched processes, with real children that end.
+ * is blocked without a break, descriptors; and the library itself on a recorded table.
  */
-#include "fixture.h"
+#include "process_bench.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/fs.h"
-#include "core/loop.h"
 #include "sample/growth.h"
 #include "sample/parse_process.h"
-#include "sample/process_view.h"
 #include "sample/prober.h"
-#include "sample/sampler.h"
 
 /* ---- growth ---- */
 
@@ -72,79 +65,6 @@ static void slope_against_noise(void **state)
 }
 
 /* ---- views ---- */
-
-struct bench {
-	struct env env;
-	struct loop *loop;
-	struct conf conf;
-	struct process_context context;
-	const struct process_view *view;
-	void *view_state;
-	struct sample got;
-	struct sampler *sampler;
-	unsigned down, up;
-	double up_value;
-};
-
-static int bench_up(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_int_equal(env_init(&b->env, ""), 0);
-	assert_int_equal(loop_new(&b->env, &b->loop), 0);
-	b->context = (struct process_context){.loop = b->loop,
-					      .env = &b->env,
-					      .conf = &b->conf,
-					      .mib_per_page = 0.5,
-					      .ticks_per_s = 100};
-	*state = b;
-	return 0;
-}
-
-static int bench_down(void **state)
-{
-	struct bench *b = *state;
-
-	if (b->view_state && b->view->close)
-		b->view->close(b->view_state);
-	free(b->view_state);
-	sampler_free(b->sampler);
-	loop_free(b->loop);
-	free(b);
-	return 0;
-}
-
-static void use(struct bench *b, const struct process_view *view)
-{
-	b->view = view;
-	b->view_state = calloc(1, view->size);
-	if (view->open)
-		view->open(b->view_state, &b->context);
-}
-
-static void walk(struct bench *b, int64_t now_ms, const struct process_row *rows, size_t n)
-{
-	b->view->begin(b->view_state, now_ms);
-	for (size_t i = 0; i < n; i++)
-		b->view->see(b->view_state, &rows[i]);
-	for (size_t i = 0; b->view->wants_again && b->view->wants_again(b->view_state) && i < n;
-	     i++)
-		b->view->see_again(b->view_state, &rows[i]);
-	if (b->view->end)
-		b->view->end(b->view_state);
-	sample_reset(&b->got, now_ms, now_ms);
-	b->view->report(b->view_state, &b->got);
-}
-
-static double value_of(const struct sample *s, enum metric metric, const char *name)
-{
-	double v;
-
-	for (size_t i = 0; i < s->n_entities; i++)
-		if (!strcmp(s->entities[i].name, name) && sample_get_of(s, metric, (int)i, &v))
-			return v;
-	return NAN;
-}
 
 /* A leak is named with its slope and its part in the growth of all; what is stable, shrinks or
  * ended is not. Another process under the same pid starts anew. */
@@ -456,187 +376,6 @@ static void table_of_a_recorded_tree(void **state)
 		fail_msg("wrong: %s", metric_infos[recorded[WEXITSTATUS(status) - 1].metric].name);
 }
 
-/* ---- watched processes ---- */
-
-/* Sums over all of that name, told apart by 15 characters as the kernel keeps no more; the ended do
- * not count; a worker's end is none of the service, its main process' is. */
-static void watched_sums(void **state)
-{
-	static const char *const names[] = {"a-very-long-service-name", "none"};
-	const struct sampler_settings settings = {.processes = names, .n_processes = 2};
-	struct process_row rows[] = {
-		{.pid = 50,
-		 .ppid = 1,
-		 .state = 'S',
-		 .threads = 3,
-		 .start_ticks = 100,
-		 .cpu_ticks = 50,
-		 .rss_pages = 20,
-		 .name = "a-very-long-ser"},
-		{.pid = 51,
-		 .ppid = 50,
-		 .state = 'S',
-		 .threads = 1,
-		 .start_ticks = 110,
-		 .cpu_ticks = 10,
-		 .rss_pages = 6,
-		 .name = "a-very-long-ser"},
-		{.pid = 52,
-		 .ppid = 50,
-		 .state = 'Z',
-		 .threads = 1,
-		 .start_ticks = 120,
-		 .cpu_ticks = 999,
-		 .name = "a-very-long-ser"},
-		{.pid = 53, .ppid = 1, .state = 'S', .threads = 9, .rss_pages = 9, .name = "other"},
-	};
-	const char *name = names[0];
-	struct bench *b = *state;
-
-	use(b, &process_watch);
-	process_watch.apply(b->view_state, &settings);
-	walk(b, 10000, rows, ARRAY_SIZE(rows));
-	assert_true(value_of(&b->got, METRIC_WATCH_PID_COUNT, name) == 2);
-	assert_true(value_of(&b->got, METRIC_WATCH_THREADS, name) == 4);
-	assert_true(value_of(&b->got, METRIC_WATCH_RSS_MB, name) == 13);
-	assert_true(value_of(&b->got, METRIC_WATCH_UPTIME_S, name) == 9);
-	assert_true(isnan(value_of(&b->got, METRIC_WATCH_CPU_PERC, name)));
-	assert_true(value_of(&b->got, METRIC_WATCH_PID_COUNT, "none") == 0);
-	assert_true(isnan(value_of(&b->got, METRIC_WATCH_RSS_MB, "none")));
-	rows[0].cpu_ticks = 150; /* 1 s in 4 */
-	walk(b, 14000, rows, ARRAY_SIZE(rows));
-	assert_true(value_of(&b->got, METRIC_WATCH_CPU_PERC, name) == 25);
-	rows[1].pid = 60; /* another worker */
-	walk(b, 15000, rows, ARRAY_SIZE(rows));
-	assert_true(value_of(&b->got, METRIC_WATCH_DEATHS, name) == 0);
-	rows[0].pid = 70; /* another main process */
-	rows[0].start_ticks = 1500;
-	rows[1].ppid = 70;
-	walk(b, 16000, rows, ARRAY_SIZE(rows));
-	assert_true(value_of(&b->got, METRIC_WATCH_DEATHS, name) == 1);
-	assert_true(value_of(&b->got, METRIC_WATCH_RESTARTS, name) == 1);
-	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, name) == 2);
-	walk(b, 16000 + 310000, rows, ARRAY_SIZE(rows));
-	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, name) == 0);
-}
-
-static pid_t start_named(const char *name)
-{
-	int sync[2];
-	pid_t pid;
-	char c;
-
-	assert_int_equal(pipe(sync), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		prctl(PR_SET_NAME, name);
-		close(sync[0]);
-		if (write(sync[1], "x", 1) == 1)
-			pause();
-		_exit(1);
-	}
-	close(sync[1]);
-	assert_int_equal(read(sync[0], &c, 1), 1);
-	close(sync[0]);
-	return pid;
-}
-
-struct scene {
-	struct bench *b;
-	char name[16];
-	pid_t child;
-	int64_t killed_ms, seen_gone_ms;
-	unsigned samples;
-	bool killed, restarted;
-};
-
-static void on_event(const struct sample_event *e, void *ctx)
-{
-	struct scene *s = ctx;
-
-	if (strcmp(e->entity, s->name) != 0)
-		return;
-	s->b->down += e->kind == SAMPLE_EVENT_PROCESS_DOWN;
-	s->b->up += e->kind == SAMPLE_EVENT_PROCESS_UP;
-	if (e->kind == SAMPLE_EVENT_PROCESS_UP)
-		s->b->up_value = e->value;
-}
-
-static void kill_child(struct scene *s)
-{
-	kill(s->child, SIGKILL);
-	waitpid(s->child, NULL, 0);
-	s->killed = true;
-	s->killed_ms = s->b->env.boot_ms();
-}
-
-/* A watched process: seen; killed; seen gone; started again; seen back. */
-static void on_sample(const struct sample *sample, void *ctx)
-{
-	double count = value_of(sample, METRIC_WATCH_PID_COUNT, ((struct scene *)ctx)->name);
-	struct scene *s = ctx;
-
-	s->b->got = *sample;
-	s->samples++;
-	if (!s->killed && count == 1) {
-		kill_child(s);
-	} else if (s->killed && !s->restarted && count == 0) {
-		s->seen_gone_ms = s->b->env.boot_ms();
-		s->child = start_named(s->name);
-		s->restarted = true;
-	} else if (s->restarted && count == 1) {
-		loop_quit(s->b->loop, 0);
-	}
-}
-
-static int no_fd(int privpath, void *ctx)
-{
-	(void)privpath, (void)ctx;
-	return -EACCES;
-}
-
-static void on_timeout(struct loop *loop, void *ctx)
-{
-	(void)ctx;
-	loop_quit(loop, 1);
-}
-
-/* With an hour between samples an end is still known within a second or two, and so is the restart:
- * nothing polls for it while all is well. */
-static void death_wakes_the_agent(void **state)
-{
-	struct bench *b = *state;
-	struct scene scene = {.b = b};
-	struct sampler_setup setup = {.loop = b->loop,
-				      .conf = &b->conf,
-				      .open_fd = no_fd,
-				      .sample = on_sample,
-				      .event = on_event,
-				      .ctx = &scene};
-	struct loop_timer *timeout = NULL;
-	struct err e = ERR_INIT;
-
-	snprintf(scene.name, sizeof(scene.name), "hp-w-%d", getpid());
-	scene.child = start_named(scene.name);
-	b->conf.sample_interval_ms = b->conf.process_interval_ms = 3600000;
-	b->conf.watch_processes = scene.name;
-	b->conf.watch_mounts = (char[]){"/"};
-	assert_int_equal(sampler_new(&setup, &b->sampler, &e), 0);
-	assert_int_equal(loop_timer_new(b->loop, 0, on_timeout, NULL, &timeout), 0);
-	loop_timer_arm(timeout, 20000);
-	assert_int_equal(sampler_start(b->sampler), 0);
-	assert_int_equal(loop_run(b->loop), 0);
-	assert_true(scene.seen_gone_ms - scene.killed_ms < 3000);
-	assert_int_equal(b->down, 1);
-	assert_int_equal(b->up, 1);
-	assert_true(b->up_value == 2); /* a crash loop shows in this number */
-	assert_true(value_of(&b->got, METRIC_WATCH_RESTARTS, scene.name) == 1);
-	assert_true(value_of(&b->got, METRIC_WATCH_DEATHS, scene.name) == 1);
-	kill_child(&scene);
-	loop_timer_free(timeout);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -649,8 +388,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(descriptors_near_the_limit, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_by_the_prober, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(table_of_a_recorded_tree, bench_up, bench_down),
-		cmocka_unit_test_setup_teardown(watched_sums, bench_up, bench_down),
-		cmocka_unit_test_setup_teardown(death_wakes_the_agent, bench_up, bench_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
