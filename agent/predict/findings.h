@@ -11,7 +11,7 @@
 #include "predict/failure.h"
 #include "predict/forecast.h"
 
-#define FINDINGS_MAX	64 /* open at a time; beyond, the least severe makes room */
+#define FINDINGS_MAX	128 /* remembered at a time; beyond, what is not open and then the least severe makes room */
 #define FINDINGS_BUDGET 24 /* news a day; as many again for critical ones */
 
 enum findings_event {

@@ -4,7 +4,7 @@
 
 #include "predict/findings.h"
 
-#define SLOTS (2 * FINDINGS_MAX)
+#define SLOTS FINDINGS_MAX
 #define QUEUE 32
 #define BADS  6 /* the largest enter_n of the table, or more */
 

@@ -18,6 +18,7 @@
 #define SMOOTH_MIN    2.41 /* half-life of u: a gain of 1/4 a minute */
 #define STEP_GAP      10   /* a step this many times the usual is a gap: persistence starts anew */
 #define LIMIT_MOVED   1e-9
+#define LIMIT_OTHER   1e4
 #define RUSH_LEVEL    0.4f
 #define RUSH_MIN      5
 #define RUSH_STEP_UP  0.001f
@@ -237,6 +238,10 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 
 	if (!isfinite(t_s) || fabs(t_s) > TIME_MAX || !isfinite(used) || !(limit > 0) || !isfinite(limit) || (f->samples && !(dt > 0)))
 		return;
+	if (f->samples && (limit > LIMIT_OTHER * f->limit || f->limit > LIMIT_OTHER * limit)) {
+		forecast_init(f); /* another thing altogether */
+		dt = 0;
+	}
 	y = fmin(fmax(used / limit, -1), 2);
 	if (!f->samples) {
 		f->t0 = t_s;
