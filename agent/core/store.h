@@ -23,13 +23,18 @@ enum store_msg {
 	STORE_BIND,
 	STORE_APPEND, /* this one and those below: core/store_log.h */
 	STORE_READ,
-	STORE_SET_ASIDE
+	STORE_SET_ASIDE,
+	STORE_EXPORT
 };
 
 /** store_role_run() - the store role: serve @link_fd (taken) over @dir (as the kernel sees it; it
  * must exist) until it closes. SIGTERM is ignored: what the agent still sends while it ends is to
  * be written. Return: exit code. */
 int store_role_run(const struct env *env, int link_fd, const char *dir);
+
+/** store_role_run_exporting() - as above; @export_path: the one file outside @dir that the agent may have replaced
+ * (store_export()), as the kernel sees it, or NULL. */
+int store_role_run_exporting(const struct env *env, int link_fd, const char *dir, const char *export_path);
 
 /* Client side: asynchronous, over a link owned by the caller. */
 typedef void store_done_fn(int status, void *ctx);

@@ -27,6 +27,10 @@ int store_read(struct store *s, const char *name, uint64_t at, size_t max, store
 /** store_aside() - move an entry to set-aside/; nobody waits for it. */
 int store_aside(struct store *s, const char *name) _must_check_;
 
+/** store_export() - replaces the file that the store was given at its start (0644, by a rename). -ENOENT answered when
+ * it was given none. As store_append() else. */
+int store_export(struct store *s, const void *p, size_t n, store_done_fn *fn, void *ctx) _must_check_;
+
 /* The role's side, as the kernel sees @dir. */
 /** store_log_head() - length of the first line; -ESTALE another server's (@uuid NULL = any), -EPROTO newer,
  * -EBADMSG no log. Pure (fuzzed). */

@@ -82,6 +82,26 @@ int store_aside(struct store *s, const char *name)
 	return q ? call(s, STORE_SET_ASIDE, q, name, 0, 0, -1) : -ENOMEM;
 }
 
+int store_export(struct store *s, const void *p, size_t n, store_done_fn *fn, void *ctx)
+{
+	_cleanup_close_ int fd = -1;
+	struct store_request *q;
+
+	if (!s->link)
+		return -ENOTCONN;
+	if (n > STORE_LOG_PIECE_MAX)
+		return -EFBIG;
+	fd = fs_blob("export", p, n);
+	if (fd < 0)
+		return fd;
+	q = store_request_new(s, REQUEST_APPEND);
+	if (!q)
+		return -ENOMEM;
+	q->done = fn;
+	q->ctx = ctx;
+	return call(s, STORE_EXPORT, q, "export", 0, 0, fd);
+}
+
 void store_log_answered(struct store_request *q, int status, struct link_msg *msg)
 {
 	_cleanup_buf_ struct buf value = BUF_INIT(STORE_LOG_PIECE_MAX);

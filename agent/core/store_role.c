@@ -19,6 +19,7 @@ struct server {
 	const struct env *env;
 	const char *dir;
 	char *uuid; /* NULL until bound */
+	const char *export_path; /* or NULL */
 };
 
 struct request {
@@ -139,6 +140,21 @@ static int do_aside(struct server *s, struct link *link, uint32_t id, const stru
 	return link_reply(link, id, 0, NULL, NULL, 0);
 }
 
+static int do_export(struct server *s, struct link *link, uint32_t id, const struct request *q)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(STORE_LOG_PIECE_MAX);
+	int r;
+
+	if (!s->export_path)
+		return -ENOENT;
+	if (q->fd < 0)
+		return -EINVAL;
+	r = fs_blob_read(q->fd, &text);
+	if (r == 0)
+		r = fs_write_atomic(s->export_path, buf_str(&text), text.len, 0644, NULL);
+	return r < 0 ? r : link_reply(link, id, 0, NULL, NULL, 0);
+}
+
 /* Return: 1 = another server's. Files that cannot be read now are judged when somebody asks for
  * them. */
 static int is_foreign(const struct server *s, const char *name)
@@ -201,6 +217,7 @@ static const struct {
 	{STORE_PUT, do_put},       {STORE_GET, do_get},   {STORE_DELETE, do_delete},
 	{STORE_LIST, do_list},     {STORE_BIND, do_bind}, {STORE_APPEND, do_append},
 	{STORE_READ, do_read},     {STORE_SET_ASIDE, do_aside},
+	{STORE_EXPORT, do_export},
 };
 
 static int serve(struct server *s, struct link *link, struct link_msg *msg)
@@ -250,7 +267,12 @@ static void on_term(struct loop *loop _unused_, int signo _unused_, void *ctx _u
 
 int store_role_run(const struct env *env, int link_fd, const char *dir)
 {
-	struct life life = {.server = {.env = env, .dir = dir}};
+	return store_role_run_exporting(env, link_fd, dir, NULL);
+}
+
+int store_role_run_exporting(const struct env *env, int link_fd, const char *dir, const char *export_path)
+{
+	struct life life = {.server = {.env = env, .dir = dir, .export_path = export_path}};
 	struct link *link = NULL;
 	int r = loop_new(env, &life.loop);
 

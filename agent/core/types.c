@@ -210,3 +210,34 @@ int credentials_copy(struct credentials *to, const struct credentials *from)
 	*to = copy;
 	return 0;
 }
+
+/* ---- sink settings ---- */
+
+static const struct types_field sink_fields[] = {
+	{offsetof(struct sink_setting, type), false},	 {offsetof(struct sink_setting, url), true},
+	{offsetof(struct sink_setting, path), false},	 {offsetof(struct sink_setting, token), true},
+	{offsetof(struct sink_setting, username), true}, {offsetof(struct sink_setting, password), true},
+};
+
+void sink_setting_deinit(struct sink_setting *s)
+{
+	types_free(s, sink_fields, ARRAY_SIZE(sink_fields));
+}
+
+int sink_setting_copy(struct sink_setting *to, const struct sink_setting *from)
+{
+	int r;
+
+	*to = (struct sink_setting){.trusted = from->trusted};
+	r = types_copy(to, from, sink_fields, ARRAY_SIZE(sink_fields));
+	if (r < 0)
+		sink_setting_deinit(to);
+	return r;
+}
+
+bool sink_setting_equal(const struct sink_setting *a, const struct sink_setting *b)
+{
+	return a->trusted == b->trusted && text_equal(a->type, b->type) && text_equal(a->url, b->url) &&
+	       text_equal(a->path, b->path) && text_equal(a->token, b->token) &&
+	       text_equal(a->username, b->username) && text_equal(a->password, b->password);
+}
