@@ -9,6 +9,7 @@ import threading
 import time
 
 LINE = re.compile(r"^(not ok|ok)\b\s*\d*\s*(?:- )?(.*)$")
+PLAN = re.compile(r"^1\.\.(\d+)\s*$", re.M)
 WHOLE_SKIP = re.compile(r"^1\.\.0\s*# SKIP\s*(.*)$", re.I)
 
 
@@ -96,6 +97,8 @@ class Tap:
             self.say(False, name, "ended with code %d\n%s" % (code, err))
         elif not verdicts:
             self.say(False, name, "said nothing\n%s" % err)
+        elif len(verdicts) < max(map(int, PLAN.findall(out)), default=0):
+            self.say(False, name, "ended after %d tests of more\n%s" % (len(verdicts), err))
         self.note("%s: %.1f s" % (name, time.monotonic() - started))
 
     @staticmethod

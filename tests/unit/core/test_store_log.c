@@ -201,7 +201,7 @@ static void test_foreign(void **state)
 	assert_int_equal(read_log(f, 0, 10), -ENOENT);
 	assert_int_equal(append(f, 0, "ours"), 0);
 	assert_int_equal(store_delete(f->store, NAME), 0);
-	for (int i = 0; i < 50 && exists(f, NAME); i++) {
+	for (int i = 0; i < 500 && (exists(f, NAME) || store_pending(f->store)); i++) {
 		assert_int_equal(read_log(f, 0, 0) == 0 || f->status == -ENOENT, 1);
 		usleep(10000);
 	}

@@ -229,6 +229,21 @@ static inline void assert_log(const struct agent *a, const char *expected)
 	free(text);
 }
 
+/* Lets the world turn until the log reads so, for as long as a busy machine may need. */
+static inline void wait_log(const struct agent *a, const char *expected)
+{
+	for (int i = 0; i < 1000; i++) {
+		char *text = fixture_read(a->w->f, "/tmp/log");
+		bool same = strcmp(text, expected) == 0;
+
+		free(text);
+		if (same)
+			return;
+		world_turn(a->w, 20);
+	}
+	assert_log(a, expected);
+}
+
 static inline void clear_log(const struct agent *a)
 {
 	fixture_write(a->w->f, "/tmp/log", "", 0666);

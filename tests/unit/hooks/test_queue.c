@@ -1,31 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From documents to finished hooks, with a real store, a real runner and real hooks. */
-#include "agent.h"
+#include "queue_world.h"
 
 #include <dirent.h>
 
 #include "core/log.h"
 #include "hooks/run_record.h"
 
-/* Sections whose actions write to $L; @sections has one %s per section for the root. */
-static struct agent *make(void **state, const char *sections)
-{
-	struct fixture *f = *state;
-	struct buf text = BUF_INIT(65536);
-	struct agent *a;
-
-	f->conf.hook_retry_ms = 100;
-	f->conf.hook_tries = 3;
-	buf_printf(&text, "[DEFAULT]\nlog=%s/tmp/log\nroot=%s\n%s", f->env.root, f->env.root,
-		   sections);
-	a = agent_new(f, buf_str(&text));
-	buf_deinit(&text);
-	return a;
-}
-
 #define SHOW                                                                                       \
 	"echo $CFN_HOOK_NAME $CFN_TRIGGER old=$CFN_OLD_METADATA new=$CFN_NEW_METADATA >> %(log)s"
-#define ALL "triggers=post.add,post.update,post.remove\npath=Resources.R1.Metadata.v\n"
 
 /* The life of a value: appears, changes, stays, goes, comes back. */
 static void test_life_of_a_value(void **state)
@@ -262,88 +245,6 @@ static void test_switch_of_the_runner(void **state)
 	agent_free(a);
 }
 
-/* The shepherd of the run that has not ended; 0 = there is none. */
-static pid_t shepherd_of(const struct fixture *f)
-{
-	char path[ENV_PATH_MAX];
-	const struct dirent *d;
-	pid_t pid = 0;
-	DIR *dir;
-
-	fixture_path(f, RUNS_DIR, path);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while ((d = readdir(dir))) {
-		char name[600];
-		char *text;
-		const char *at;
-
-		snprintf(name, sizeof(name), RUNS_DIR "/%s", d->d_name);
-		text = fixture_read(f, name);
-		at = strstr(text, "\"shepherd\":");
-		if (at && !strstr(text, "\"result\""))
-			pid = (pid_t)strtol(at + strlen("\"shepherd\":"), NULL, 10);
-		free(text);
-	}
-	closedir(dir);
-	return pid;
-}
-
-/* Cut off once, a hook is run once more at once; cut off again, that was a failed try. */
-static void test_cut_off(void **state)
-{
-	struct agent *a = make(state, "[h]\n" ALL "action=echo x >> %(log)s; sleep 1\n");
-
-	agent_offer(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 250);
-	kill(shepherd_of(*state), SIGKILL);
-	agent_wait(a, 0, 1);
-	assert_int_equal(a->reports[0].end, RUN_CUT_OFF);
-	assert_false(a->reports[0].final);
-	world_turn(a->w, 250);
-	kill(shepherd_of(*state), SIGKILL);
-	agent_wait(a, 0, 1);
-	assert_int_equal(a->reports[1].end, RUN_CUT_OFF);
-	assert_int_equal(a->reports[1].attempt, 1);
-	agent_wait(a, 0, 1);
-	assert_int_equal(a->reports[2].attempt, 2);
-	assert_int_equal(a->reports[2].end, RUN_EXITED);
-	assert_log(a, "x\nx\nx\n");
-	agent_free(a);
-}
-
-/* Agent, runner or both die while a hook runs: it is waited for, not run again. */
-static void test_deaths_while_running(void **state)
-{
-	struct agent *a =
-		make(state,
-		     "[h]\n" ALL
-		     "action=echo $CFN_NEW_METADATA >> %(log)s; sleep 0.5; echo end >> %(log)s\n");
-
-	agent_offer(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 200);
-	agent_restart(a);
-	agent_wait(a, 0, 1);
-	assert_int_equal(a->reports[0].end, RUN_EXITED);
-	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
-
-	agent_offer(a, "R1", "{\"v\": 2}");
-	world_turn(a->w, 200);
-	world_restart_runner(a->w);
-	hook_queue_set_runner(a->queue, a->w->agent_end);
-	agent_wait(a, 1, 1);
-
-	agent_offer(a, "R1", "{\"v\": 3}");
-	world_turn(a->w, 200);
-	agent_stop(a);
-	world_restart_runner(a->w);
-	agent_start(a);
-	agent_wait(a, 0, 1);
-	agent_offer_and_wait(a, "R1", "{\"v\": 3}");
-	assert_log(a, "1\nend\n2\nend\n3\nend\n");
-	agent_free(a);
-}
-
 /* The runner ends a run while no agent is there: its successor takes the result over. */
 static void test_result_without_agent(void **state)
 {
@@ -426,64 +327,19 @@ static void test_journal_first(void **state)
  */
 static void test_forget_last(void **state)
 {
-	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "; sleep 0.2\n");
+	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "; sleep 1\n");
 
 	agent_offer(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 100);
+	wait_log(a, "h post.add old= new=1\n");
 	kill(a->store_pid, SIGSTOP);
 	agent_wait(a, 0, 1);
 	world_turn(a->w, 100);
 	agent_restart(a);
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 100);
+	for (int i = 0; i < 500 && count_records(*state); i++)
+		world_turn(a->w, 20);
 	assert_log(a, "h post.add old= new=1\n");
 	assert_int_equal(count_records(*state), 0);
-	agent_free(a);
-}
-
-/* One pass: each hook once; what failed is tried in a later pass when it is due. */
-static void test_one_pass(void **state)
-{
-	struct agent *a = make(state, "[h]\n" ALL "action=echo x >> %(log)s; exit 1\n");
-
-	a->one_pass = true;
-	agent_restart(a);
-	hook_queue_round_over(a->queue);
-	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
-	assert_int_equal(a->failed, 1);
-	world_turn(a->w, 300);
-	assert_log(a, "x\n");
-	agent_restart(a);
-	hook_queue_round_over(a->queue);
-	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 100);
-	assert_log(a, "x\nx\n");
-	agent_free(a);
-}
-
-/* One pass: nothing runs before every resource was asked, then in load order, whoever answered first; a retry whose value
- * went back meanwhile is dropped. */
-static void test_one_pass_order(void **state)
-{
-	struct agent *a = make(state, "[b]\ntriggers=post.add\npath=Resources.R2.Metadata.v\n"
-				      "action=echo b >> %(log)s\n"
-				      "[a]\n" ALL "action=echo a >> %(log)s; exit 1\n");
-
-	a->one_pass = true;
-	agent_restart(a);
-	agent_offer(a, "R1", "{\"v\": 1}");
-	agent_offer(a, "R2", "{\"v\": 1}");
-	world_turn(a->w, 200);
-	assert_log(a, "");
-	hook_queue_round_over(a->queue);
-	world_turn(a->w, 500);
-	assert_log(a, "b\na\n");
-	agent_restart(a);
-	agent_offer(a, "R1", "{}");
-	world_turn(a->w, 300);
-	hook_queue_round_over(a->queue);
-	world_turn(a->w, 200);
-	assert_log(a, "b\na\n");
 	agent_free(a);
 }
 
@@ -586,9 +442,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_switch, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_switch_of_the_runner, fixture_setup,
 						fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_cut_off, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_deaths_while_running, fixture_setup,
-						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_result_without_agent, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_records_go, fixture_setup, fixture_teardown),
@@ -596,9 +449,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_journal_first, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_forget_last, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_one_pass, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_one_pass_order, fixture_setup,
-						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_large, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_status, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_new_hooks, fixture_setup, fixture_teardown),

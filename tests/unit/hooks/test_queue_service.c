@@ -96,14 +96,6 @@ static void test_values_do_not_fire(void **state)
 	agent_free(a);
 }
 
-static bool log_is_begun(const struct agent *a)
-{
-	char path[ENV_PATH_MAX];
-
-	fixture_path(a->w->f, "/tmp/log", path);
-	return access(path, F_OK) == 0;
-}
-
 /* An event that was journalled is told after a crash, once. */
 static void test_event_survives(void **state)
 {
@@ -114,8 +106,7 @@ static void test_event_survives(void **state)
 	fake_systemctl(*state, "case $2 in start) touch $D/up;; *) test -e $D/up && echo active || "
 			       "echo inactive;; esac");
 	agent_offer(a, "R1", SERVICE_DOC("true"));
-	for (int i = 0; i < 1000 && !log_is_begun(a); i++)
-		world_turn(a->w, 20);
+	wait_log(a, "web\n");
 	agent_restart(a);
 	agent_wait(a, 0, 1);
 	agent_offer_and_wait(a, "R1", SERVICE_DOC("true"));

@@ -106,16 +106,17 @@ static void assert_log(const struct world *w, const char *expected)
 	free(text);
 }
 
-static void wait_log(const struct world *w, const char *expected)
+/* Lets the world turn until the log reads so. */
+static void wait_log(struct world *w, const char *expected)
 {
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 1000; i++) {
 		char *text = fixture_read(w->f, "/tmp/log");
 		bool there = strcmp(text, expected) == 0;
 
 		free(text);
 		if (there)
 			return;
-		usleep(20000);
+		world_turn(w, 20);
 	}
 	assert_log(w, expected);
 }
@@ -149,12 +150,12 @@ static void test_once(void **state)
 /* Asked for while it runs, a run is waited for, by every asker. */
 static void test_twice_while_running(void **state)
 {
-	struct world *w = make(state, "echo ran >> $L; sleep 0.4");
+	struct world *w = make(state, "echo ran >> $L; sleep 1.5");
 	struct answer a = {.w = w, .wanted = 3};
 
 	send_wish(w, &good, &a);
 	send_wish(w, &good, &a);
-	world_turn(w, 150);
+	wait_log(w, "ran\n");
 	assert_int_equal(query(w, ID_A), RUN_STATE_RUNNING);
 	assert_int_equal(ask_word(w, RUNNER_FORGET, ID_A).status, 0); /* not while it runs */
 	send_wish(w, &good, &a);
@@ -169,11 +170,11 @@ static void test_twice_while_running(void **state)
 static void test_adoption(void **state)
 {
 	struct world *w =
-		make(state, "echo start >> $L; sleep 0.6; echo end >> $L; echo out; exit 7");
+		make(state, "echo start >> $L; sleep 1.5; echo end >> $L; echo out; exit 7");
 	struct answer a = {.w = w, .wanted = 1}, lost = {.w = w};
 
 	send_wish(w, &good, &lost);
-	world_turn(w, 250);
+	wait_log(w, "start\n");
 	world_restart_runner(w);
 	assert_int_equal(query(w, ID_A), RUN_STATE_RUNNING);
 	send_wish(w, &good, &a);
@@ -210,6 +211,21 @@ static bool is_dead(pid_t pid)
 	return dead;
 }
 
+/* The record of a run whose hook was started. Its shepherd can be killed: 0 would be all of us. */
+static struct run_record running_record(struct world *w)
+{
+	struct run_record r = {0};
+
+	for (int i = 0; i < 500 && !(r.shepherd > 1 && r.leader > 1); i++) {
+		run_record_deinit(&r);
+		world_turn(w, 20);
+		if (query(w, ID_A) == RUN_STATE_RUNNING)
+			r = record_of(w, ID_A);
+	}
+	assert_true(r.shepherd > 1 && r.leader > 1);
+	return r;
+}
+
 /* A shepherd that was killed: the run is cut off, what is left of the hook is killed, and nothing
  * runs twice. */
 static void test_cut_off(void **state)
@@ -219,9 +235,8 @@ static void test_cut_off(void **state)
 	struct run_record r;
 
 	send_wish(w, &good, &a);
-	world_turn(w, 300);
-	r = record_of(w, ID_A);
-	assert_true(r.shepherd > 1 && r.leader > 1);
+	r = running_record(w);
+	wait_log(w, "start\n");
 	assert_int_equal(kill(r.shepherd, SIGKILL), 0);
 	world_run(w, 5000);
 	assert_int_equal(a.word, RUN_CUT_OFF);
@@ -229,7 +244,8 @@ static void test_cut_off(void **state)
 	assert_int_equal(ask_run(w, &good).word, RUN_CUT_OFF);
 	world_restart_runner(w);
 	assert_int_equal(ask_run(w, &good).word, RUN_CUT_OFF);
-	usleep(100000);
+	for (int i = 0; i < 200 && !is_dead(r.leader); i++)
+		usleep(20000);
 	assert_true(is_dead(r.leader));
 	run_record_deinit(&r);
 	assert_log(w, "start\n");
@@ -244,11 +260,11 @@ static void test_adopted_cut_off(void **state)
 	struct run_record r;
 
 	send_wish(w, &good, &lost);
-	world_turn(w, 300);
+	r = running_record(w);
+	run_record_deinit(&r);
 	world_restart_runner(w);
 	send_wish(w, &good, &a);
-	world_turn(w, 100);
-	r = record_of(w, ID_A);
+	r = running_record(w);
 	assert_int_equal(kill(r.shepherd, SIGKILL), 0);
 	run_record_deinit(&r);
 	world_run(w, 5000);

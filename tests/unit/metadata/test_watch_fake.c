@@ -27,10 +27,9 @@ struct fake {
 
 static const char *script_path(char *out, size_t size)
 {
-	const char *slash = strstr(__FILE__, "tests/unit/");
+	const char *fixtures = getenv("HEAT_PULSE_FIXTURES");
 
-	assert_non_null(slash);
-	snprintf(out, size, "%.*stests/fakes/cfn_server.py", (int)(slash - __FILE__), __FILE__);
+	snprintf(out, size, "%s/../fakes/cfn_server.py", fixtures ? fixtures : "tests/fixtures");
 	return out;
 }
 
@@ -126,7 +125,7 @@ static void begin(struct rig *rig, struct told *t, struct fake *f, const char *s
 
 	if (!fake_start(f, state)) {
 		fake_stop(f);
-		skip_because("no python3");
+		skip_because("no python3, or started by hand without HEAT_PULSE_FIXTURES");
 	}
 	prepare(rig, 1000);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", f->port, path);
