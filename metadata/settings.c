@@ -103,6 +103,83 @@ static int read_processes(const json_t *v, struct settings *s, struct err *e)
 	return read_list(v, false, s->processes, &s->n_processes, e);
 }
 
+/* Types that metadata may name; a file's path is root's to give. */
+static const char *const sink_types[] = {"monasca", "prometheus", "gnocchi", "otlp"};
+
+static bool type_known(const char *type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sink_types); i++) {
+		if (!strcmp(sink_types[i], type))
+			return true;
+	}
+	return false;
+}
+
+/* Return: 0 good, "catalog" and none given mean the catalog; 1 wrong. */
+static int check_sink_url(const char *type, const char *url, struct err *e)
+{
+	bool openstack = !strcmp(type, "monasca") || !strcmp(type, "gnocchi");
+
+	if (!url || !strcmp(url, "catalog"))
+		return openstack ? 0 : err_set(e, 1, "needs a url");
+	if ((!text_starts(url, "http://") && !text_starts(url, "https://")) ||
+	    strlen(url) > SETTINGS_TEXT_MAX || url[strcspn(url, " \t\r\n")])
+		return err_set(e, 1, "has a url that is not an http or https URL");
+	return 0;
+}
+
+static const char *stray_key(const json_t *item)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)item, key, value)
+	{
+		if (strcmp(key, "type") != 0 && strcmp(key, "url") != 0)
+			return key;
+	}
+	return NULL;
+}
+
+static int read_sink(const json_t *item, struct settings *s, struct err *e)
+{
+	const char *type = json_str(item, "type"), *url = json_str(item, "url");
+	struct sink_setting *to = &s->sinks[s->n_sinks];
+
+	if (!type || !type_known(type))
+		return err_set(e, 1, "must have a type: monasca, prometheus, gnocchi or otlp");
+	if (json_object_get(item, "url") && !url)
+		return err_set(e, 1, "has a url that is no text");
+	if (stray_key(item))
+		return err_set(e, 1, "may have type and url only; secrets belong to the guest's own configuration");
+	if (check_sink_url(type, url, e))
+		return 1;
+	to->type = strdup(type);
+	to->url = url && strcmp(url, "catalog") != 0 ? strdup(url) : NULL;
+	s->n_sinks++;
+	return !to->type || (url && strcmp(url, "catalog") != 0 && !to->url) ? -ENOMEM : 0;
+}
+
+/* What is good of the list is used; the first item that is not is named. */
+static int read_sinks(const json_t *v, struct settings *s, struct err *e)
+{
+	struct err first = ERR_INIT;
+	int bad = 0;
+
+	if (!json_is_array(v) || json_array_size(v) > SINK_SETTINGS_MAX)
+		return err_set(e, 1, "must be a list of at most %d sinks", SINK_SETTINGS_MAX);
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		int r = read_sink(json_array_get(v, i), s, &first);
+
+		if (r < 0)
+			return r;
+		if (r && !bad)
+			err_set(e, 1, "[%zu] %s", i, first.text);
+		bad |= r;
+	}
+	return bad;
+}
+
 static const struct setting top_settings[] = {
 	{"boot", read_boot, false},
 	{"health", read_health, false},
@@ -110,7 +187,7 @@ static const struct setting top_settings[] = {
 	{"watch", NULL, false}, /* an object: watch_settings[] */
 	{"action", NULL, false},
 	{"threshold", NULL, false},
-	{"sinks", NULL, false},
+	{"sinks", read_sinks, false},
 	{"command", NULL, true},
 	{"hooks", NULL, true},
 	{"cachedir", NULL, true},
@@ -260,6 +337,8 @@ void settings_deinit(struct settings *s)
 	free(s->health);
 	list_deinit(s->mounts, &s->n_mounts);
 	list_deinit(s->processes, &s->n_processes);
+	while (s->n_sinks)
+		sink_setting_deinit(&s->sinks[--s->n_sinks]);
 	*s = (struct settings){0};
 }
 
@@ -274,10 +353,22 @@ static bool list_equal(char *const *a, size_t n_a, char *const *b, size_t n_b)
 	return true;
 }
 
+static bool sinks_equal(const struct settings *a, const struct settings *b)
+{
+	if (a->n_sinks != b->n_sinks)
+		return false;
+	for (size_t i = 0; i < a->n_sinks; i++) {
+		if (!sink_setting_equal(&a->sinks[i], &b->sinks[i]))
+			return false;
+	}
+	return true;
+}
+
 bool settings_equal(const struct settings *a, const struct settings *b)
 {
 	return text_equal(a->boot, b->boot) && text_equal(a->health, b->health) &&
 	       a->interval_ms == b->interval_ms &&
 	       list_equal(a->mounts, a->n_mounts, b->mounts, b->n_mounts) &&
-	       list_equal(a->processes, a->n_processes, b->processes, b->n_processes);
+	       list_equal(a->processes, a->n_processes, b->processes, b->n_processes) &&
+	       sinks_equal(a, b);
 }

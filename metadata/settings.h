@@ -19,6 +19,8 @@ struct settings {
 	size_t n_mounts;
 	char *processes[SETTINGS_LIST_MAX]; /* names */
 	size_t n_processes;
+	struct sink_setting sinks[SINK_SETTINGS_MAX]; /* where metrics go; never trusted, without secrets */
+	size_t n_sinks;
 };
 
 /**

@@ -66,6 +66,16 @@ struct conf {
 	int64_t process_interval_ms; /* 60 s */
 	char *watch_mounts;          /* comma list; NULL: all local ones */
 	char *watch_processes;       /* comma list of names; NULL: none */
+	/* [sinks] */
+	int64_t sinks_interval_ms; /* 30 s between two requests to a sink */
+	uint64_t sinks_spool_max;  /* 64 MiB of metrics on disk */
+	char *sinks_monasca, *sinks_gnocchi; /* URL, or "catalog"; NULL: not used */
+	char *sinks_prometheus, *sinks_prometheus_user, *sinks_prometheus_password, *sinks_prometheus_token;
+	char *sinks_otlp, *sinks_otlp_token;
+	char *sinks_textfile;
+	/* Keystone for monasca and gnocchi; all unset: as [heat] */
+	char *sinks_auth_url, *sinks_user_id, *sinks_username, *sinks_user_domain_id, *sinks_password,
+		*sinks_project_id, *sinks_region, *sinks_app_credential_id, *sinks_app_credential_secret;
 };
 
 struct conf_option {

@@ -99,7 +99,13 @@ static void wrong_values(void **state)
 		{"\"watch\":{\"processes\":[1]}", "heat-pulse.watch.processes"},
 		{"\"watch\":{\"files\":[]}", "heat-pulse.watch.files"},
 		{"\"colour\":1", "heat-pulse.colour"},
-		{"\"sinks\":[]", "heat-pulse.sinks"},
+		{"\"sinks\":{}", "heat-pulse.sinks"},
+		{"\"sinks\":[1]", "heat-pulse.sinks"},
+		{"\"sinks\":[{\"type\":\"textfile\",\"url\":\"/x\"}]", "heat-pulse.sinks"},
+		{"\"sinks\":[{\"type\":\"prometheus\"}]", "heat-pulse.sinks"},
+		{"\"sinks\":[{\"type\":\"otlp\",\"url\":\"file:///etc/shadow\"}]", "heat-pulse.sinks"},
+		{"\"sinks\":[{\"type\":\"monasca\",\"url\":5}]", "heat-pulse.sinks"},
+		{"\"sinks\":[{\"type\":\"monasca\",\"token\":\"x\"}]", "heat-pulse.sinks"},
 		{"\"bad\\nkey\":1", "heat-pulse.bad\\x0akey"},
 	};
 	struct settings s;
@@ -213,12 +219,40 @@ static void equality(void **state)
 		settings_deinit(&s[i]);
 }
 
+/* Sinks are taken in their order, never trusted; a wrong one is named by its place and the others are used. */
+static void sinks(void **state)
+{
+	struct settings s, t;
+	struct problems p = {0};
+
+	(void)state;
+	read_settings("{\"heat-pulse\":{\"sinks\":[{\"type\":\"monasca\"},{\"type\":\"carbon\",\"url\":\"http://x\"},"
+		      "{\"type\":\"prometheus\",\"url\":\"https://p.example/api/v1/write\"},{\"type\":\"gnocchi\",\"url\":\"catalog\"}]}}",
+		      &s, &p);
+	assert_int_equal(p.n, 1);
+	assert_non_null(problem_with(&p, "heat-pulse.sinks in the metadata [1] must have a type"));
+	assert_int_equal(s.n_sinks, 3);
+	assert_string_equal(s.sinks[0].type, "monasca");
+	assert_null(s.sinks[0].url);
+	assert_string_equal(s.sinks[1].url, "https://p.example/api/v1/write");
+	assert_null(s.sinks[2].url);
+	for (size_t i = 0; i < s.n_sinks; i++)
+		assert_false(s.sinks[i].trusted || s.sinks[i].token || s.sinks[i].password);
+	problems_deinit(&p);
+	read_settings("{\"heat-pulse\":{\"sinks\":[{\"type\":\"monasca\"}]}}", &t, &p);
+	assert_int_equal(p.n, 0);
+	assert_false(settings_equal(&s, &t));
+	settings_deinit(&s);
+	settings_deinit(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_good),     cmocka_unit_test(absent),
 		cmocka_unit_test(wrong_values), cmocka_unit_test(refused),
 		cmocka_unit_test(edges),        cmocka_unit_test(equality),
+		cmocka_unit_test(sinks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
