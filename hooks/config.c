@@ -12,6 +12,7 @@
 
 #include "core/fs.h"
 #include "core/text.h"
+#include "hooks/finding.h"
 
 #define MAIN_SECTION   "main"
 #define TIMEOUT_MAX_MS (INT64_C(30) * 86400 * 1000)
@@ -26,6 +27,7 @@ static const struct {
 	{TRIGGER_UPDATE, "post.update"},
 	{TRIGGER_REMOVE, "post.remove"},
 	{TRIGGER_SERVICE_RESTARTED, "service.restarted"},
+	{TRIGGER_FINDING, "finding"},
 };
 
 const char *trigger_name(unsigned trigger)
@@ -53,6 +55,13 @@ void hook_deinit(struct hook *h)
 	free(h->action);
 	free(h->runas);
 	*h = (struct hook){0};
+}
+
+int hook_watches_nothing(struct hook *h)
+{
+	h->path_text = strdup("");
+	h->path = (struct path){.resource = strdup(""), .part = PATH_METADATA};
+	return h->path_text && h->path.resource ? 0 : -ENOMEM;
 }
 
 void hookset_deinit(struct hookset *set)
@@ -119,7 +128,7 @@ static unsigned read_triggers(const struct section *s, const char *list)
 	const char *p;
 
 	while (text_list_next(list, ',', &pos, &p, &n)) {
-		unsigned bit = trigger_parse(p, n);
+		unsigned bit = trigger_parse(p, n) & ~(unsigned)TRIGGER_FINDING;
 
 		if (!bit && n > 0)
 			warn_trigger(s, p, n);
@@ -209,12 +218,112 @@ static int read_identity(const struct section *s, struct hook *h)
 	return h->name && h->file ? 0 : -ENOMEM;
 }
 
+static int read_action(const struct section *s, struct hook *h, const char *action)
+{
+	int r = read_timeout(s, h);
+
+	if (r == 0)
+		r = read_runas(s, h);
+	if (r == 0) {
+		h->action = strdup(action);
+		r = h->action ? 0 : -ENOMEM;
+	}
+	return r;
+}
+
+/* ---- a section finding.CLASS ---- */
+
+static int read_words(const struct section *s, const char *key, const char *const *words, size_t n_words,
+		      unsigned *bits)
+{
+	const char *list = ini_get(s->ini, s->name, key), *p;
+	char what[160];
+	size_t pos = 0, n;
+
+	if (!list)
+		return 0;
+	*bits = 0;
+	while (text_list_next(list, ',', &pos, &p, &n)) {
+		size_t i = 0;
+
+		while (i < n_words && (strlen(words[i]) != n || memcmp(words[i], p, n) != 0))
+			i++;
+		if (i == n_words && n > 0) {
+			*bits = 0;
+			break;
+		}
+		*bits |= n > 0 ? 1U << i : 0;
+	}
+	if (*bits)
+		return 0;
+	snprintf(what, sizeof(what), "%s is no list of %s, %s, %s; the hook is not run", key, words[0],
+		 words[1], words[2]);
+	section_problem(s, PROBLEM_ERROR, key, what);
+	return 1;
+}
+
+/* What belongs to hooks on values only. */
+static int refuse_keys(const struct section *s)
+{
+	static const char *const strangers[] = {"triggers", "path"};
+	char what[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(strangers); i++) {
+		if (!ini_get(s->ini, s->name, strangers[i]))
+			continue;
+		snprintf(what, sizeof(what),
+			 "%s has no meaning in a section finding.CLASS; the hook is not run",
+			 strangers[i]);
+		section_problem(s, PROBLEM_ERROR, strangers[i], what);
+		return 1;
+	}
+	return 0;
+}
+
+static int read_finding_words(const struct section *s, struct hook *h)
+{
+	int r;
+
+	h->levels = 1U << FINDING_WARNING | 1U << FINDING_CRITICAL;
+	h->events = 1U << HOOK_EVENT_OPENED | 1U << HOOK_EVENT_RAISED;
+	r = read_words(s, "levels", hook_level_names, FINDING_LEVELS, &h->levels);
+	return r ? r : read_words(s, "on", hook_event_names, HOOK_EVENTS, &h->events);
+}
+
+static int read_finding_hook(const struct section *s, struct hook *h)
+{
+	const char *action = required(s, "action");
+	int r = refuse_keys(s);
+
+	if (!action || r)
+		return 1;
+	if (!finding_section_valid(s->name)) {
+		section_problem(s, PROBLEM_ERROR, NULL,
+				"there is no such class of findings; the hook is not run");
+		return 1;
+	}
+	h->triggers = TRIGGER_FINDING;
+	r = read_identity(s, h);
+	if (r == 0)
+		r = read_finding_words(s, h);
+	if (r == 0)
+		r = hook_watches_nothing(h);
+	return r ? r : read_action(s, h, action);
+}
+
+/* ---- any section ---- */
+
 /* 0 = @h is filled, 1 = the section is out, -ENOMEM. */
 static int read_hook(const struct section *s, struct hook *h)
 {
-	const char *list = required(s, "triggers"), *path = required(s, "path"),
-		   *action = required(s, "action");
+	const char *list, *path, *action;
 	int r;
+
+	if (text_starts(s->name, FINDING_SECTION))
+		return read_finding_hook(s, h);
+	list = required(s, "triggers");
+	path = required(s, "path");
+	action = required(s, "action");
 
 	if (!list || !path || !action)
 		return 1;
@@ -227,15 +336,7 @@ static int read_hook(const struct section *s, struct hook *h)
 	r = read_identity(s, h);
 	if (r == 0)
 		r = read_path(s, h, path);
-	if (r == 0)
-		r = read_timeout(s, h);
-	if (r == 0)
-		r = read_runas(s, h);
-	if (r == 0) {
-		h->action = strdup(action);
-		r = h->action ? 0 : -ENOMEM;
-	}
-	return r;
+	return r ? r : read_action(s, h, action);
 }
 
 /* ---- [main] ---- */
@@ -415,7 +516,8 @@ const char **hookset_resources(const struct hookset *set, size_t *ret_n)
 	if (!list)
 		return NULL;
 	for (size_t i = 0; i < set->n; i++)
-		if (!mentioned(list, n, set->hooks[i].path.resource))
+		if (*set->hooks[i].path.resource &&
+		    !mentioned(list, n, set->hooks[i].path.resource))
 			list[n++] = set->hooks[i].path.resource;
 	*ret_n = n;
 	return list;

@@ -16,8 +16,13 @@ enum trigger {
 	TRIGGER_UPDATE = 1 << 1,
 	TRIGGER_REMOVE = 1 << 2,
 	TRIGGER_SERVICE_RESTARTED = 1 << 3,
+	TRIGGER_FINDING = 1 << 4, /* of sections named finding.CLASS, and of no other */
 };
-#define TRIGGER_ALL (TRIGGER_ADD | TRIGGER_UPDATE | TRIGGER_REMOVE | TRIGGER_SERVICE_RESTARTED)
+#define TRIGGER_ALL                                                                                \
+	(TRIGGER_ADD | TRIGGER_UPDATE | TRIGGER_REMOVE | TRIGGER_SERVICE_RESTARTED |               \
+	 TRIGGER_FINDING)
+/* Those that tell of something that happened, and not of a value. */
+#define TRIGGER_EVENTS (TRIGGER_SERVICE_RESTARTED | TRIGGER_FINDING)
 /** trigger_name() - "post.add" … for one bit; "?" for anything else. */
 const char *trigger_name(unsigned trigger);
 /** trigger_parse() - exact name of (@p, @n) to its bit, 0 when it is none of ours. */
@@ -31,9 +36,10 @@ struct hook {
 	char *name; /* section */
 	char *file;
 	int line;
-	char *path_text;
+	char *path_text; /* "" of a finding hook; its path's resource too */
 	struct path path;
 	unsigned triggers;
+	unsigned levels, events; /* of a finding hook: 1 << enum finding_level, 1 << enum hook_event */
 	char *action;       /* given to /bin/sh -c; NULL on the agent's side */
 	char *runas;        /* when not set: root, or who we are when we are not root */
 	int64_t timeout_ms; /* key timeout, else conf */
@@ -66,6 +72,8 @@ int hookset_from_ini(const struct conf *conf, const struct ini *ini, struct hook
 		     struct problems *problems) _must_check_;
 void hookset_deinit(struct hookset *set);
 void hook_deinit(struct hook *h);
+/** hook_watches_nothing() - @h gets the empty path of a finding hook. 0 or -ENOMEM. */
+int hook_watches_nothing(struct hook *h) _must_check_;
 /** hookset_find() - the hook of that name or NULL; borrowed. */
 const struct hook *hookset_find(const struct hookset *set, const char *name);
 /** hookset_to_json() - for the link; without actions: the agent need not know commands. New string

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "hooks/finding.h"
 
 #define TIMEOUT_MAX_MS (INT64_C(30) * 86400 * 1000)
 
@@ -19,10 +20,11 @@ static json_t *optional_string(const char *s)
 
 static json_t *hook_json(const struct hook *h)
 {
-	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:s, s:I}", "name", h->name, "file",
+	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:s, s:I, s:i, s:i}", "name", h->name, "file",
 			 optional_string(h->file), "line", h->line, "path", h->path_text,
 			 "triggers", (int)h->triggers, "runas", h->runas, "timeout_ms",
-			 (json_int_t)h->timeout_ms);
+			 (json_int_t)h->timeout_ms, "levels", (int)h->levels, "on",
+			 (int)h->events);
 }
 
 char *hookset_to_json(const struct hookset *set)
@@ -55,6 +57,26 @@ static bool copy_str(const json_t *object, const char *key, char **ret)
 	return !s || *ret;
 }
 
+/* A hook is of one kind: on values and services of a path, or on findings without any. */
+static int kind_fields(const json_t *j, const char *name, const char *path, struct hook *h, struct err *e)
+{
+	int64_t levels, events;
+
+	if (!(h->triggers & TRIGGER_FINDING))
+		return path_parse(path, strlen(path), &h->path, e) == 0
+			       ? 0
+			       : err_set(e, -EBADMSG, "hook table: a path is bad");
+	if (h->triggers != TRIGGER_FINDING || *path || !finding_section_valid(name) ||
+	    !int_in(j, "levels", 1, (1 << FINDING_LEVELS) - 1, &levels) ||
+	    !int_in(j, "on", 1, (1 << HOOK_EVENTS) - 1, &events))
+		return err_set(e, -EBADMSG, "hook table: a hook on findings is bad");
+	h->levels = (unsigned)levels;
+	h->events = (unsigned)events;
+	free(h->path_text);
+	return hook_watches_nothing(h) == 0 ? 0
+					    : err_set(e, -ENOMEM, "no memory for the hook table");
+}
+
 static int hook_fields(const json_t *j, struct hook *h, struct err *e)
 {
 	const char *name = json_str(j, "name"), *path = json_str(j, "path"),
@@ -74,9 +96,7 @@ static int hook_fields(const json_t *j, struct hook *h, struct err *e)
 	if (!copy_str(j, "name", &h->name) || !copy_str(j, "path", &h->path_text) ||
 	    !copy_str(j, "runas", &h->runas) || !copy_str(j, "file", &h->file))
 		return err_set(e, -ENOMEM, "no memory for the hook table");
-	return path_parse(path, strlen(path), &h->path, e) == 0
-		       ? 0
-		       : err_set(e, -EBADMSG, "hook table: a path is bad");
+	return kind_fields(j, name, path, h, e);
 }
 
 static int read_hooks(const json_t *list, struct hookset *set, struct err *e)

@@ -10,10 +10,13 @@ enum runner_msg {
 			      memfd with problems text; also sent as a notice when files change */
 	/* agent -> runner: str run id, str hook, u32 trigger, str resource, str service, u32
 	 * attempt, u32 flags (enum run_flags); sealed memfds: old, new (those that the flags name),
-	 * in the form the hook is to get them. Answered at the end of the run with the result
+	 * in the form the hook is to get them. For TRIGGER_FINDING (resource "") there follow: str
+	 * class, str entity, u32 enum finding_level, u32 enum hook_event, str evidence, i64 eta (s,
+	 * -1 = unknown). Answered at the end of the run with the result
 	 * fields. A run id is started at most once: an ended one is answered from its record, a
 	 * running one when it ends, one that was cut off with RUN_CUT_OFF. -ENOENT: no such hook,
-	 * -EPERM: not this trigger or resource, -ESHUTDOWN: the kill switch is on, nothing was
+	 * -EPERM: not this trigger, resource or
+	 * finding, -ESHUTDOWN: the kill switch is on, nothing was
 	 * started. */
 	RUNNER_RUN,
 	/* agent -> runner: str run id; answer: u32 enum run_state, then the result fields when it

@@ -27,6 +27,11 @@ static bool all_loaded(const struct hook_queue *q)
 	return true;
 }
 
+bool queue_loaded(const struct hook_queue *q)
+{
+	return q->hooks_known && all_loaded(q);
+}
+
 /* ---- documents ---- */
 
 /* Borrowed, except that a new string is made for the two plain members. */
@@ -148,7 +153,7 @@ static bool pass_has_work(const struct hook_queue *q, const struct queue_hook *h
 
 bool hook_queue_idle(const struct hook_queue *q)
 {
-	if (q->docs || queue_service_busy(q))
+	if (q->docs || json_array_size(q->early) > 0 || queue_service_busy(q))
 		return false;
 	for (const struct queue_hook *h = q->hooks; h; h = h->next)
 		if (hook_busy(h) || pass_has_work(q, h))
@@ -196,6 +201,7 @@ static void turn(struct loop *loop, void *ctx)
 	(void)loop;
 	if (all_loaded(q))
 		offer_waiting(q);
+	queue_finding_early(q);
 	queue_run_turn(q);
 	if (!q->tell_idle || !hook_queue_idle(q))
 		return;
@@ -291,6 +297,7 @@ int hook_queue_set_hooks(struct hook_queue *q, struct hookset *set)
 	for (size_t i = 0; i < set->n && r == 0; i++)
 		r = place_hook(q, &old, &set->hooks[i], &tail);
 	retire(q, old);
+	q->hooks_known = true;
 	hookset_deinit(set);
 	queue_kick(q, 0);
 	return r;
@@ -368,6 +375,7 @@ struct hook_queue *hook_queue_free(struct hook_queue *q)
 	while (q->docs)
 		drop_first_doc(q);
 	queue_service_deinit(q);
+	json_decref(q->early);
 	loop_timer_free(q->kick);
 	free(q);
 	return NULL;

@@ -13,8 +13,10 @@
 #include "hooks/config.h"
 
 struct hook_queue;
+struct hook_finding;
 struct hook_report {
-	const char *hook, *resource, *trigger;
+	const char *hook, *trigger;
+	const char *resource; /* of a finding: its entity */
 	const struct run_result *result;
 	unsigned attempt;
 	bool gave_up; /* failed for the last time */
@@ -45,6 +47,15 @@ int hook_queue_set_hooks(struct hook_queue *q, struct hookset *set) _must_check_
 /** hook_queue_offer() - a document came: decide for every hook on its resource; services too
  * (service.restarted). */
 int hook_queue_offer(struct hook_queue *q, const struct document *doc) _must_check_;
+/**
+ * hook_queue_finding() - a finding opened, was raised or closed: hooks that want it owe a run
+ *
+ * Of one hook at most one run waits for a class, entity and event: a younger one takes the place of
+ * the older, at the end of the line. One hook owes at most 63 runs; what comes then is logged and
+ * dropped. Before the hooks and their states are known as many wait in memory. Return: 0, -ENOMEM
+ * or -ENOBUFS.
+ */
+int hook_queue_finding(struct hook_queue *q, const struct hook_finding *f) _must_check_;
 /** hook_queue_round_over() - one-pass mode: every resource was asked. Hooks run from then on, in load
  * order. */
 void hook_queue_round_over(struct hook_queue *q);

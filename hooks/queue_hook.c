@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "hooks/finding.h"
 #include "hooks/match.h"
 
 /* ---- loading ---- */
@@ -263,6 +264,31 @@ void queue_hook_event(struct queue_hook *h, const char *service)
 		owe(h, pending_new(TRIGGER_SERVICE_RESTARTED, NULL, service));
 }
 
+static struct pending *waiting_finding(const struct queue_hook *h, const json_t *value)
+{
+	for (struct pending *p = h->state.list; p; p = p->next)
+		if (p->trigger == TRIGGER_FINDING && p->phase == PENDING_READY &&
+		    finding_same(p->value, value))
+			return p;
+	return NULL;
+}
+
+/* To the end of the line: after an opened and a closed, a finding that opens again must be the last
+ * word. */
+void queue_hook_finding(struct queue_hook *h, json_t *value)
+{
+	struct pending *p = pending_new(TRIGGER_FINDING, value, NULL), *old;
+
+	while (p && (old = waiting_finding(h, value)))
+		hook_state_drop(&h->state, old);
+	if (p && count_owed(h) >= PENDING_MAX - 1) {
+		log_err("hook %s: too many findings wait; one is not told", h->def.name);
+		pending_free(p);
+		return;
+	}
+	owe(h, p);
+}
+
 /* ---- the end of a run ---- */
 
 static int64_t retry_delay(const struct hook_queue *q, unsigned attempt)
@@ -296,7 +322,7 @@ static void run_again(struct queue_hook *h, struct pending *p)
 
 static void accept(struct queue_hook *h, const struct pending *p)
 {
-	if (!p->service)
+	if (!pending_is_event(p))
 		hook_state_accept(&h->state, p->value);
 }
 
@@ -320,7 +346,8 @@ static void tell(const struct queue_hook *h, const struct pending *p,
 {
 	const struct hook_report report = {
 		.hook = h->def.name,
-		.resource = h->def.path.resource,
+		.resource = p->trigger == TRIGGER_FINDING ? json_str(p->value, "entity")
+							  : h->def.path.resource,
 		.trigger = trigger_name(p->trigger),
 		.result = result,
 		.attempt = p->attempt,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the queue share: queue.c (life, documents), queue_hook.c (one hook: deciding,
- * saving), queue_run.c (asking the runner), queue_service.c (watched services). Nobody else
- * includes this. */
+ * saving), queue_run.c (asking the runner), queue_service.c (watched services), queue_finding.c
+ * (findings). Nobody else includes this. */
 #pragma once
 
 #include "core/backoff.h"
@@ -60,6 +60,8 @@ struct hook_queue {
 	struct watched_service *services;
 	struct link *runner;
 	bool runner_lost; /* it answered that it is gone; a new one will be set */
+	json_t *early; /* findings that came before hooks and states were known */
+	bool hooks_known;
 	bool disabled;
 	bool tell_idle;
 	bool round_over; /* one-pass mode */
@@ -68,17 +70,21 @@ struct hook_queue {
 
 /* queue.c */
 void queue_kick(struct hook_queue *q, int64_t delay_ms);
+bool queue_loaded(const struct hook_queue *q); /* hooks and all their states */
 /* queue_hook.c */
 int queue_hook_load(struct queue_hook *h) _must_check_;
 void queue_hook_changed(struct queue_hook *h); /* save, as soon as the save before it is answered */
 void queue_hook_decide(struct queue_hook *h, json_t *value);
 void queue_hook_event(struct queue_hook *h, const char *service);
+void queue_hook_finding(struct queue_hook *h, json_t *value);
 void queue_hook_ended(struct queue_hook *h, const struct run_result *result); /* of h->asked */
 /* Decides on what was offered while the runner had the value. */
 void queue_hook_take_offer(struct queue_hook *h);
 struct queue_hook *queue_hook_free(struct queue_hook *h);
 /* queue_run.c */
 void queue_run_turn(struct hook_queue *q); /* resolve, start the next, arm the timer */
+/* queue_finding.c */
+void queue_finding_early(struct hook_queue *q); /* those that waited */
 /* queue_service.c */
 void queue_service_offer(struct hook_queue *q, const struct document *doc);
 void queue_service_runner_gone(struct hook_queue *q);

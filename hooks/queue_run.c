@@ -12,6 +12,7 @@
 
 #include "core/fs.h"
 #include "core/log.h"
+#include "hooks/finding.h"
 #include "hooks/value_text.h"
 
 #define QUERY_TIMEOUT_MS 30000
@@ -155,16 +156,27 @@ static int add_value(struct values *v, json_t *value, uint32_t flag)
 	return 0;
 }
 
-/* A service event changes no value: the hook gets the one that holds. */
+/* A service event changes no value: the hook gets the one that holds. A finding is its own value. */
 static int make_values(const struct queue_hook *h, const struct pending *p, struct values *v)
 {
-	int r = add_value(v,
-			  p->service       ? NULL
-			  : h->state.known ? h->state.accepted
-					   : NULL,
-			  RUN_HAS_OLD);
+	bool has_old = h->state.known && !pending_is_event(p);
+	int r = add_value(v, has_old ? h->state.accepted : NULL, RUN_HAS_OLD);
 
 	return r < 0 ? r : add_value(v, p->service ? h->state.accepted : p->value, RUN_HAS_NEW);
+}
+
+static void put_finding(struct msg_writer *w, const json_t *value)
+{
+	struct hook_finding f;
+
+	if (finding_from_json(value, &f) < 0)
+		return; /* the runner refuses a request without it */
+	msg_put_str(w, f.class_name);
+	msg_put_str(w, f.entity);
+	msg_put_u32(w, (uint32_t)f.level);
+	msg_put_u32(w, (uint32_t)f.event);
+	msg_put_str(w, f.evidence);
+	msg_put_i64(w, f.eta_s);
 }
 
 static int send_run(struct queue_hook *h, const struct pending *p, const struct values *v)
@@ -178,6 +190,8 @@ static int send_run(struct queue_hook *h, const struct pending *p, const struct 
 	msg_put_str(&w, p->service);
 	msg_put_u32(&w, p->attempt);
 	msg_put_u32(&w, v->flags);
+	if (p->trigger == TRIGGER_FINDING)
+		put_finding(&w, p->value);
 	return link_call(h->q->runner, RUNNER_RUN, &w, v->fds, v->n,
 			 h->def.timeout_ms + RUN_MARGIN_MS, on_run, h);
 }

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "hooks/config.h"
+#include "hooks/finding.h"
 
 /* Two documents of the default size, and a few levels around them. */
 static const struct json_limits state_limits = {20u << 20, 70, 140000, 48u << 20};
@@ -45,6 +46,11 @@ struct pending *pending_free(struct pending *p)
 	return NULL;
 }
 
+bool pending_is_event(const struct pending *p)
+{
+	return p->trigger & TRIGGER_EVENTS;
+}
+
 void hook_state_add(struct hook_state *s, struct pending *p)
 {
 	struct pending **at = &s->list;
@@ -69,7 +75,7 @@ void hook_state_drop(struct hook_state *s, struct pending *p)
 struct pending *hook_state_value(const struct hook_state *s)
 {
 	for (struct pending *p = s->list; p; p = p->next)
-		if (!p->service)
+		if (!pending_is_event(p))
 			return p;
 	return NULL;
 }
@@ -130,7 +136,7 @@ int hook_state_run_id(const struct hook_state *s, const struct pending *p,
 	char old[65], new_value[65];
 
 	/* What is accepted may change while an event waits, but not while a value does. */
-	if (hook_state_digest(p->service ? NULL : s->accepted, old) < 0 ||
+	if (hook_state_digest(pending_is_event(p) ? NULL : s->accepted, old) < 0 ||
 	    hook_state_digest(p->value, new_value) < 0)
 		return -ENOMEM;
 	key = json_pack("[s, s, i, s, I, s, s, i, b]", s->hook, s->path, (int)p->trigger,
@@ -186,6 +192,19 @@ static bool unsigned_member(const json_t *object, const char *key, uint64_t max,
 	return true;
 }
 
+/* Each kind of run has what it tells of, and no more than one is of a value. */
+static bool kind_valid(unsigned trigger, const char *service, const json_t *value,
+		       const struct hook_state *s)
+{
+	struct hook_finding f;
+
+	if (!trigger || (trigger == TRIGGER_SERVICE_RESTARTED) != (service != NULL))
+		return false;
+	if (trigger == TRIGGER_FINDING)
+		return finding_from_json(value, &f) == 0;
+	return service || !hook_state_value(s);
+}
+
 static int get_pending(const json_t *j, struct hook_state *s)
 {
 	const char *word = json_str(j, "trigger"), *service = json_str(j, "service");
@@ -193,11 +212,10 @@ static int get_pending(const json_t *j, struct hook_state *s)
 	uint64_t seq, attempt, next;
 	struct pending *p;
 
-	if (!trigger || (trigger == TRIGGER_SERVICE_RESTARTED) != (service != NULL) ||
+	if (!kind_valid(trigger, service, json_object_get(j, "value"), s) ||
 	    !unsigned_member(j, "seq", INT64_MAX, &seq) ||
 	    !unsigned_member(j, "attempt", 1000000, &attempt) ||
-	    !unsigned_member(j, "next", INT64_MAX, &next) || attempt == 0 ||
-	    (!service && hook_state_value(s)))
+	    !unsigned_member(j, "next", INT64_MAX, &next) || attempt == 0)
 		return -EBADMSG;
 	p = pending_new(trigger, json_object_get(j, "value"), service);
 	if (!p)

@@ -10,7 +10,7 @@
 #include "core/types.h"
 #include "hooks/run_record.h"
 
-#define PENDING_MAX 64 /* of one hook: one value and events of services */
+#define PENDING_MAX 64 /* of one hook: one value, and events of services or findings */
 
 enum pending_phase {
 	PENDING_UNRESOLVED, /* from disk, or the runner went away: it must be asked first */
@@ -24,7 +24,7 @@ struct pending {
 	uint64_t seq; /* order over all hooks; never used twice */
 	unsigned trigger;
 	char *service;        /* of a service event; NULL = a value */
-	json_t *value;        /* the value when it is accepted; NULL = absent, or an event */
+	json_t *value; /* the value when it is accepted, NULL = absent; or the finding */
 	unsigned attempt;     /* from 1 */
 	bool again;           /* this attempt was cut off once already */
 	int64_t next_real_ms; /* not before */
@@ -71,6 +71,8 @@ int hook_state_run_id(const struct hook_state *s, const struct pending *p,
 
 struct pending *pending_new(unsigned trigger, json_t *value,
 			    const char *service); /* borrows @value */
+/** pending_is_event() - of a service or a finding: no value is accepted by it. */
+bool pending_is_event(const struct pending *p);
 struct pending *pending_free(struct pending *p);
 void hook_state_add(struct hook_state *s, struct pending *p);  /* takes @p; at the end */
 void hook_state_drop(struct hook_state *s, struct pending *p); /* frees @p */

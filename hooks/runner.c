@@ -236,6 +236,8 @@ static int adopt_run(struct runner *r, const char *id, const struct run_record *
 
 struct wish {
 	char *id, *hook_name, *resource, *service;
+	char *class_name, *entity, *evidence;
+	struct hook_finding finding; /* of these texts */
 	uint32_t trigger, attempt, flags;
 	const struct hook *hook;
 	struct waiter waiter;
@@ -248,6 +250,28 @@ static void wish_deinit(struct wish *w)
 	free(w->hook_name);
 	free(w->resource);
 	free(w->service);
+	free(w->class_name);
+	free(w->entity);
+	free(w->evidence);
+}
+
+static bool read_finding(struct wish *w, struct msg_reader *b)
+{
+	uint32_t level, event;
+
+	w->class_name = msg_get_str(b, HOOK_NAME_MAX);
+	w->entity = msg_get_str(b, HOOK_ENTITY_MAX);
+	level = msg_get_u32(b);
+	event = msg_get_u32(b);
+	w->evidence = msg_get_str(b, HOOK_EVIDENCE_MAX);
+	w->finding = (struct hook_finding){.class_name = w->class_name,
+					   .entity = w->entity,
+					   .level = (enum finding_level)level,
+					   .event = (enum hook_event)event,
+					   .evidence = w->evidence,
+					   .eta_s = msg_get_i64(b)};
+	return w->class_name && w->entity && w->evidence && level < FINDING_LEVELS &&
+	       event < HOOK_EVENTS;
 }
 
 static int read_wish(struct wish *w, struct link *link, struct link_msg *msg)
@@ -263,6 +287,8 @@ static int read_wish(struct wish *w, struct link *link, struct link_msg *msg)
 	w->service = msg_get_str(b, SERVICE_NAME_MAX);
 	w->attempt = msg_get_u32(b);
 	w->flags = msg_get_u32(b);
+	if (w->trigger == TRIGGER_FINDING && !read_finding(w, b))
+		return -EBADMSG;
 	if (msg_reader_done(b) < 0 || !run_id_valid(w->id) || !w->hook_name || !w->resource)
 		return -EBADMSG;
 	w->fds[VALUE_OLD] = (w->flags & RUN_HAS_OLD) && used < msg->n_fds ? msg->fds[used++] : -1;
@@ -285,6 +311,8 @@ static int check_wish(const struct runner *r, struct wish *w)
 	if ((w->trigger == TRIGGER_SERVICE_RESTARTED) != (w->service != NULL) ||
 	    (w->service && !service_name_valid(w->service)))
 		return -EPERM;
+	if (w->trigger == TRIGGER_FINDING && !finding_wanted(w->hook, &w->finding))
+		return -EPERM;
 	return hooks_disabled(r->env, r->conf, NULL) ? -ESHUTDOWN : 0;
 }
 
@@ -298,6 +326,7 @@ static int fork_shepherd(struct runner *r, struct run *run, const struct wish *w
 		.hook = w->hook,
 		.trigger = w->trigger,
 		.service = w->service,
+		.finding = w->trigger == TRIGGER_FINDING ? &w->finding : NULL,
 		.values = {{w->fds[VALUE_OLD], w->fds[VALUE_NEW]}, r->conf->hook_env_max},
 		.output_max = (size_t)r->conf->hook_output_max,
 		.umask = r->hooks->umask,
@@ -312,7 +341,7 @@ static int fork_shepherd(struct runner *r, struct run *run, const struct wish *w
 		return (int)pid;
 	}
 	log_info("hook %s: started by %s of %s, try %u", w->hook->name, trigger_name(w->trigger),
-		 w->resource, w->attempt);
+		 job.finding ? w->entity : w->resource, w->attempt);
 	watch_process(run, pid);
 	return 0;
 }

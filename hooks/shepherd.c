@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -120,25 +121,52 @@ static int find_user(const struct hook *hook, struct spawn_user *user, struct er
 	return 0;
 }
 
-static int set_names(const struct shepherd_job *job, struct hook_env *vars)
-{
-	const struct {
-		const char *name, *value;
-	} rows[] = {
-		{"CFN_HOOK_NAME", job->hook->name},
-		{"CFN_TRIGGER", trigger_name(job->trigger)},
-		{"CFN_RESOURCE", job->hook->path.resource},
-		{"CFN_SERVICE", job->service},
-		{"HEAT_PULSE_RUN_ID", job->id},
-	};
+struct named {
+	const char *name, *value; /* NULL: not set */
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+static int set_rows(struct hook_env *vars, const struct named *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
 		int r = rows[i].value ? hook_env_set(vars, rows[i].name, rows[i].value) : 0;
 
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* All six are set: a hook may be a script that dies of unset variables. */
+static int set_finding(const struct hook_finding *f, struct hook_env *vars)
+{
+	char eta[24] = "";
+	const struct named rows[] = {
+		{"HEAT_PULSE_CLASS", f->class_name},
+		{"HEAT_PULSE_ENTITY", f->entity},
+		{"HEAT_PULSE_LEVEL", hook_level_names[f->level]},
+		{"HEAT_PULSE_EVENT", hook_event_names[f->event]},
+		{"HEAT_PULSE_EVIDENCE", f->evidence},
+		{"HEAT_PULSE_ETA_S", eta},
+	};
+
+	if (f->eta_s >= 0)
+		snprintf(eta, sizeof(eta), "%" PRId64, f->eta_s);
+	return set_rows(vars, rows, ARRAY_SIZE(rows));
+}
+
+static int set_names(const struct shepherd_job *job, struct hook_env *vars)
+{
+	const char *resource = job->hook->path.resource;
+	const struct named rows[] = {
+		{"CFN_HOOK_NAME", job->hook->name},
+		{"CFN_TRIGGER", trigger_name(job->trigger)},
+		{"CFN_RESOURCE", *resource ? resource : NULL},
+		{"CFN_SERVICE", job->service},
+		{"HEAT_PULSE_RUN_ID", job->id},
+	};
+	int r = set_rows(vars, rows, ARRAY_SIZE(rows));
+
+	return r == 0 && job->finding ? set_finding(job->finding, vars) : r;
 }
 
 static int build_env(const struct shepherd_job *job, const struct spawn_user *user,

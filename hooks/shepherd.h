@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "hooks/finding.h"
 #include "hooks/hook_env.h"
 
 #define SHEPHERD_TERM_MS 10000 /* between SIGTERM and SIGKILL of a hook that is out of time */
@@ -18,7 +19,8 @@ struct shepherd_job {
 	const char *id;
 	const struct hook *hook;
 	unsigned trigger;
-	const char *service; /* or NULL */
+	const char *service;		    /* or NULL */
+	const struct hook_finding *finding; /* or NULL */
 	struct hook_values values;
 	size_t output_max;
 	mode_t umask;

@@ -11,6 +11,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "hooks/finding.h"
 
 #define FINDINGS_ENTRY "findings"
 #define MARK_ENTRY     "boot-mark"
@@ -145,6 +146,30 @@ void agent_note_critical(struct agent *a)
 		a->critical_last_ms = loop_now(a->loop);
 }
 
+static void tell_hooks(struct agent *a, const struct findings_news *news)
+{
+	/* Hooks are told of changes only: what is repeated or summed up is told already. */
+	static const int events[] = {[FINDINGS_OPENED] = HOOK_EVENT_OPENED,
+				     [FINDINGS_RAISED] = HOOK_EVENT_RAISED,
+				     [FINDINGS_REPEATED] = -1,
+				     [FINDINGS_CLOSED] = HOOK_EVENT_CLOSED,
+				     [FINDINGS_SUMMARY] = -1};
+	const struct finding *f = &news->finding;
+	const struct hook_finding told = {.class_name = f->class_name,
+					  .entity = f->entity,
+					  .level = f->level,
+					  .event = (enum hook_event)events[news->event],
+					  .evidence = f->evidence,
+					  .eta_s = f->eta_s,
+					  .risk = f->risk};
+
+	if (!a->queue || events[news->event] < 0)
+		return;
+	if (hook_queue_finding(a->queue, &told))
+		log_err("finding %s of %s: too many wait, no hook is told", f->class_name,
+			f->entity);
+}
+
 static void drain(struct agent *a)
 {
 	struct findings_news news;
@@ -152,6 +177,7 @@ static void drain(struct agent *a)
 
 	while (findings_take(foresee_findings(a->foresee), &news)) {
 		log_news(&news);
+		tell_hooks(a, &news);
 		any = true;
 	}
 	agent_note_critical(a);

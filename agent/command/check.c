@@ -109,7 +109,8 @@ static void check_hooks(struct direct *d, struct problems *found)
 			     "out of memory while reading the hook files");
 	for (size_t i = 0; i < hooks.n; i++)
 		problems_add(found, PROBLEM_OK, "hook", NULL, "hook %s on %s (%s:%d) as %s",
-			     hooks.hooks[i].name, hooks.hooks[i].path_text, hooks.hooks[i].file,
+			     hooks.hooks[i].name,
+			     *hooks.hooks[i].path_text ? hooks.hooks[i].path_text : "findings", hooks.hooks[i].file,
 			     hooks.hooks[i].line, hooks.hooks[i].runas);
 	if (hooks.n == 0)
 		problems_add(found, PROBLEM_OK, "hooks", NULL, "no hooks below %s",

@@ -7,6 +7,10 @@
 
 #include <string.h>
 
+#include "core/failure_class.h"
+
+_Static_assert(FAILURE_CLASSES == FAILURE_CLASS_NAMES, "core/failure_class.c names other classes");
+
 const char *const finding_level_names[3] = {"notice", "warning", "critical"};
 
 #define MIN  60
