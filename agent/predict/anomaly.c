@@ -24,9 +24,10 @@
 #define SLOT_GAIN      0.12f
 #define SLOT_SECONDS   1800
 #define RESIDUAL_GAIN  0.125f
-#define SUPPORT_GAIN   (1.0f / 1000)
-#define SUPPORT_MIN    0.5f
+#define SUPPORT_GAIN   (1.0 / 1000)
+#define SUPPORT_MIN    0.5
 #define SUPPORT_AFTER  600
+#define VALUE_MAX      1e30 /* what is larger is no measurement, and its square no float */
 #define SILENCE	       120
 #define BOOK_WEIGHT 1.3
 #define LEVEL_FAST     3 /* p3, faded into p4 */
@@ -54,7 +55,7 @@ static double deviation(const struct anomaly *a)
 
 static void running(struct anomaly *a, double x)
 {
-	static const float gains[] = {1.0f / 12, 1.0f / 48, 1.0f / 192, 1.0f / 1000};
+	static const double gains[] = {1.0 / 12, 1.0 / 48, 1.0 / 192, 1.0 / 1000};
 	double g = gain(a, LONG_GAIN), off = x - a->mean, step = a->samples > 1 ? x - a->last : 0;
 
 	a->mean += g * off;
@@ -62,18 +63,18 @@ static void running(struct anomaly *a, double x)
 	for (size_t i = 0; i < ANOMALY_MEANS; i++)
 		a->means[i] += gain(a, 1.0 / (2 << i)) * (x - a->means[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(gains) && a->samples > 1; i++) {
-		float young = 1.0f / (float)(a->samples - 1), least = gains[i];
+		double young = 1.0 / (a->samples - 1);
 
-		a->squares[i] += ((float)(step * step) - a->squares[i]) * (young > least ? young : least);
+		a->squares[i] += (step * step - a->squares[i]) * (young > gains[i] ? young : gains[i]);
 	}
 	a->last = x;
 }
 
 static float volatility(const struct anomaly *a, size_t i)
 {
-	float usual = sqrtf(a->squares[3]);
+	double ratio = a->squares[3] > 0 ? a->squares[i] / a->squares[3] : 1;
 
-	return usual > 0 ? logf((sqrtf(a->squares[i]) + 0.05f * usual) / (1.05f * usual)) : 0;
+	return logf((sqrtf((float)ratio) + 0.05f) / 1.05f);
 }
 
 /* ---- tails ---- */
@@ -258,12 +259,12 @@ static double daily(struct anomaly *a, double t_s, double x)
 	g = 1.0 / a->visits[slot];
 	a->slots[slot] += (float)fmax(g, (double)SLOT_GAIN) * ((float)(x - a->slot_base) - a->slots[slot]);
 	a->residual += RESIDUAL_GAIN * (r - a->residual);
-	g = gain(a, (double)SUPPORT_GAIN);
-	a->residual_square += (float)g * (r * r - a->residual_square);
-	a->spread_square += (float)g * ((float)(off * off) - a->spread_square);
+	g = gain(a, SUPPORT_GAIN);
+	a->residual_square += g * ((double)r * (double)r - a->residual_square);
+	a->spread_square += g * (off * off - a->spread_square);
 	if (a->samples < SUPPORT_AFTER || a->residual_square >= (1 - SUPPORT_MIN) * a->spread_square)
 		return -1;
-	return fabs((double)a->residual) / (sqrt((double)a->residual_square) + 1e-12);
+	return fabs((double)a->residual) / (sqrt(a->residual_square) + 1e-12);
 }
 
 static double level_shift(const struct anomaly *a, double *ret_fade)
@@ -280,7 +281,7 @@ double anomaly_score(struct anomaly *a, double t_s, double value)
 {
 	double fast, slow, shift, fade, score, r;
 
-	if (!isfinite(value) || !isfinite(t_s) || fabs(value) > 1e150)
+	if (!isfinite(value) || !isfinite(t_s) || fabs(value) > VALUE_MAX)
 		return 0;
 	a->samples += a->samples < UINT32_MAX;
 	running(a, value);

@@ -38,12 +38,13 @@ struct anomaly {
 	double ref_mean, ref_deviation;
 	double mean, variance;			  /* gain 1/3000 */
 	double means[ANOMALY_MEANS];
-	float squares[4];			  /* of first differences: gains 1/12, 1/48, 1/192, 1/1000 */
+	double squares[4];			  /* of first differences: gains 1/12, 1/48, 1/192, 1/1000 */
 	double last;
 	float slots[ANOMALY_SLOTS];		  /* relative to slot_base */
 	uint8_t visits[ANOMALY_SLOTS];
 	double slot_base;
-	float residual, residual_square, spread_square;
+	float residual;
+	double residual_square, spread_square;
 	struct anomaly_histogram tails[ANOMALY_FEATURES];
 	uint32_t dither;
 };
