@@ -64,7 +64,7 @@ json_t *finding_json(const struct hook_finding *f, int64_t real_ms)
 			      clean_text(f->entity, HOOK_ENTITY_MAX), "level",
 			      hook_level_names[f->level], "event", hook_event_names[f->event],
 			      "evidence", clean_text(f->evidence, HOOK_EVIDENCE_MAX), "risk",
-			      isfinite(f->risk) ? round(f->risk * 1000) / 1000 : 0.0, "time",
+			      isfinite(f->risk) ? f->risk : 0.0, "time",
 			      (json_int_t)(real_ms / 1000));
 
 	if (j && f->eta_s >= 0 && json_object_set_new(j, "eta_s", json_integer(f->eta_s)) < 0) {
