@@ -66,7 +66,7 @@ class Tap:
             self.failed += not good
             print("%s %d - %s" % ("ok" if good else "not ok", self.count, name), flush=True)
             if why and not good:
-                sys.stderr.write("".join("  # %s\n" % line for line in str(why).rstrip().splitlines()[-60:]))
+                sys.stderr.write("".join("  # %s\n" % line for line in str(why).rstrip().splitlines()[-80:]))
 
     def skip(self, name, why):
         with self.lock:
@@ -90,7 +90,7 @@ class Tap:
             if v.skip is not None:
                 self.skip("%s: %s" % (name, v.name), v.skip)
             else:
-                self.say(v.good, "%s: %s" % (name, v.name), "\n".join(v.notes + [err]))
+                self.say(v.good, "%s: %s" % (name, v.name), "\n".join(v.notes + err.splitlines()[-60:]))
         if code is None:
             self.say(False, name, "not done within %s s\n%s" % (timeout, err))
         elif code and all(v.good for v in verdicts):

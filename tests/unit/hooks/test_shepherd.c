@@ -114,7 +114,7 @@ static void test_world(void **state)
 	const struct fixture *f = *state;
 	const struct run_spec spec = {
 		.action = "pwd; umask; cat; test $$ = $(cut -d' ' -f6 /proc/$$/stat) && echo "
-			  "session; ls /proc/$$/fd | tr '\\n' ' '; echo;"
+			  "session; ls -m /proc/$$/fd;"
 			  "cat /proc/self/oom_score_adj; env | cut -d= -f1 | grep -v -e PWD -e "
 			  "SHLVL -e '^_$' | sort | tr '\\n' ' ';"
 			  "echo; echo $CFN_HOOK_NAME/$CFN_TRIGGER/$CFN_RESOURCE/$USER/$LOGNAME"};
@@ -124,7 +124,7 @@ static void test_world(void **state)
 	setenv("LEAK", "secret", 1);
 	r = run(f, &spec);
 	snprintf(expected, sizeof(expected),
-		 "/\n0027\nsession\n0 1 2 \n0\nCFN_HOOK_NAME CFN_RESOURCE CFN_TRIGGER "
+		 "/\n0027\nsession\n0, 1, 2\n0\nCFN_HOOK_NAME CFN_RESOURCE CFN_TRIGGER "
 		 "HEAT_PULSE_RUN_ID HOME LOGNAME PATH SHELL USER \n"
 		 "the hook/post.update/R1/%s/%s\n",
 		 f->user, f->user);
