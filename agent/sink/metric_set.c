@@ -248,7 +248,7 @@ int metric_set_configure(struct metric_set *set, const struct sink_setting *list
 
 void metric_set_keystone(struct metric_set *set, struct keystone *k)
 {
-	struct sink_setting list[SINK_SETTINGS_MAX];
+	struct sink_setting list[SINK_SETTINGS_MAX] = {0};
 	size_t n = set->n_lanes;
 	int r = 0;
 
