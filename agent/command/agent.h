@@ -53,6 +53,7 @@ struct agent {
 	bool outbox_loaded;
 	struct sink_set *sinks;
 	struct sink_setup sink_setup;
+	struct agent_metrics *metrics; /* agent_metrics.c */
 	struct control *control;
 	struct agent_waiter waiters[AGENT_WAITERS_MAX];
 	struct problems problems;
@@ -118,5 +119,12 @@ void agent_carry_stop(struct agent *a);
 int agent_accept(struct agent *a, struct signal *s) _must_check_; /* takes the content of @s */
 void agent_wait_for(struct agent *a, const char *key, struct control_client *client,
 		    int64_t wait_s);
+/* agent_metrics.c */
+int agent_metrics_start(struct agent *a, struct err *e) _must_check_; /* after agent_carry_start() */
+/** agent_metrics_configure() - sinks of root's configuration and of the settings; @complete: a document was heard */
+void agent_metrics_configure(struct agent *a, bool complete);
+void agent_metrics_sample(struct agent *a, const struct sample *s);
+void agent_metrics_status(const struct agent *a, json_t *list, json_t *answer);
+void agent_metrics_stop(struct agent *a); /* before the keystone session and the store go */
 /* agent_control.c */
 int agent_control_start(struct agent *a) _must_check_;

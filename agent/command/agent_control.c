@@ -136,6 +136,7 @@ static json_t *status(struct agent *a)
 	json_object_set_new(answer, "hooks_disabled", json_boolean(a->hooks_off));
 	json_object_set_new(answer, "sources", watch_status(a->watch));
 	json_object_set_new(answer, "sinks", sink_set_status(a->sinks));
+	agent_metrics_status(a, json_object_get(answer, "sinks"), answer);
 	json_object_set_new(answer, "spool", outbox_status(a->outbox));
 	json_object_set_new(answer, "findings", findings_json(a));
 	json_object_set_new(answer, "forecasts", forecasts_json(a));

@@ -64,6 +64,7 @@ static void take_settings(struct agent *a, const struct document *doc)
 			 fresh.health ? fresh.health : "-");
 	settings_deinit(&a->settings);
 	a->settings = fresh;
+	agent_metrics_configure(a, true);
 	if (agent_foresee_apply(a))
 		log_warn("what metadata say of sampling is not taken over: out of memory");
 }

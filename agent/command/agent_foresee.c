@@ -217,6 +217,7 @@ static void on_sample(const struct sample *s, void *ctx)
 	judge_last_boot(a);
 	tick(a);
 	drain(a);
+	agent_metrics_sample(a, s);
 }
 
 static void on_event(const struct sample_event *e, void *ctx _unused_)

@@ -83,6 +83,8 @@ static int make_pulse(struct agent *a, struct err *e)
 	agent_prime_document(a);
 	r = agent_carry_start(a, e);
 	if (!r)
+		r = agent_metrics_start(a, e);
+	if (!r)
 		r = agent_pulse_start(a, e);
 	if (!r)
 		r = agent_foresee_start(a, e);
@@ -124,6 +126,7 @@ static void free_all(struct agent *a)
 	a->prober_link = link_free(a->prober_link);
 	if (a->sampler)
 		sampler_set_prober(a->sampler, NULL); /* what was asked of it is given up */
+	agent_metrics_stop(a);
 	agent_foresee_stop(a);
 	agent_pulse_stop(a);
 	a->watch = watch_free(a->watch);

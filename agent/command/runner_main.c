@@ -45,10 +45,12 @@ static int role_prober(int link_fd, void *ctx)
 static int role_store(int link_fd, void *ctx)
 {
 	struct runner_main *m = ctx;
-	char path[ENV_PATH_MAX];
+	char path[ENV_PATH_MAX], export_path[ENV_PATH_MAX];
+	const char *textfile = m->conf.sinks_textfile;
 
 	log_setup(log_get_level(), "store");
-	return store_role_run(m->env, link_fd, env_path(m->env, STORE_DIR, path));
+	return store_role_run_exporting(m->env, link_fd, env_path(m->env, STORE_DIR, path),
+					textfile ? env_path(m->env, textfile, export_path) : NULL);
 }
 
 static const struct role_spec role_specs[ROLE_COUNT] = {
