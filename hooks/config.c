@@ -520,6 +520,10 @@ const char **hookset_resources(const struct hookset *set, size_t *ret_n)
 		    !mentioned(list, n, set->hooks[i].path.resource))
 			list[n++] = set->hooks[i].path.resource;
 	*ret_n = n;
+	if (n == 0) {
+		free(list);
+		list = NULL;
+	}
 	return list;
 }
 

@@ -39,8 +39,7 @@ static int keep_early(struct hook_queue *q, json_t *value)
 
 int hook_queue_finding(struct hook_queue *q, const struct hook_finding *f)
 {
-	_cleanup_json_ json_t *value =
-		finding_json(f, loop_env(q->setup.loop)->real_ms());
+	_cleanup_json_ json_t *value = finding_json(f, loop_env(q->setup.loop)->real_ms());
 
 	if (!value)
 		return -ENOMEM;
@@ -54,11 +53,12 @@ int hook_queue_finding(struct hook_queue *q, const struct hook_finding *f)
 
 void queue_finding_early(struct hook_queue *q)
 {
-	_cleanup_json_ json_t *early = q->early;
+	json_t *early = q->early;
 
 	if (!early || !queue_loaded(q))
 		return;
 	q->early = NULL;
 	for (size_t i = 0; i < json_array_size(early); i++)
 		tell_hooks(q, json_array_get(early, i));
+	json_decref(early);
 }
