@@ -37,7 +37,8 @@ static const struct option_set options = {
 		 "  exhaustion  SECONDS USED_FRACTION          -> SECONDS ALARM(0|1) ETA_SECONDS\n"
 		 "  anomaly     SECONDS VALUE                  -> SCORE\n"
 		 "  host        SECONDS VALUE1 VALUE2 ...      -> SECONDS ALARM(0|1) SCORE\n"
-		 "  klog        text of a kernel log           -> class of the first finding, or none",
+		 "  klog        text of a kernel log           -> class of the first finding, or "
+		 "none",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 	.max_arguments = 1,
@@ -80,17 +81,20 @@ static void klog_say(struct replay *r)
 		findings_tick(r->findings, hit.usec / 1000);
 		findings_klog(r->findings, hit.usec / 1000, &hit);
 		while (findings_take(r->findings, &news))
-			opened = opened || news.event == FINDINGS_OPENED || news.event == FINDINGS_RAISED;
+			opened = opened || news.event == FINDINGS_OPENED ||
+				 news.event == FINDINGS_RAISED;
 		if (!opened)
 			continue;
 		if (r->all)
-			printf("%llu %s %s %s\n", (unsigned long long)hit.line, klog_classes[hit.class].name,
-			       finding_level_names[hit.level], hit.entity);
+			printf("%llu %s %s %s\n", (unsigned long long)hit.line,
+			       klog_classes[hit.class].name, finding_level_names[hit.level],
+			       hit.entity);
 		/* The first that matters: programs that crash are no failure of the kernel, and a
 		 * notice counts only where nothing else comes. */
 		if (hit.class == KLOG_APP_CRASH)
 			continue;
-		if (!r->first.class || (r->first.level == FINDING_NOTICE && hit.level > FINDING_NOTICE))
+		if (!r->first.class ||
+		    (r->first.level == FINDING_NOTICE && hit.level > FINDING_NOTICE))
 			r->first = hit;
 	}
 }
@@ -114,7 +118,8 @@ static void klog_end(struct replay *r)
 	if (!r->all && !r->first.class)
 		printf("none\n");
 	else if (!r->all)
-		printf("%s %s %s line %llu\n", klog_classes[r->first.class].name, finding_level_names[r->first.level], r->first.entity,
+		printf("%s %s %s line %llu\n", klog_classes[r->first.class].name,
+		       finding_level_names[r->first.level], r->first.entity,
 		       (unsigned long long)r->first.line);
 	findings_free(r->findings);
 	klog_free(r->klog);
@@ -252,7 +257,8 @@ int command_replay(struct env *env _unused_, int argc, char **argv)
 		if (!strcmp(kinds[i].name, argv[first]))
 			kind = &kinds[i];
 	if (!kind)
-		return command_usage(options.command, "what to replay: anomaly, exhaustion, host or klog");
+		return command_usage(options.command,
+				     "what to replay: anomaly, exhaustion, host or klog");
 	replay.all = a.all;
 	replay.level = a.notice ? FINDING_NOTICE : FINDING_WARNING;
 	r = kind->begin(&replay);
@@ -260,7 +266,8 @@ int command_replay(struct env *env _unused_, int argc, char **argv)
 		r = each_line(&replay, kind);
 	kind->end(&replay);
 	if (r)
-		fprintf(stderr, "%s: line %llu: %s\n", options.command, (unsigned long long)replay.line,
+		fprintf(stderr, "%s: line %llu: %s\n", options.command,
+			(unsigned long long)replay.line,
 			r == -EINVAL ? "not what this replay reads" : strerror(-r));
 	if (fflush(stdout))
 		return EXIT_CONFIG;

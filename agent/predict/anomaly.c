@@ -9,30 +9,30 @@
 #include <math.h>
 #include <string.h>
 
-#define LONG_GAIN      (1.0 / 3000)
-#define STEPS	       16.0 /* of a reference deviation */
-#define FINE	       8    /* of a step, while distances are measured */
-#define VOLATILITY     0.6   /* weight of the volatility components */
-#define NEW_PROTOTYPE  0.22
-#define REPLACE	       0.9
-#define PULL	       0.02f
-#define USE_HALVES     1400
-#define TAIL_HALVES    3500
-#define TAIL_UNIT      8 /* counts go in eights, so that halving keeps fractions */
-#define TAIL_MAX       3.0
-#define FIRST_VECTOR   24
-#define SLOT_GAIN      0.12f
-#define SLOT_SECONDS   1800
-#define RESIDUAL_GAIN  0.125f
-#define SUPPORT_GAIN   (1.0 / 1000)
-#define SUPPORT_MIN    0.5
-#define SUPPORT_AFTER  600
-#define VALUE_MAX      1e30 /* what is larger is no measurement, and its square no float */
-#define SILENCE	       120
-#define BOOK_WEIGHT 1.3
-#define LEVEL_FAST     3 /* p3, faded into p4 */
-#define FADE_FROM      3000
-#define FADE_TO	       6000
+#define LONG_GAIN     (1.0 / 3000)
+#define STEPS         16.0 /* of a reference deviation */
+#define FINE          8    /* of a step, while distances are measured */
+#define VOLATILITY    0.6  /* weight of the volatility components */
+#define NEW_PROTOTYPE 0.22
+#define REPLACE       0.9
+#define PULL          0.02f
+#define USE_HALVES    1400
+#define TAIL_HALVES   3500
+#define TAIL_UNIT     8 /* counts go in eights, so that halving keeps fractions */
+#define TAIL_MAX      3.0
+#define FIRST_VECTOR  24
+#define SLOT_GAIN     0.12f
+#define SLOT_SECONDS  1800
+#define RESIDUAL_GAIN 0.125f
+#define SUPPORT_GAIN  (1.0 / 1000)
+#define SUPPORT_MIN   0.5
+#define SUPPORT_AFTER 600
+#define VALUE_MAX     1e30 /* what is larger is no measurement, and its square no float */
+#define SILENCE       120
+#define BOOK_WEIGHT   1.3
+#define LEVEL_FAST    3 /* p3, faded into p4 */
+#define FADE_FROM     3000
+#define FADE_TO       6000
 
 void anomaly_init(struct anomaly *a)
 {
@@ -65,7 +65,8 @@ static void running(struct anomaly *a, double x)
 	for (size_t i = 0; i < ARRAY_SIZE(gains) && a->samples > 1; i++) {
 		double young = 1.0 / (a->samples - 1);
 
-		a->squares[i] += (step * step - a->squares[i]) * (young > gains[i] ? young : gains[i]);
+		a->squares[i] +=
+			(step * step - a->squares[i]) * (young > gains[i] ? young : gains[i]);
 	}
 	a->last = x;
 }
@@ -104,7 +105,8 @@ static double tail(struct anomaly_histogram *h, double v)
 
 	for (size_t i = own + 1; i < ANOMALY_BUCKETS; i++)
 		above += h->counts[i];
-	p = ((float)above + 0.5f * h->counts[own] + 0.5f * TAIL_UNIT) / (float)(h->total + TAIL_UNIT);
+	p = ((float)above + 0.5f * h->counts[own] + 0.5f * TAIL_UNIT) /
+	    (float)(h->total + TAIL_UNIT);
 	h->counts[own] = (uint16_t)(h->counts[own] + TAIL_UNIT);
 	h->total += TAIL_UNIT;
 	return fmin((double)-log10f(p), TAIL_MAX);
@@ -130,7 +132,8 @@ static void move_frame(struct anomaly *a)
 	for (size_t b = 0; b < ANOMALY_BOOKS; b++)
 		for (size_t i = 0; i < a->books[b].n; i++)
 			for (size_t j = 0; j < ANOMALY_LEVELS; j++)
-				a->books[b].at[j][i] = clamp8(round(a->books[b].at[j][i] * scale + shift));
+				a->books[b].at[j][i] =
+					clamp8(round(a->books[b].at[j][i] * scale + shift));
 	a->ref_mean = a->mean;
 	a->ref_deviation = s;
 }
@@ -148,8 +151,8 @@ static void state_vector(const struct anomaly *a, size_t book, float v[static AN
 		v[i] = v[i] > 127 ? 127 : v[i] < -127 ? -127 : v[i];
 }
 
-/* Adds the squared distance in one dimension, in FINE parts of a step, to that of each prototype. Integers and a
- * fixed count: compilers make a few wide instructions of it. */
+/* Adds the squared distance in one dimension, in FINE parts of a step, to that of each prototype.
+ * Integers and a fixed count: compilers make a few wide instructions of it. */
 static void add_distance(const int8_t *at, int16_t v, int32_t *sums)
 {
 	for (size_t i = 0; i < ANOMALY_PROTOTYPES; i++) {
@@ -159,13 +162,15 @@ static void add_distance(const int8_t *at, int16_t v, int32_t *sums)
 	}
 }
 
-static size_t find_nearest(const struct anomaly_book *book, const float *v, float unit, float *ret_square)
+static size_t find_nearest(const struct anomaly_book *book, const float *v, float unit,
+			   float *ret_square)
 {
 	int32_t levels[ANOMALY_PROTOTYPES] = {0}, volatilities[ANOMALY_PROTOTYPES] = {0};
 	size_t nearest = 0;
 
 	for (size_t j = 0; j < ANOMALY_DIMENSIONS; j++)
-		add_distance(book->at[j], (int16_t)lrintf(v[j] * FINE), j < ANOMALY_LEVELS ? levels : volatilities);
+		add_distance(book->at[j], (int16_t)lrintf(v[j] * FINE),
+			     j < ANOMALY_LEVELS ? levels : volatilities);
 	*ret_square = INFINITY;
 	for (size_t i = 0; i < book->n; i++) {
 		float d = (float)levels[i] * unit * unit + (float)volatilities[i];
@@ -208,7 +213,8 @@ static size_t least_used(const struct anomaly_book *book)
 	return least;
 }
 
-static void learn(struct anomaly *a, struct anomaly_book *book, size_t nearest, double far, const float *v)
+static void learn(struct anomaly *a, struct anomaly_book *book, size_t nearest, double far,
+		  const float *v)
 {
 	if (!book->n || (book->n < ANOMALY_PROTOTYPES && far > NEW_PROTOTYPE)) {
 		store(book, book->n++, v);
@@ -257,12 +263,14 @@ static double daily(struct anomaly *a, double t_s, double x)
 	if (a->visits[slot] < UINT8_MAX)
 		a->visits[slot]++;
 	g = 1.0 / a->visits[slot];
-	a->slots[slot] += (float)fmax(g, (double)SLOT_GAIN) * ((float)(x - a->slot_base) - a->slots[slot]);
+	a->slots[slot] +=
+		(float)fmax(g, (double)SLOT_GAIN) * ((float)(x - a->slot_base) - a->slots[slot]);
 	a->residual += RESIDUAL_GAIN * (r - a->residual);
 	g = gain(a, SUPPORT_GAIN);
 	a->residual_square += g * ((double)r * (double)r - a->residual_square);
 	a->spread_square += g * (off * off - a->spread_square);
-	if (a->samples < SUPPORT_AFTER || a->residual_square >= (1 - SUPPORT_MIN) * a->spread_square)
+	if (a->samples < SUPPORT_AFTER ||
+	    a->residual_square >= (1 - SUPPORT_MIN) * a->spread_square)
 		return -1;
 	return fabs((double)a->residual) / (sqrt(a->residual_square) + 1e-12);
 }
@@ -270,7 +278,8 @@ static double daily(struct anomaly *a, double t_s, double x)
 static double level_shift(const struct anomaly *a, double *ret_fade)
 {
 	double s = deviation(a);
-	double fast = fabs(a->means[LEVEL_FAST] - a->mean) / s, slow = fabs(a->means[LEVEL_FAST + 1] - a->mean) / s;
+	double fast = fabs(a->means[LEVEL_FAST] - a->mean) / s,
+	       slow = fabs(a->means[LEVEL_FAST + 1] - a->mean) / s;
 	double fade = fmin(fmax((double)a->samples - FADE_FROM, 0) / (FADE_TO - FADE_FROM), 1);
 
 	*ret_fade = fade;

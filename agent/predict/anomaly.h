@@ -8,15 +8,15 @@
 
 #include "core/macro.h"
 
-#define ANOMALY_BOOKS	   2  /* what is fast, what is slow */
-#define ANOMALY_LEVELS	   6
-#define ANOMALY_MEANS	   8  /* gains 1/2 .. 1/256 */
-#define ANOMALY_DIMENSIONS 8  /* the means and two volatilities */
+#define ANOMALY_BOOKS      2 /* what is fast, what is slow */
+#define ANOMALY_LEVELS     6
+#define ANOMALY_MEANS      8 /* gains 1/2 .. 1/256 */
+#define ANOMALY_DIMENSIONS 8 /* the means and two volatilities */
 #define ANOMALY_PROTOTYPES 48
-#define ANOMALY_BUCKETS	   48
-#define ANOMALY_SLOTS	   48 /* half hours of a day */
+#define ANOMALY_BUCKETS    48
+#define ANOMALY_SLOTS      48 /* half hours of a day */
 #define ANOMALY_FEATURES   4
-#define ANOMALY_MAX	   9.0 /* three features of at most 3 */
+#define ANOMALY_MAX        9.0  /* three features of at most 3 */
 #define ANOMALY_THRESHOLD  4.15 /* for benchmarks: about two alarms a month; findings use more */
 
 /* Shares of earlier values, by size: log-spaced counts that are forgotten. */
@@ -27,7 +27,8 @@ struct anomaly_histogram {
 
 /* States the series has been in, in 1/16 of the reference deviation, within 8 of it. */
 struct anomaly_book {
-	int8_t at[ANOMALY_DIMENSIONS][ANOMALY_PROTOTYPES]; /* so that one step does all prototypes */
+	int8_t at[ANOMALY_DIMENSIONS]
+		 [ANOMALY_PROTOTYPES]; /* so that one step does all prototypes */
 	uint8_t use[ANOMALY_PROTOTYPES];
 	uint8_t n;
 };
@@ -36,11 +37,11 @@ struct anomaly {
 	uint32_t samples, since_alarm;
 	struct anomaly_book books[ANOMALY_BOOKS];
 	double ref_mean, ref_deviation;
-	double mean, variance;			  /* gain 1/3000 */
+	double mean, variance; /* gain 1/3000 */
 	double means[ANOMALY_MEANS];
-	double squares[4];			  /* of first differences: gains 1/12, 1/48, 1/192, 1/1000 */
+	double squares[4]; /* of first differences: gains 1/12, 1/48, 1/192, 1/1000 */
 	double last;
-	float slots[ANOMALY_SLOTS];		  /* relative to slot_base */
+	float slots[ANOMALY_SLOTS]; /* relative to slot_base */
 	uint8_t visits[ANOMALY_SLOTS];
 	double slot_base;
 	float residual;

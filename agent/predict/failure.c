@@ -19,6 +19,7 @@ const char *const finding_level_names[3] = {"notice", "warning", "critical"};
 #define N    FINDING_NOTICE
 #define C    FINDING_CRITICAL
 
+/* clang-format off */
 /* name, highest, enter n of m within s, asks again, outlives boot, hold, quiet, risk by level, horizon */
 const struct failure_info failures[FAILURE_CLASSES] = {
 	[FAILURE_MEMORY_EXHAUSTION] = {"memory_exhaustion", C, 1, 1, 0, true, false, 10 * MIN, DAY,
@@ -68,6 +69,7 @@ const struct failure_info failures[FAILURE_CLASSES] = {
 	[FAILURE_ANOMALY] = {"anomaly", N, 1, 1, 0, false, false, 0, HOUR,
 		{0.1f, 0.1f, 0.1f}, HOUR},
 };
+/* clang-format on */
 
 static const enum failure_class of_klog[KLOG_CLASSES] = {
 	[KLOG_NONE] = FAILURE_CLASSES,

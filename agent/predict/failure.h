@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The classes of failure that findings and signals name: one row each, with the rules of their life. */
+/* The classes of failure that findings and signals name: one row each, with the rules of their
+ * life. */
 #pragma once
 
 #include "core/types.h"
@@ -38,13 +39,14 @@ struct failure_info {
 	/* Of the last enter_m observations within enter_s, enter_n must be bad. */
 	uint8_t enter_n, enter_m;
 	int enter_s;
-	/* How it ends: after a good observation (a state that can be asked again), or when nothing of
-	 * it was seen for quiet_s (an event); in either case not before hold_s after the last bad one. */
+	/* How it ends: after a good observation (a state that can be asked again), or when nothing
+	 * of it was seen for quiet_s (an event); in either case not before hold_s after the last
+	 * bad one. */
 	bool asks_again;
 	bool outlives_boot; /* a reboot does not end it */
 	int hold_s, quiet_s;
-	/* How sure a finding of a level is to end in an outage of the guest, and within what time when
-	 * no forecast says so. */
+	/* How sure a finding of a level is to end in an outage of the guest, and within what time
+	 * when no forecast says so. */
 	float risk[3];
 	int horizon_s;
 };

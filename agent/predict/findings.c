@@ -12,10 +12,10 @@
 
 #include "sample/sample.h"
 
-#define HOUR_MS	      (3600 * INT64_C(1000))
-#define DAY_MS	      (24 * HOUR_MS)
-#define RISK_ETA_S    900 /* a limit met within so long is critical */
-#define FULL	      0.97
+#define HOUR_MS    (3600 * INT64_C(1000))
+#define DAY_MS     (24 * HOUR_MS)
+#define RISK_ETA_S 900 /* a limit met within so long is critical */
+#define FULL       0.97
 
 int findings_new(unsigned budget_a_day, struct findings **ret)
 {
@@ -39,12 +39,14 @@ static struct slot *find(struct findings *f, enum failure_class class, const cha
 {
 	for (size_t i = 0; i < SLOTS; i++)
 		if (f->slots[i].state != SLOT_FREE && f->slots[i].class == class &&
-		    !strncmp(f->slots[i].finding.entity, entity, sizeof(f->slots[i].finding.entity) - 1))
+		    !strncmp(f->slots[i].finding.entity, entity,
+			     sizeof(f->slots[i].finding.entity) - 1))
 			return &f->slots[i];
 	return NULL;
 }
 
-/* What can be given up for a new slot: nothing, then the oldest that is not open, then the least. */
+/* What can be given up for a new slot: nothing, then the oldest that is not open, then the least.
+ */
 static struct slot *room(struct findings *f)
 {
 	struct slot *best = &f->slots[0];
@@ -66,7 +68,8 @@ struct slot *findings_slot(struct findings *f, enum failure_class class, const c
 	if (s)
 		return s;
 	s = room(f);
-	*s = (struct slot){.state = SLOT_PENDING, .class = class, .told_ms = INT64_MIN, .told_level = -1};
+	*s = (struct slot){
+		.state = SLOT_PENDING, .class = class, .told_ms = INT64_MIN, .told_level = -1};
 	snprintf(s->finding.class_name, sizeof(s->finding.class_name), "%s", failures[class].name);
 	snprintf(s->finding.entity, sizeof(s->finding.entity), "%s", entity);
 	return s;
@@ -112,7 +115,8 @@ static bool affordable(struct findings *f, int64_t now_ms, enum finding_level le
 	n->finding.eta_s = -1;
 	n->finding.since_real_ms = now_ms;
 	snprintf(n->finding.evidence, sizeof(n->finding.evidence),
-		 "%u findings told today, %zu open: more of this day are in the status only", f->told_today, findings_count(f));
+		 "%u findings told today, %zu open: more of this day are in the status only",
+		 f->told_today, findings_count(f));
 	return false;
 }
 
@@ -126,7 +130,8 @@ static void tell(struct findings *f, struct slot *s, int64_t now_ms, enum findin
 }
 
 /* Opened or raised: told at once, unless it was told within the hour at this level or above. */
-static void tell_change(struct findings *f, struct slot *s, int64_t now_ms, enum findings_event event)
+static void tell_change(struct findings *f, struct slot *s, int64_t now_ms,
+			enum findings_event event)
 {
 	bool lately = s->told_ms > now_ms - HOUR_MS && s->told_level >= (int)s->finding.level;
 
@@ -174,12 +179,14 @@ static enum finding_level next_level(struct slot *s, int64_t now_ms, enum findin
 		s->level_ms = now_ms;
 		return level;
 	}
-	return failures[s->class].asks_again && now_ms - s->level_ms >= hold ? level : s->finding.level;
+	return failures[s->class].asks_again && now_ms - s->level_ms >= hold ? level
+									     : s->finding.level;
 }
 
 static void describe(struct slot *s, int64_t now_ms, const struct observation *o)
 {
-	enum finding_level level = o->level > failures[o->class].highest ? failures[o->class].highest : o->level;
+	enum finding_level level =
+		o->level > failures[o->class].highest ? failures[o->class].highest : o->level;
 
 	s->finding.level = next_level(s, now_ms, level);
 	set_evidence(&s->finding, o->evidence);
@@ -246,7 +253,8 @@ void findings_tick(struct findings *f, int64_t now_ms)
 			continue;
 		if (now_ms - s->last_bad_ms >= failures[s->class].quiet_s * INT64_C(1000))
 			close_slot(f, s, now_ms);
-		else if (s->last_bad_ms > s->told_ms && s->told_ms <= now_ms - HOUR_MS && s->finding.level > FINDING_NOTICE)
+		else if (s->last_bad_ms > s->told_ms && s->told_ms <= now_ms - HOUR_MS &&
+			 s->finding.level > FINDING_NOTICE)
 			tell(f, s, now_ms, FINDINGS_REPEATED);
 	}
 }
@@ -263,8 +271,12 @@ void findings_switch(struct findings *f, enum failure_class class, bool on)
 
 void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hit)
 {
-	struct observation o = {.class = failure_of_klog(hit->class), .entity = hit->entity, .level = hit->level,
-				.evidence = hit->evidence, .eta_s = -1, .certain = true};
+	struct observation o = {.class = failure_of_klog(hit->class),
+				.entity = hit->entity,
+				.level = hit->level,
+				.evidence = hit->evidence,
+				.eta_s = -1,
+				.certain = true};
 	char name[sizeof(hit->entity)];
 
 	if (o.class == FAILURE_CLASSES)
@@ -288,22 +300,30 @@ static void span(char *out, size_t cap, double s)
 		snprintf(out, cap, "%.0f h", s / 3600);
 }
 
-void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class class, const char *entity,
-		       const char *what, const char *culprit, const struct forecast_view *v)
+void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class class,
+		       const char *entity, const char *what, const char *culprit,
+		       const struct forecast_view *v)
 {
 	char evidence[160], eta[24] = "";
-	struct observation o = {.class = class, .entity = entity, .level = v->level, .evidence = evidence, .eta_s = v->eta_s,
-				.eta_low_s = v->eta_low_s, .eta_high_s = v->eta_high_s};
+	struct observation o = {.class = class,
+				.entity = entity,
+				.level = v->level,
+				.evidence = evidence,
+				.eta_s = v->eta_s,
+				.eta_low_s = v->eta_low_s,
+				.eta_high_s = v->eta_high_s};
 
 	if (!v->open) {
 		findings_good(f, now_ms, class, entity);
 		return;
 	}
-	if (v->level >= FINDING_WARNING && (v->used >= FULL || (v->eta_s >= 0 && v->eta_s < RISK_ETA_S)))
+	if (v->level >= FINDING_WARNING &&
+	    (v->used >= FULL || (v->eta_s >= 0 && v->eta_s < RISK_ETA_S)))
 		o.level = FINDING_CRITICAL;
 	if (v->eta_s >= 0)
 		span(eta, sizeof(eta), v->eta_s);
 	snprintf(evidence, sizeof(evidence), "%s %.0f%% used, %s%s%s%s%s", what, 100 * v->used,
-		 forecast_reasons[v->reason], eta[0] ? ", full in about " : "", eta, culprit[0] ? ", grown by " : "", culprit);
+		 forecast_reasons[v->reason], eta[0] ? ", full in about " : "", eta,
+		 culprit[0] ? ", grown by " : "", culprit);
 	findings_bad(f, now_ms, &o);
 }

@@ -11,13 +11,15 @@
 #include "predict/failure.h"
 #include "predict/forecast.h"
 
-#define FINDINGS_MAX	128 /* remembered at a time; beyond, what is not open and then the least severe makes room */
+#define FINDINGS_MAX                                                                               \
+	128 /* remembered at a time; beyond, what is not open and then the least severe makes room \
+	     */
 #define FINDINGS_BUDGET 24 /* news a day; as many again for critical ones */
 
 enum findings_event {
 	FINDINGS_OPENED,
-	FINDINGS_RAISED,  /* its level went up */
-	FINDINGS_REPEATED,/* an hour on, still so */
+	FINDINGS_RAISED,   /* its level went up */
+	FINDINGS_REPEATED, /* an hour on, still so */
 	FINDINGS_CLOSED,
 	FINDINGS_SUMMARY, /* the budget is used up: once a day; see evidence */
 };
@@ -28,7 +30,8 @@ struct findings_news {
 };
 
 struct findings;
-/** findings_new() - the only allocation. @budget_a_day: 0 = FINDINGS_BUDGET. Return: 0 or -ENOMEM. */
+/** findings_new() - the only allocation. @budget_a_day: 0 = FINDINGS_BUDGET. Return: 0 or -ENOMEM.
+ */
 int findings_new(unsigned budget_a_day, struct findings **ret) _must_check_;
 struct findings *findings_free(struct findings *f);
 DEFINE_CLEANUP(struct findings, findings_free)
@@ -38,7 +41,7 @@ void findings_switch(struct findings *f, enum failure_class class, bool on);
 /* One bad look at an entity. */
 struct observation {
 	enum failure_class class;
-	const char *entity;   /* printable; cut at its field's size */
+	const char *entity; /* printable; cut at its field's size */
 	enum finding_level level;
 	const char *evidence; /* one line a person understands; cut, made printable */
 	double eta_s, eta_low_s, eta_high_s; /* eta_s negative = unknown */
@@ -46,15 +49,17 @@ struct observation {
 };
 void findings_bad(struct findings *f, int64_t now_ms, const struct observation *o);
 /** findings_good() - the entity was looked at and is well: for classes that ask again. */
-void findings_good(struct findings *f, int64_t now_ms, enum failure_class class, const char *entity);
+void findings_good(struct findings *f, int64_t now_ms, enum failure_class class,
+		   const char *entity);
 /** findings_klog() - a hit of the kernel-log rules. */
 void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hit);
 /**
  * findings_forecast() - a forecast of @entity: bad while it is open, good else
  * @culprit: who grows, "" when not known; @what: "memory", "space on /srv"
  */
-void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class class, const char *entity,
-		       const char *what, const char *culprit, const struct forecast_view *v);
+void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class class,
+		       const char *entity, const char *what, const char *culprit,
+		       const struct forecast_view *v);
 /** findings_tick() - ends what is quiet, makes repeats; each minute or so. */
 void findings_tick(struct findings *f, int64_t now_ms);
 /** findings_take() - the next news; call until it answers false. */
@@ -67,17 +72,20 @@ bool findings_get(const struct findings *f, size_t i, struct finding *ret);
  * findings_risk() - how likely an outage of the guest is, by all that is open
  * @ret_horizon_s: within what time, by the finding that weighs most; -1 when nothing is open
  *
- * One minus the product of (1 - risk) over the open findings, the worst of each class counting; notices
- * alone never make more than 0.5. Return: 0..1.
+ * One minus the product of (1 - risk) over the open findings, the worst of each class counting;
+ * notices alone never make more than 0.5. Return: 0..1.
  */
 double findings_risk(const struct findings *f, int64_t *ret_horizon_s);
 
-/** findings_save() - the open findings as text, a line each, with a version. Return: buf_error(@out). */
+/** findings_save() - the open findings as text, a line each, with a version. Return:
+ * buf_error(@out). */
 int findings_save(const struct findings *f, struct buf *out) _must_check_;
 /**
  * findings_restore() - into an empty set; what was told before is not told again
  * @same_boot: else what a reboot ends is left out
  *
- * Lines that are not understood are skipped. Return: 0; -EINVAL when it is no such text or of a newer version.
+ * Lines that are not understood are skipped. Return: 0; -EINVAL when it is no such text or of a
+ * newer version.
  */
-int findings_restore(struct findings *f, const char *p, size_t n, bool same_boot, int64_t now_ms) _must_check_;
+int findings_restore(struct findings *f, const char *p, size_t n, bool same_boot,
+		     int64_t now_ms) _must_check_;

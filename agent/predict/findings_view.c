@@ -6,9 +6,9 @@
 #include "core/text.h"
 #include "predict/findings_private.h"
 
-#define HEADER	     "heat-pulse-findings 1\n"
+#define HEADER       "heat-pulse-findings 1\n"
 #define NOTICES_MOST 0.5
-#define FIELDS	     9
+#define FIELDS       9
 
 size_t findings_count(const struct findings *f)
 {
@@ -55,11 +55,13 @@ double findings_risk(const struct findings *f, int64_t *ret_horizon_s)
 	*ret_horizon_s = -1;
 	for (size_t i = 0; i < SLOTS; i++) {
 		const struct slot *s = &f->slots[i];
-		int64_t horizon = s->finding.eta_s >= 0 ? s->finding.eta_s : failures[s->class].horizon_s;
+		int64_t horizon =
+			s->finding.eta_s >= 0 ? s->finding.eta_s : failures[s->class].horizon_s;
 
 		if (s->state != SLOT_OPEN)
 			continue;
-		if (s->finding.risk > most || (s->finding.risk >= most && horizon < *ret_horizon_s)) {
+		if (s->finding.risk > most ||
+		    (s->finding.risk >= most && horizon < *ret_horizon_s)) {
 			most = s->finding.risk;
 			*ret_horizon_s = horizon;
 		}
@@ -84,9 +86,12 @@ int findings_save(const struct findings *f, struct buf *out)
 
 		if (s->state != SLOT_OPEN)
 			continue;
-		buf_printf(out, "%s\t%s\t%s\t%lld\t%lld\t%lld\t%d\t%lld\t%s\n", s->finding.class_name, s->finding.entity,
-			   finding_level_names[s->finding.level], (long long)s->finding.since_real_ms, (long long)s->last_bad_ms,
-			   (long long)s->told_ms, s->told_level, (long long)s->finding.eta_s, s->finding.evidence);
+		buf_printf(out, "%s\t%s\t%s\t%lld\t%lld\t%lld\t%d\t%lld\t%s\n",
+			   s->finding.class_name, s->finding.entity,
+			   finding_level_names[s->finding.level],
+			   (long long)s->finding.since_real_ms, (long long)s->last_bad_ms,
+			   (long long)s->told_ms, s->told_level, (long long)s->finding.eta_s,
+			   s->finding.evidence);
 	}
 	return buf_error(out);
 }
@@ -126,12 +131,14 @@ static bool printable(const struct field *f, size_t cap)
 static int level_of(const struct field *f)
 {
 	for (int i = 0; i < 3; i++)
-		if (strlen(finding_level_names[i]) == f->n && !memcmp(finding_level_names[i], f->p, f->n))
+		if (strlen(finding_level_names[i]) == f->n &&
+		    !memcmp(finding_level_names[i], f->p, f->n))
 			return i;
 	return -1;
 }
 
-static void restore_line(struct findings *f, const char *p, size_t n, bool same_boot, int64_t now_ms)
+static void restore_line(struct findings *f, const char *p, size_t n, bool same_boot,
+			 int64_t now_ms)
 {
 	int64_t since, bad, told, told_level, eta;
 	struct field w[FIELDS];
@@ -140,16 +147,20 @@ static void restore_line(struct findings *f, const char *p, size_t n, bool same_
 	struct slot *s;
 	int level;
 
-	if (!split(p, n, w) || !printable(&w[1], sizeof(entity)) || !printable(&w[8], sizeof(s->finding.evidence)))
+	if (!split(p, n, w) || !printable(&w[1], sizeof(entity)) ||
+	    !printable(&w[8], sizeof(s->finding.evidence)))
 		return;
 	class = failure_find(w[0].p, w[0].n);
 	level = level_of(&w[2]);
-	if (class == FAILURE_CLASSES || level < 0 || f->off[class] || (!same_boot && !failures[class].outlives_boot))
+	if (class == FAILURE_CLASSES || level < 0 || f->off[class] ||
+	    (!same_boot && !failures[class].outlives_boot))
 		return;
-	if (text_i64(w[3].p, w[3].n, &since) || text_i64(w[4].p, w[4].n, &bad) || text_i64(w[5].p, w[5].n, &told) ||
-	    text_i64(w[6].p, w[6].n, &told_level) || text_i64(w[7].p, w[7].n, &eta))
+	if (text_i64(w[3].p, w[3].n, &since) || text_i64(w[4].p, w[4].n, &bad) ||
+	    text_i64(w[5].p, w[5].n, &told) || text_i64(w[6].p, w[6].n, &told_level) ||
+	    text_i64(w[7].p, w[7].n, &eta))
 		return;
-	if (told_level < -1 || told_level > FINDING_CRITICAL || level > (int)failures[class].highest || findings_count(f) >= FINDINGS_MAX)
+	if (told_level < -1 || told_level > FINDING_CRITICAL ||
+	    level > (int)failures[class].highest || findings_count(f) >= FINDINGS_MAX)
 		return;
 	memcpy(entity, w[1].p, w[1].n);
 	entity[w[1].n] = '\0';

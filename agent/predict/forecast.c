@@ -10,18 +10,18 @@
 
 #include "predict/forecast_private.h"
 
-#define TIME_MAX      1e12 /* seconds; beyond, differences lose their seconds */
-#define DAY_MIN	      1440.0
-#define FLOOR_MIN     120.0
-#define BLOCK_MIN     10.0
-#define HOUR_MIN      60.0
-#define SMOOTH_MIN    2.41 /* half-life of u: a gain of 1/4 a minute */
-#define STEP_GAP      10   /* a step this many times the usual is a gap: persistence starts anew */
-#define LIMIT_MOVED   1e-9
-#define LIMIT_OTHER   1e4
-#define RUSH_LEVEL    0.4f
-#define RUSH_MIN      5
-#define RUSH_STEP_UP  0.001f
+#define TIME_MAX     1e12 /* seconds; beyond, differences lose their seconds */
+#define DAY_MIN      1440.0
+#define FLOOR_MIN    120.0
+#define BLOCK_MIN    10.0
+#define HOUR_MIN     60.0
+#define SMOOTH_MIN   2.41 /* half-life of u: a gain of 1/4 a minute */
+#define STEP_GAP     10   /* a step this many times the usual is a gap: persistence starts anew */
+#define LIMIT_MOVED  1e-9
+#define LIMIT_OTHER  1e4
+#define RUSH_LEVEL   0.4f
+#define RUSH_MIN     5
+#define RUSH_STEP_UP 0.001f
 
 /* Minutes. The first follows the spacing where samples come faster, see scale_half_life(). */
 /* Of the highs: the first is fed each 10 min, the others each hour. */
@@ -32,14 +32,21 @@ static const float half_lives[FORECAST_SCALES] = {3, 10, 30, 120, 720, 2880};
 
 void forecast_init(struct forecast *f)
 {
-	*f = (struct forecast){.eta_min = -1, .day = -1, .floor = -1, .hour = -1, .hour_fed = -1, .block = -1, .block_fed = -1};
+	*f = (struct forecast){.eta_min = -1,
+			       .day = -1,
+			       .floor = -1,
+			       .hour = -1,
+			       .hour_fed = -1,
+			       .block = -1,
+			       .block_fed = -1};
 	for (size_t i = 0; i < FORECAST_HOURS; i++)
 		f->hour_high[i] = -1;
 	for (size_t i = 0; i < FORECAST_FLOORS; i++)
 		f->floor_low[i] = 1;
 }
 
-/* At one sample a minute the shortest fit spans 3 samples' half-life; it does at other rates, too. */
+/* At one sample a minute the shortest fit spans 3 samples' half-life; it does at other rates, too.
+ */
 float forecast_high_half_life(size_t scale)
 {
 	return high_half_lives[scale];
@@ -56,7 +63,8 @@ float forecast_half_life(const struct forecast *f, size_t scale)
 
 static void fit(struct forecast_scale *s, double y)
 {
-	double det = s->s0 * s->s2 - s->s1 * s->s1, mean = s->y0 / s->s0, age = s->s1 / s->s0, b = 0, rest;
+	double det = s->s0 * s->s2 - s->s1 * s->s1, mean = s->y0 / s->s0, age = s->s1 / s->s0,
+	       b = 0, rest;
 
 	if (s->s0 > 1.5 && det > 1e-9 * s->s0 * s->s0)
 		b = -(s->s0 * s->y1 - s->s1 * s->y0) / det;
@@ -129,13 +137,14 @@ static void restate(struct forecast *f, double ratio)
 }
 
 /* Slots between the last and this sample had none: their content is of another time. */
-static bool next_slot(int32_t *slot, double minutes, double length, float *values, size_t n, float empty)
+static bool next_slot(int32_t *slot, double minutes, double length, float *values, size_t n,
+		      float empty)
 {
 	int32_t now = (int32_t)fmin(minutes / length, 2e9);
 	bool moved = now != *slot;
 
 	for (size_t skipped = 0; *slot < now && skipped < n; skipped++)
-		values[(size_t)++*slot % n] = empty;
+		values[(size_t)++ * slot % n] = empty;
 	*slot = now;
 	return moved;
 }
@@ -182,7 +191,8 @@ static void hours(struct forecast *f, double minutes)
 	if (f->hour >= 0 && now != f->hour) {
 		hour_over(f, (size_t)f->hour % FORECAST_HOURS, f->hour - f->hour_fed);
 		f->hour_fed = f->hour;
-		for (int32_t missed = f->hour + 1; missed < now && missed < f->hour + FORECAST_HOURS; missed++)
+		for (int32_t missed = f->hour + 1;
+		     missed < now && missed < f->hour + FORECAST_HOURS; missed++)
 			f->hour_high[missed % FORECAST_HOURS] = -1;
 		f->hour_now = 0;
 	}
@@ -207,7 +217,8 @@ static void remember(struct forecast *f)
 
 static void usual_slopes(struct forecast *f)
 {
-	float age = (float)((f->t - f->t0) / 60), gain = fmaxf(f->dt * 0.69f / USUAL_MIN, f->dt / fmaxf(age, 1));
+	float age = (float)((f->t - f->t0) / 60),
+	      gain = fmaxf(f->dt * 0.69f / USUAL_MIN, f->dt / fmaxf(age, 1));
 
 	gain = fminf(gain, 0.5f);
 	for (size_t i = 0; i < 3; i++) {
@@ -236,7 +247,8 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 	double dt = f->samples ? (t_s - f->t) / 60 : 0;
 	double y;
 
-	if (!isfinite(t_s) || fabs(t_s) > TIME_MAX || !isfinite(used) || !(limit > 0) || !isfinite(limit) || (f->samples && !(dt > 0)))
+	if (!isfinite(t_s) || fabs(t_s) > TIME_MAX || !isfinite(used) || !(limit > 0) ||
+	    !isfinite(limit) || (f->samples && !(dt > 0)))
 		return;
 	if (f->samples && (limit > LIMIT_OTHER * f->limit || f->limit > LIMIT_OTHER * limit)) {
 		forecast_init(f); /* another thing altogether */
@@ -272,8 +284,8 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 
 bool forecast_is_rushing(const struct forecast *f)
 {
-	return f->samples > 2 && f->y > RUSH_LEVEL && f->rate * f->dt > RUSH_STEP_UP && (1 - f->y) < RUSH_MIN * f->rate &&
-	       f->rate * f->rate > f->usual_slope[0];
+	return f->samples > 2 && f->y > RUSH_LEVEL && f->rate * f->dt > RUSH_STEP_UP &&
+	       (1 - f->y) < RUSH_MIN * f->rate && f->rate * f->rate > f->usual_slope[0];
 }
 
 void forecast_view(const struct forecast *f, struct forecast_view *ret)

@@ -9,58 +9,58 @@
 #include "core/types.h"
 
 #define FORECAST_SCALES 6
-#define FORECAST_HIGHS	3
-#define FORECAST_DAYS	8
+#define FORECAST_HIGHS  3
+#define FORECAST_DAYS   8
 #define FORECAST_FLOORS 8
-#define FORECAST_HOURS	24
+#define FORECAST_HOURS  24
 
 /* Regression over exponentially forgotten samples; ages in minutes, before the newest. */
 struct forecast_scale {
 	double s0, s1, s2, y0, y1, yy;
-	double peak;	     /* forgotten maximum of the sample above the fitted line */
-	float level, slope;  /* of the fit, now and per minute */
-	float deviation;     /* of the samples around it */
-	float keep;	     /* factor of the last step; depends on dt alone */
+	double peak;        /* forgotten maximum of the sample above the fitted line */
+	float level, slope; /* of the fit, now and per minute */
+	float deviation;    /* of the samples around it */
+	float keep;         /* factor of the last step; depends on dt alone */
 };
 
 /* Which rule spoke last. */
 enum forecast_reason {
 	FORECAST_NOTHING,
 	FORECAST_NOTICED, /* the slow rule at its notice level */
-	FORECAST_SLOW,	  /* nearly full and growing */
+	FORECAST_SLOW,    /* nearly full and growing */
 	FORECAST_STEADY,  /* its hourly highs are on a line that meets the limit soon */
-	FORECAST_DAILY,	  /* each day is like the last plus a change */
-	FORECAST_FAST,	  /* a new and fast rise, minutes to hours */
-	FORECAST_BURST,	  /* a new and very fast rise */
+	FORECAST_DAILY,   /* each day is like the last plus a change */
+	FORECAST_FAST,    /* a new and fast rise, minutes to hours */
+	FORECAST_BURST,   /* a new and very fast rise */
 };
 extern const char *const forecast_reasons[];
 
 /* One resource: all there is to know about its past. */
 struct forecast {
 	double t0, t, limit;
-	float dt;	/* minutes of the last step */
-	float step;	/* usual spacing, minutes */
+	float dt;   /* minutes of the last step */
+	float step; /* usual spacing, minutes */
 	float factors_step;
-	float y, u;	/* last used fraction, smoothed */
+	float y, u;              /* last used fraction, smoothed */
 	float rate, rate_before; /* between the last samples, per minute */
 	float u_keep;
 	struct forecast_scale scales[FORECAST_SCALES];
 	struct forecast_scale highs[FORECAST_HIGHS]; /* of the highs of 10 min and of hours */
-	float usual_slope[FORECAST_SCALES]; /* mean square, over the last day */
-	float day_high[FORECAST_DAYS];	  /* highest u of each day */
-	float floor_low[FORECAST_FLOORS]; /* lowest u of each two hours */
-	float hour_high[FORECAST_HOURS];  /* of the last such hour that is over; negative: none */
+	float usual_slope[FORECAST_SCALES];          /* mean square, over the last day */
+	float day_high[FORECAST_DAYS];               /* highest u of each day */
+	float floor_low[FORECAST_FLOORS];            /* lowest u of each two hours */
+	float hour_high[FORECAST_HOURS]; /* of the last such hour that is over; negative: none */
 	float block_now, hour_now, change, change_error;
 	int32_t day, floor, hour, hour_fed, block, block_fed;
-	float days_changed;		  /* how many hours have been compared with the day before */
+	float days_changed; /* how many hours have been compared with the day before */
 	float slow_count, fast_count, notice_count, steady_count;
-	float hold, notice_hold;	  /* minutes left */
+	float hold, notice_hold; /* minutes left */
 	float since_bad;
-	float open_high;		  /* highest u since it opened */
-	double eta_min;			  /* as reported, minutes; negative: none */
+	float open_high; /* highest u since it opened */
+	double eta_min;  /* as reported, minutes; negative: none */
 	float eta_low_min, eta_high_min;
 	uint8_t reason;
-	uint8_t level;			  /* 0 none, 1 + enum finding_level */
+	uint8_t level; /* 0 none, 1 + enum finding_level */
 	uint32_t samples;
 };
 
@@ -68,10 +68,10 @@ struct forecast_view {
 	bool open;
 	enum finding_level level; /* when open */
 	enum forecast_reason reason;
-	double eta_s;		  /* negative: not to be said */
+	double eta_s; /* negative: not to be said */
 	double eta_low_s, eta_high_s;
-	double used;		  /* smoothed used fraction */
-	double per_hour;	  /* growth of the used fraction */
+	double used;     /* smoothed used fraction */
+	double per_hour; /* growth of the used fraction */
 };
 
 void forecast_init(struct forecast *f);

@@ -21,7 +21,7 @@
 #define FAST_HORIZON   100.0f
 #define FAST_PERSIST   2
 #define SIGNIFICANT    1.7f
-#define NEW_SHARE      0.3f  /* of what was free at the best time of the last week */
+#define NEW_SHARE      0.3f /* of what was free at the best time of the last week */
 #define BURST_SLOPE    0.005f
 #define BURST_HORIZON  25.0f
 #define RUSH_STEP      0.1f
@@ -39,7 +39,7 @@
 #define STEADY_HORIZON 150.0f
 #define STEADY_PERSIST 5
 #define KNOWN_MIN      30 /* before, what is usual is not known */
-#define DEPARTS	       1.0f
+#define DEPARTS        1.0f
 #define UNUSUAL_BURST  3.5f /* times the slope usual for the last day */
 #define UNUSUAL_FAST   2.5f
 
@@ -79,7 +79,8 @@ static float best_eta(const struct forecast *f)
 	for (size_t i = 0; i < FORECAST_SCALES; i++) {
 		float eta = scale_eta(&f->scales[i]), off;
 
-		if (!isfinite(eta) || 2 * forecast_half_life(f, i) * f->scales[i].slope < SIGNIFICANT * f->scales[i].deviation)
+		if (!isfinite(eta) || 2 * forecast_half_life(f, i) * f->scales[i].slope <
+					      SIGNIFICANT * f->scales[i].deviation)
 			continue;
 		off = fabsf(logf(fmaxf(eta, 1) / TYPICAL_ETA));
 		if (off < best_off) {
@@ -135,7 +136,8 @@ static float walk_days(const struct forecast *f)
 	return INFINITY;
 }
 
-const char *const forecast_reasons[] = {"nothing", "growing", "nearly full", "steady growth", "grows day by day", "fast growth",
+const char *const forecast_reasons[] = {"nothing",       "growing",          "nearly full",
+					"steady growth", "grows day by day", "fast growth",
 					"burst"};
 
 struct judgement {
@@ -160,7 +162,8 @@ static bool unusual(const struct forecast *f, size_t scale, float times)
 	return !is_known(f) || b * b > times * times * f->usual_slope[scale];
 }
 
-/* Above the line that the hourly highs have been on: something new, which the short fits may judge. */
+/* Above the line that the hourly highs have been on: something new, which the short fits may judge.
+ */
 static bool departs(const struct forecast *f, float now)
 {
 	const struct forecast_scale *s = &f->highs[1];
@@ -173,18 +176,21 @@ static bool departs(const struct forecast *f, float now)
 
 static bool steady(const struct forecast *f, const struct judgement *j)
 {
-	return j->highs_eta < STEADY_HORIZON && j->highs_level > j->high + SLOW_MARGIN && f->u > FAST_LEVEL;
+	return j->highs_eta < STEADY_HORIZON && j->highs_level > j->high + SLOW_MARGIN &&
+	       f->u > FAST_LEVEL;
 }
 
 static bool fast(const struct forecast *f, const struct judgement *j, float *ret_eta)
 {
-	if (!departs(f, f->u) || f->u <= FAST_LEVEL || j->headroom <= FAST_HEADROOM || f->u <= j->high + j->margin)
+	if (!departs(f, f->u) || f->u <= FAST_LEVEL || j->headroom <= FAST_HEADROOM ||
+	    f->u <= j->high + j->margin)
 		return false;
 	for (size_t i = 1; i <= 2; i++) {
 		const struct forecast_scale *s = &f->scales[i];
 		float h = forecast_half_life(f, i);
 
-		if (unusual(f, i, UNUSUAL_FAST) && s->slope > 0 && 2 * h * s->slope > SIGNIFICANT * s->deviation &&
+		if (unusual(f, i, UNUSUAL_FAST) && s->slope > 0 &&
+		    2 * h * s->slope > SIGNIFICANT * s->deviation &&
 		    (1 - s->level) / s->slope < FAST_HORIZON) {
 			*ret_eta = fminf(fmaxf(scale_eta(s), 0), j->eta);
 			return true;
@@ -193,7 +199,8 @@ static bool fast(const struct forecast *f, const struct judgement *j, float *ret
 	return false;
 }
 
-/* Per minute. Sampled each few seconds, two steps that agree say more than a fit with older samples in it. */
+/* Per minute. Sampled each few seconds, two steps that agree say more than a fit with older samples
+ * in it. */
 static float burst_slope(const struct forecast *f)
 {
 	float lower = fminf(f->rate, f->rate_before);
@@ -212,10 +219,11 @@ static bool burst(const struct forecast *f, const struct judgement *j, float low
 
 	if (f->samples < 4 || slope <= BURST_SLOPE || free >= BURST_HORIZON * slope)
 		return false;
-	if (is_known(f) ? slope * slope < UNUSUAL_BURST * UNUSUAL_BURST * f->usual_slope[0] :
-			  2 * h * slope <= SIGNIFICANT * s->deviation)
+	if (is_known(f) ? slope * slope < UNUSUAL_BURST * UNUSUAL_BURST * f->usual_slope[0]
+			: 2 * h * slope <= SIGNIFICANT * s->deviation)
 		return false;
-	if (!departs(f, f->y) || f->y - low <= needed * (1 - low) || f->y <= FAST_LEVEL || f->y <= j->high + j->margin)
+	if (!departs(f, f->y) || f->y - low <= needed * (1 - low) || f->y <= FAST_LEVEL ||
+	    f->y <= j->high + j->margin)
 		return false;
 	*ret_eta = fmaxf(free, 0) / slope;
 	return true;
@@ -223,15 +231,16 @@ static bool burst(const struct forecast *f, const struct judgement *j, float low
 
 static bool slow(const struct forecast *f, const struct judgement *j, float level)
 {
-	return f->u > FULL_LEVEL || (f->u > level && f->u > j->high + SLOW_MARGIN && j->eta < SLOW_HORIZON);
+	return f->u > FULL_LEVEL ||
+	       (f->u > level && f->u > j->high + SLOW_MARGIN && j->eta < SLOW_HORIZON);
 }
 
 static bool noticeable(const struct forecast *f, const struct judgement *j)
 {
 	if (slow(f, j, NOTICE_LEVEL) || j->walk_eta < NOTICE_HORIZON)
 		return true;
-	return f->day >= 2 && f->u > NOTICE_LOW && j->highs_eta < NOTICE_HORIZON && j->highs_level > j->high + SLOW_MARGIN &&
-	       f->highs[2].slope > 0 && !departs(f, f->u);
+	return f->day >= 2 && f->u > NOTICE_LOW && j->highs_eta < NOTICE_HORIZON &&
+	       j->highs_level > j->high + SLOW_MARGIN && f->highs[2].slope > 0 && !departs(f, f->u);
 }
 
 static void open_at(struct forecast *f, enum finding_level level, float eta)
@@ -277,18 +286,27 @@ void forecast_judge(struct forecast *f)
 	is_fast = count(&f->fast_count, fast(f, &j, &eta), dt, FAST_PERSIST) && eta > 0;
 	is_burst = burst(f, &j, low, &eta);
 	slow_eta = slow_date(&j);
-	f->since_bad = is_slow || is_steady || is_daily || is_fast || is_burst || is_notice ? 0 : f->since_bad + dt;
+	f->since_bad = is_slow || is_steady || is_daily || is_fast || is_burst || is_notice
+			       ? 0
+			       : f->since_bad + dt;
 	f->open_high = f->level ? fmaxf(f->open_high, f->u) : f->u;
-	hold(f, &f->hold, is_slow || is_steady || is_daily || is_fast || is_burst, is_fast || is_burst ? eta : slow_eta);
+	hold(f, &f->hold, is_slow || is_steady || is_daily || is_fast || is_burst,
+	     is_fast || is_burst ? eta : slow_eta);
 	hold(f, &f->notice_hold, is_notice, slow_eta);
 	f->level = 0;
 	if (f->hold <= 0 && f->notice_hold <= 0) {
 		f->reason = FORECAST_NOTHING;
 		return;
 	}
-	f->reason = is_burst ? FORECAST_BURST : is_fast ? FORECAST_FAST : is_daily ? FORECAST_DAILY : is_steady ? FORECAST_STEADY :
-		is_slow ? FORECAST_SLOW : f->reason ? f->reason : FORECAST_NOTICED;
-	open_at(f, f->hold > 0 ? FINDING_WARNING : FINDING_NOTICE, is_burst || is_fast ? eta : slow_eta);
+	f->reason = is_burst    ? FORECAST_BURST
+		    : is_fast   ? FORECAST_FAST
+		    : is_daily  ? FORECAST_DAILY
+		    : is_steady ? FORECAST_STEADY
+		    : is_slow   ? FORECAST_SLOW
+		    : f->reason ? f->reason
+				: FORECAST_NOTICED;
+	open_at(f, f->hold > 0 ? FINDING_WARNING : FINDING_NOTICE,
+		is_burst || is_fast ? eta : slow_eta);
 	f->eta_low_min = (float)f->eta_min / 2;
 	f->eta_high_min = (float)f->eta_min * 2;
 }

@@ -10,15 +10,15 @@
 #include <errno.h>
 #include <math.h>
 
-#define LONG_GAIN    (1.0 / 5000)
-#define HALVES	     20000
-#define PER_OCTAVE   4
-#define ALARM_LEAST  2.5
-#define ALARM_STEP   0.15 /* of the scores that are counted */
-#define ALARM_A_DAY  2.0  /* samples so high; they come in clusters */
-#define ALONE	     1.0 /* what one metric may add over the second: alone it says nothing */
-#define SILENCE	     60
-#define WARM_UP	     1000
+#define LONG_GAIN   (1.0 / 5000)
+#define HALVES      20000
+#define PER_OCTAVE  4
+#define ALARM_LEAST 2.5
+#define ALARM_STEP  0.15 /* of the scores that are counted */
+#define ALARM_A_DAY 2.0  /* samples so high; they come in clusters */
+#define ALONE       1.0  /* what one metric may add over the second: alone it says nothing */
+#define SILENCE     60
+#define WARM_UP     1000
 
 int host_new(size_t n, struct host **ret)
 {

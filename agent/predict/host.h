@@ -8,8 +8,8 @@
 #include "core/macro.h"
 
 #define HOST_METRICS_MAX 512
-#define HOST_BUCKETS	 64
-#define HOST_TOP	 3 /* so many metrics must agree */
+#define HOST_BUCKETS     64
+#define HOST_TOP         3 /* so many metrics must agree */
 
 /* One metric: how far it is from its mean, how far it jumped, both ranked among its own past. */
 struct host_metric {

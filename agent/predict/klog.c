@@ -15,7 +15,7 @@
 #define TRACE_US    (2 * 1000 * 1000)
 #define TRACE_LINES 60
 #define HOLD_LINES  400 /* an OOM report lists every task before it says which was killed */
-#define QUEUE	    8
+#define QUEUE       8
 
 struct klog {
 	struct keywords *keywords;
@@ -149,7 +149,8 @@ static void begin_trace(struct klog *k, const struct klog_hit *hit)
 /* Whether @hit says what the held line announced. */
 static bool completes(const struct klog_hit *held, const struct klog_hit *hit)
 {
-	return held->class == hit->class || (held->class == KLOG_WARNING && klog_classes[hit->class].starts);
+	return held->class == hit->class ||
+	       (held->class == KLOG_WARNING && klog_classes[hit->class].starts);
 }
 
 static void judge(struct klog *k, struct klog_hit *hit, bool hold)

@@ -45,7 +45,8 @@ struct klog_class_info {
 	enum klog_kind kind;
 	bool trace;  /* prints a trace: what follows within it belongs to it */
 	bool starts; /* may be part of another's trace: it then makes no hit of its own */
-	int quiet_s; /* clears when nothing of it was seen for so long; see also the failure class */
+	int quiet_s; /* clears when nothing of it was seen for so long; see also the failure class
+		      */
 };
 extern const struct klog_class_info klog_classes[KLOG_CLASSES];
 /** klog_class_find() - by name; KLOG_NONE when there is none. */
@@ -59,9 +60,8 @@ enum klog_class klog_class_find(const char *name, size_t n);
  */
 enum klog_flag {
 	KLOG_AT_START = 1, /* the line begins with it */
-	KLOG_HOLD = 2,	   /* waits for the line that says more */
+	KLOG_HOLD = 2,     /* waits for the line that says more */
 	KLOG_SILENT = 4,   /* the line says nothing, whatever else is in it */
-	KLOG_MEMCG = 8,
 };
 struct klog_rule {
 	enum klog_class class;

@@ -9,16 +9,16 @@
 
 #include "predict/klog_private.h"
 
-#define KEY_MAX	 7
+#define KEY_MAX  7
 #define ROWS_MAX 512
 
 struct keywords {
 	size_t rows, states, classes;
 	unsigned char class_of[256];
-	uint16_t *next;		 /* [states][classes] */
-	uint16_t *fail;		 /* per state; after the build: the next state that ends a keyword */
-	uint16_t *head;		 /* per state: 1 + first row whose keyword ends here */
-	uint16_t chain[ROWS_MAX];/* per row: 1 + next row of the same keyword */
+	uint16_t *next; /* [states][classes] */
+	uint16_t *fail; /* per state; after the build: the next state that ends a keyword */
+	uint16_t *head; /* per state: 1 + first row whose keyword ends here */
+	uint16_t chain[ROWS_MAX]; /* per row: 1 + next row of the same keyword */
 	uint16_t *queue;
 };
 
@@ -99,7 +99,8 @@ static void close_automaton(struct keywords *w)
 			}
 		}
 		if (!w->head[fail])
-			w->fail[at] = w->fail[fail]; /* its own ends are known: parents come first */
+			w->fail[at] =
+				w->fail[fail]; /* its own ends are known: parents come first */
 	}
 }
 
@@ -144,7 +145,8 @@ struct keywords *keywords_free(struct keywords *w)
 	return NULL;
 }
 
-size_t keywords_scan(const struct keywords *w, const char *p, size_t n, keywords_test *test, void *ctx)
+size_t keywords_scan(const struct keywords *w, const char *p, size_t n, keywords_test *test,
+		     void *ctx)
 {
 	uint64_t found[ROWS_MAX / 64] = {0};
 	size_t at = 0;

@@ -97,7 +97,8 @@ static bool match_at(struct matcher *m, const char *pattern, size_t at)
 		} else if (at <= m->n && step(m, *pattern, &at)) {
 			pattern++;
 		} else {
-			if (!star || star_at + ++taken > m->n || (*star == '@' && taken > NAME_MAX_LEN))
+			if (!star || star_at + ++taken > m->n ||
+			    (*star == '@' && taken > NAME_MAX_LEN))
 				return false;
 			at = star_at + taken;
 			pattern = star + 1;
@@ -149,7 +150,8 @@ static void name_entity(const struct matcher *m, struct klog_hit *ret)
 	}
 	len = sample_escape(ret->entity, sizeof(ret->entity) - 14, m->name, m->name_n);
 	if (m->pid_n && m->pid_n <= 10)
-		snprintf(ret->entity + len, sizeof(ret->entity) - len, "[%.*s]", (int)m->pid_n, m->pid);
+		snprintf(ret->entity + len, sizeof(ret->entity) - len, "[%.*s]", (int)m->pid_n,
+			 m->pid);
 }
 
 bool klog_match(const struct klog_rule *rule, const char *p, size_t n, struct klog_hit *ret)

@@ -16,4 +16,5 @@ struct keywords *keywords_free(struct keywords *w);
 /** keywords_scan() - the lowest row that @test accepts, of those whose keyword is in the text;
  * SIZE_MAX when none. Rows are tried in their order. */
 typedef bool keywords_test(size_t row, void *ctx);
-size_t keywords_scan(const struct keywords *w, const char *p, size_t n, keywords_test *test, void *ctx);
+size_t keywords_scan(const struct keywords *w, const char *p, size_t n, keywords_test *test,
+		     void *ctx);

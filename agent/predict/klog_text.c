@@ -109,8 +109,8 @@ static bool strip_caller(const char **p, size_t *n)
 
 static bool is_clock(const char *p)
 {
-	return is_digit(p[0]) && is_digit(p[1]) && p[2] == ':' && is_digit(p[3]) && is_digit(p[4]) &&
-	       p[5] == ':' && is_digit(p[6]) && is_digit(p[7]);
+	return is_digit(p[0]) && is_digit(p[1]) && p[2] == ':' && is_digit(p[3]) &&
+	       is_digit(p[4]) && p[5] == ':' && is_digit(p[6]) && is_digit(p[7]);
 }
 
 /* Before the clock: "Dec  4 " or "2024-12-04T" and the like. */
@@ -120,7 +120,7 @@ static bool is_date(const char *p, size_t n)
 		n--;
 	return n >= 3 && is_digit(p[n - 1]) &&
 	       (p[n - 2] == ' ' || p[n - 3] == ' ' || p[n - 2] == '-' || p[n - 3] == '-' ||
-	        p[n - 2] == '/' || p[n - 3] == '/');
+		p[n - 2] == '/' || p[n - 3] == '/');
 }
 
 /* "Dec  4 15:56:11 host kernel: " - the tag tells who wrote; only the kernel's own count */
@@ -179,17 +179,81 @@ bool klog_strip(const char **p, size_t *n, int64_t *usec)
 
 /* What lines of a dump begin with, beside those with an address behind a function's name. */
 static const char *const trace_starts[] = {
-	"Call Trace", "Call trace", "Backtrace", "RIP: ", "RSP: ", "RAX: ", "RDX: ", "RBP: ", "R10: ",
-	"R13: ", "FS: ", "CS: ", "CR2: ", "DR0: ", "DR3: ", "PKRU: ", "Code: ", "Modules linked in",
-	"CPU: ", "Hardware name", "Workqueue: ", "---[ end", "------------", "============",
-	"<TASK>", "</TASK>", "<IRQ>", "</IRQ>", "Mem-Info", "Node ", "Tasks state", "[ pid ]",
-	"NMI backtrace", "Sending NMI", "Showing all locks", "rcu:", "pc : ", "lr : ", "sp : ",
-	"x0 ", "active_anon", "DMA", "Normal", "lowmem_reserve", "memory: usage", "swap: usage",
-	"Memory cgroup stats", "anon ", "Allocated by task", "Freed by task", "The buggy address",
-	"Memory state around", "Read of size", "Write of size", "page:", "raw: ", "Stack:", "Process ",
-	"Kernel Offset", "Rebooting in", "Dumping ftrace", "Tainted: ", "backtrace", "comm ", "task:",
-	"hex dump", "flags: ", "lock_acquire", "stack backtrace", "other info", "locks held by",
-	"the existing dependency", "but task is already", "which lock already", "-> #",
+	"Call Trace",
+	"Call trace",
+	"Backtrace",
+	"RIP: ",
+	"RSP: ",
+	"RAX: ",
+	"RDX: ",
+	"RBP: ",
+	"R10: ",
+	"R13: ",
+	"FS: ",
+	"CS: ",
+	"CR2: ",
+	"DR0: ",
+	"DR3: ",
+	"PKRU: ",
+	"Code: ",
+	"Modules linked in",
+	"CPU: ",
+	"Hardware name",
+	"Workqueue: ",
+	"---[ end",
+	"------------",
+	"============",
+	"<TASK>",
+	"</TASK>",
+	"<IRQ>",
+	"</IRQ>",
+	"Mem-Info",
+	"Node ",
+	"Tasks state",
+	"[ pid ]",
+	"NMI backtrace",
+	"Sending NMI",
+	"Showing all locks",
+	"rcu:",
+	"pc : ",
+	"lr : ",
+	"sp : ",
+	"x0 ",
+	"active_anon",
+	"DMA",
+	"Normal",
+	"lowmem_reserve",
+	"memory: usage",
+	"swap: usage",
+	"Memory cgroup stats",
+	"anon ",
+	"Allocated by task",
+	"Freed by task",
+	"The buggy address",
+	"Memory state around",
+	"Read of size",
+	"Write of size",
+	"page:",
+	"raw: ",
+	"Stack:",
+	"Process ",
+	"Kernel Offset",
+	"Rebooting in",
+	"Dumping ftrace",
+	"Tainted: ",
+	"backtrace",
+	"comm ",
+	"task:",
+	"hex dump",
+	"flags: ",
+	"lock_acquire",
+	"stack backtrace",
+	"other info",
+	"locks held by",
+	"the existing dependency",
+	"but task is already",
+	"which lock already",
+	"-> #",
 };
 
 bool klog_is_trace(const char *p, size_t n)
@@ -203,7 +267,8 @@ bool klog_is_trace(const char *p, size_t n)
 	if (!n || (n < 160 && memmem(p, n, "+0x", 3)))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(trace_starts); i++)
-		if (n >= strlen(trace_starts[i]) && !memcmp(p, trace_starts[i], strlen(trace_starts[i])))
+		if (n >= strlen(trace_starts[i]) &&
+		    !memcmp(p, trace_starts[i], strlen(trace_starts[i])))
 			return true;
 	if (*p != '[')
 		return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Saved findings, any bytes: what is restored can be saved, and restored again comes out the same. */
+/* Saved findings, any bytes: what is restored can be saved, and restored again comes out the same.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

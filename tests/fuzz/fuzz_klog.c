@@ -25,7 +25,8 @@ static void take(struct klog *k, uint64_t *sum)
 	struct klog_hit hit;
 
 	while (klog_take(k, &hit)) {
-		if (hit.class <= KLOG_NONE || hit.class >= KLOG_CLASSES || hit.level > FINDING_CRITICAL)
+		if (hit.class <= KLOG_NONE || hit.class >= KLOG_CLASSES ||
+		    hit.level > FINDING_CRITICAL)
 			abort();
 		printable(hit.entity, sizeof(hit.entity));
 		printable(hit.evidence, sizeof(hit.evidence));

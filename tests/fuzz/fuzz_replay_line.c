@@ -19,7 +19,8 @@ static void feed(struct forecast *f, struct anomaly *a, const double *v, size_t 
 
 	forecast_feed(f, v[0], v[1], n > 2 ? v[2] : 1);
 	forecast_view(f, &view);
-	if (!(score >= 0 && score <= ANOMALY_MAX) || isnan(view.eta_s) || isnan(view.used) || isnan(view.per_hour))
+	if (!(score >= 0 && score <= ANOMALY_MAX) || isnan(view.eta_s) || isnan(view.used) ||
+	    isnan(view.per_hour))
 		abort();
 	if (view.open && (view.level > FINDING_CRITICAL || isinf(view.eta_s)))
 		abort();

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 
+THRESHOLD = 4.15  # ANOMALY_THRESHOLD of agent/predict/anomaly.h: the silence after an alarm belongs to it
 PROFILES = {"standard": (0.11, 1.0), "low FP": (0.22, 1.0), "low FN": (0.11, 2.0)}
 
 
@@ -59,21 +60,25 @@ class Series:
         return rows
 
 
+def read_series(name, lines, labels):
+    times, values = [], []
+    for row in csv.DictReader(lines):
+        times.append(when(row["timestamp"]))
+        values.append(row["value"])
+    windows = []
+    for start, end in labels:
+        first, last = when(start), when(end)
+        inside = [i for i, t in enumerate(times) if first <= t <= last]
+        windows.append((inside[0], inside[-1]))
+    return Series(name, times, values, windows)
+
+
 def read_nab(folder):
     with open(os.path.join(folder, "windows.json")) as f:
         labels = json.load(f)
     for name in sorted(labels):
-        times, values = [], []
         with open(os.path.join(folder, "data", name)) as f:
-            for row in csv.DictReader(f):
-                times.append(when(row["timestamp"]))
-                values.append(row["value"])
-        windows = []
-        for start, end in labels[name]:
-            a, b = when(start), when(end)
-            inside = [i for i, t in enumerate(times) if a <= t <= b]
-            windows.append((inside[0], inside[-1]))
-        yield Series(name, times, values, windows)
+            yield read_series(name, f, labels[name])
 
 
 def totals(series, threshold, profile):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every test of this room needs: cmocka's headers in their order, and noise that is the same each time. */
+/* What every test of this room needs: cmocka's headers in their order, and noise that is the same
+ * each time. */
 #pragma once
 
 #include <setjmp.h>

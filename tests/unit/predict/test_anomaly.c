@@ -69,7 +69,9 @@ static void daily(void **state)
 	for (int i = 0; i < 288 * 14; i++)
 		feed(&a, i, 100 + 20 * sin(i * 6.2831853 / 288) + noise(&seed));
 	for (int i = 288 * 14; i < 288 * 15; i++)
-		high = fmax(high, feed(&a, i, (i % 288 > 144 ? 115 : 100 + 20 * sin(i * 6.2831853 / 288)) + noise(&seed)));
+		high = fmax(high, feed(&a, i,
+				       (i % 288 > 144 ? 115 : 100 + 20 * sin(i * 6.2831853 / 288)) +
+					       noise(&seed)));
 	assert_true(high >= ANOMALY_THRESHOLD);
 }
 
@@ -86,7 +88,8 @@ static void any_unit(void **state)
 	for (int i = 0; i < 3000; i++) {
 		double v = noise(&seed) + (i > 2500 ? 4 : 0);
 
-		off += fabs(anomaly_score(&a, i * 300.0, v) - anomaly_score(&b, i * 300.0, v * 1024 + 4096));
+		off += fabs(anomaly_score(&a, i * 300.0, v) -
+			    anomaly_score(&b, i * 300.0, v * 1024 + 4096));
 	}
 	assert_true(off / 3000 < 0.01);
 }
@@ -112,7 +115,7 @@ static void broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cold),	   cmocka_unit_test(shift),  cmocka_unit_test(daily),
+		cmocka_unit_test(cold),     cmocka_unit_test(shift),  cmocka_unit_test(daily),
 		cmocka_unit_test(any_unit), cmocka_unit_test(broken),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a finding: enters on N of M, leaves by its own rule, is told hourly, within a budget, and outlives the agent. */
+/* The life of a finding: enters on N of M, leaves by its own rule, is told hourly, within a budget,
+ * and outlives the agent. */
 #include "fixture.h"
 
 #include <errno.h>
@@ -27,9 +28,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void bad(struct findings *f, int64_t now, enum failure_class class, const char *entity, enum finding_level level)
+static void bad(struct findings *f, int64_t now, enum failure_class class, const char *entity,
+		enum finding_level level)
 {
-	const struct observation o = {.class = class, .entity = entity, .level = level, .evidence = "seen\tso", .eta_s = -1};
+	const struct observation o = {.class = class,
+				      .entity = entity,
+				      .level = level,
+				      .evidence = "seen\tso",
+				      .eta_s = -1};
 
 	findings_bad(f, now, &o);
 }
@@ -46,7 +52,8 @@ static const char *told(struct findings *f, char out[static 64])
 	return out;
 }
 
-/* One observation opens where the row says 1 of 1; the same again is one finding; a higher level is told. */
+/* One observation opens where the row says 1 of 1; the same again is one finding; a higher level is
+ * told. */
 static void one_of_each(void **state)
 {
 	struct findings *f = *state;
@@ -69,7 +76,8 @@ static void one_of_each(void **state)
 	assert_false(findings_get(f, 2, &got));
 }
 
-/* swap_thrash enters on 3 of 4 within 2 minutes: a good look between does not matter, two do; nor do three in an hour. */
+/* swap_thrash enters on 3 of 4 within 2 minutes: a good look between does not matter, two do; nor
+ * do three in an hour. */
 static void n_of_m(void **state)
 {
 	struct findings *f = *state;
@@ -112,7 +120,8 @@ static void leaves(void **state)
 	assert_string_equal(told(f, t), "OC");
 }
 
-/* Still so after an hour: told again, not before; notices are not repeated. What comes back within the hour is not told twice. */
+/* Still so after an hour: told again, not before; notices are not repeated. What comes back within
+ * the hour is not told twice. */
 static void repeats(void **state)
 {
 	struct findings *f = *state;
@@ -133,7 +142,8 @@ static void repeats(void **state)
 	assert_string_equal(told(f, t), "R");
 }
 
-/* Beyond the day's budget one summary; critical ones have a budget of their own; the next day starts anew. */
+/* Beyond the day's budget one summary; critical ones have a budget of their own; the next day
+ * starts anew. */
 static void budget(void **state)
 {
 	struct findings *f = NULL;
@@ -177,7 +187,8 @@ static void switched(void **state)
 	told(f, t);
 }
 
-/* The one number: nothing 0; grows with each class; notices alone stay at a half; the horizon is the worst one's. */
+/* The one number: nothing 0; grows with each class; notices alone stay at a half; the horizon is
+ * the worst one's. */
 static void risk(void **state)
 {
 	struct findings *f = *state;
@@ -190,8 +201,14 @@ static void risk(void **state)
 	assert_true(findings_risk(f, &horizon) <= 0.5);
 	findings_tick(f, T0 + 30 * DAY);
 	assert_int_equal(findings_count(f), 0);
-	findings_bad(f, T0 + 40 * DAY, &(struct observation){.class = FAILURE_MEMORY_EXHAUSTION, .entity = "guest", .evidence = "",
-							     .level = FINDING_WARNING, .eta_s = 900, .eta_low_s = 600, .eta_high_s = 1300});
+	findings_bad(f, T0 + 40 * DAY,
+		     &(struct observation){.class = FAILURE_MEMORY_EXHAUSTION,
+					   .entity = "guest",
+					   .evidence = "",
+					   .level = FINDING_WARNING,
+					   .eta_s = 900,
+					   .eta_low_s = 600,
+					   .eta_high_s = 1300});
 	one = findings_risk(f, &horizon);
 	assert_true(one > 0.7 && one < 0.9);
 	assert_int_equal(horizon, 900);
@@ -201,11 +218,18 @@ static void risk(void **state)
 	assert_int_equal(horizon, 900);
 }
 
-/* Kernel records: facts open at once, crashes of one program only when three came, whatever their pids. */
+/* Kernel records: facts open at once, crashes of one program only when three came, whatever their
+ * pids. */
 static void from_the_log(void **state)
 {
-	struct klog_hit crash = {.class = KLOG_APP_CRASH, .level = FINDING_WARNING, .entity = "nginx[1]", .evidence = "nginx[1]: segfault"};
-	struct klog_hit slow = {.class = KLOG_IO_TIMEOUT, .level = FINDING_WARNING, .entity = "nvme0", .evidence = "nvme0: timeout"};
+	struct klog_hit crash = {.class = KLOG_APP_CRASH,
+				 .level = FINDING_WARNING,
+				 .entity = "nginx[1]",
+				 .evidence = "nginx[1]: segfault"};
+	struct klog_hit slow = {.class = KLOG_IO_TIMEOUT,
+				.level = FINDING_WARNING,
+				.entity = "nvme0",
+				.evidence = "nvme0: timeout"};
 	struct findings *f = *state;
 	struct finding got;
 	char t[64];
@@ -227,15 +251,22 @@ static void from_the_log(void **state)
 /* Forecasts: open is bad, closed is good, near is critical, and the sentence names the culprit. */
 static void from_a_forecast(void **state)
 {
-	struct forecast_view v = {.open = true, .level = FINDING_WARNING, .reason = FORECAST_STEADY, .eta_s = 7200, .eta_low_s = 3600,
-				  .eta_high_s = 14400, .used = 0.84};
+	struct forecast_view v = {.open = true,
+				  .level = FINDING_WARNING,
+				  .reason = FORECAST_STEADY,
+				  .eta_s = 7200,
+				  .eta_low_s = 3600,
+				  .eta_high_s = 14400,
+				  .used = 0.84};
 	struct findings *f = *state;
 	struct finding got;
 	char t[64];
 
 	findings_forecast(f, T0, FAILURE_MEMORY_EXHAUSTION, "guest", "memory", "java[412]", &v);
 	assert_true(findings_get(f, 0, &got));
-	assert_string_equal(got.evidence, "memory 84% used, steady growth, full in about 2 h, grown by java[412]");
+	assert_string_equal(
+		got.evidence,
+		"memory 84% used, steady growth, full in about 2 h, grown by java[412]");
 	assert_int_equal(got.eta_s, 7200);
 	assert_int_equal(got.level, FINDING_WARNING);
 	v.eta_s = 300;
@@ -266,7 +297,8 @@ static void outlives_the_agent(void **state)
 		assert_true(findings_get(f, i, &a) && findings_get(g, i, &b));
 		assert_string_equal(a.entity, b.entity);
 		assert_string_equal(a.evidence, b.evidence);
-		assert_true(a.since_real_ms == b.since_real_ms && a.level == b.level && a.risk == b.risk);
+		assert_true(a.since_real_ms == b.since_real_ms && a.level == b.level &&
+			    a.risk == b.risk);
 	}
 	assert_int_equal(findings_save(g, &again), 0);
 	assert_int_equal(text.len, again.len);
@@ -331,9 +363,19 @@ static void clock_set_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LIFE(one_of_each),  LIFE(n_of_m),	   LIFE(leaves),	     LIFE(repeats),	LIFE(budget),
-		LIFE(switched),	    LIFE(risk),		   LIFE(from_the_log),	     LIFE(from_a_forecast), LIFE(outlives_the_agent),
-		LIFE(broken_text),  LIFE(bounded),	   LIFE(clock_set_back),
+		LIFE(one_of_each),
+		LIFE(n_of_m),
+		LIFE(leaves),
+		LIFE(repeats),
+		LIFE(budget),
+		LIFE(switched),
+		LIFE(risk),
+		LIFE(from_the_log),
+		LIFE(from_a_forecast),
+		LIFE(outlives_the_agent),
+		LIFE(broken_text),
+		LIFE(bounded),
+		LIFE(clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

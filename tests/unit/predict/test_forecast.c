@@ -18,7 +18,7 @@ struct scenario {
 };
 struct outcome {
 	double alarm, notice, full, eta; /* minutes; -1 never; eta at the alarm */
-	int alarms;			 /* times it was opened at warning level */
+	int alarms;                      /* times it was opened at warning level */
 };
 
 static struct outcome run(const struct scenario *s, uint32_t seed)
@@ -326,11 +326,20 @@ static void broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(leaks),	     cmocka_unit_test(accelerating_growth), cmocka_unit_test(bursts),
-		cmocka_unit_test(sawteeth),	     cmocka_unit_test(saturating_caches),   cmocka_unit_test(day_and_night),
-		cmocka_unit_test(log_rotation),	     cmocka_unit_test(leak_that_stops),	    cmocka_unit_test(harmless_steps),
-		cmocka_unit_test(other_steps),	     cmocka_unit_test(gaps),		    cmocka_unit_test(moving_limit),
-		cmocka_unit_test(leaks_of_seconds), cmocka_unit_test(broken),
+		cmocka_unit_test(leaks),
+		cmocka_unit_test(accelerating_growth),
+		cmocka_unit_test(bursts),
+		cmocka_unit_test(sawteeth),
+		cmocka_unit_test(saturating_caches),
+		cmocka_unit_test(day_and_night),
+		cmocka_unit_test(log_rotation),
+		cmocka_unit_test(leak_that_stops),
+		cmocka_unit_test(harmless_steps),
+		cmocka_unit_test(other_steps),
+		cmocka_unit_test(gaps),
+		cmocka_unit_test(moving_limit),
+		cmocka_unit_test(leaks_of_seconds),
+		cmocka_unit_test(broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,8 @@ static void accepted(void **state)
 
 static void refused(void **state)
 {
-	static const char *const bad[] = {"x", "1 2x", "1..2", "--1", "1 0x10 ", ".", "1 1e999", "1 #2"};
+	static const char *const bad[] = {"x",       "1 2x", "1..2",    "--1",
+					  "1 0x10 ", ".",    "1 1e999", "1 #2"};
 	double v[4];
 	size_t n;
 
