@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -18,7 +19,10 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "syste
 CACHE = os.path.join(TOP, "build", "packaging-root")
 # What the package depends on, and what an image of a guest has anyway.
 PACKAGES = ("adduser", "libcurl4", "libjansson4", "libproc2-0", "libudev1", "libssl3", "libcap-ng0", "libseccomp2", "procps", "systemd", "systemd-sysv",
-            "dbus", "bash-completion", "ca-certificates", "kmod")
+            "dbus", "rpm", "bash-completion", "ca-certificates", "kmod")
+# The tree's last commit is the date of what is built here; it must not move between two builds.
+os.environ.setdefault("SOURCE_DATE_EPOCH", subprocess.run(["git", "-c", "safe.directory=" + TOP, "-C", TOP, "log", "-1", "--format=%ct"], stdout=subprocess.PIPE,
+                                                          text=True).stdout.strip() or "1700000000")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 ENTER = r"""
@@ -97,6 +101,12 @@ def release_binary():
     return os.path.join(TOP, "build", "release", "agent", "heat-pulse")
 
 
+def static_binary():
+    """HP_STATIC, or the static file that static.py has built; None without one."""
+    path = os.environ.get("HP_STATIC", os.path.join(TOP, "build", "static", "heat-pulse"))
+    return os.path.abspath(path) if os.access(path, os.X_OK) else None
+
+
 def until(what, seconds, check, step=0.2):
     end = time.monotonic() + seconds
     while True:
@@ -106,6 +116,23 @@ def until(what, seconds, check, step=0.2):
         if time.monotonic() > end:
             raise AssertionError("not within %s s: %s" % (seconds, what))
         time.sleep(step)
+
+
+class Skip(Exception):
+    """A test that this machine cannot have; its text says why."""
+
+
+def run_all(t, names, words, *arguments):
+    """Every function test_* of a module, named by its docstring."""
+    for name, function in list(names.items()):
+        if name.startswith("test_") and (not words or any(w in name for w in words)):
+            try:
+                function(*arguments)
+                t.say(True, function.__doc__)
+            except Skip as e:
+                t.skip(function.__doc__, str(e))
+            except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError):
+                t.say(False, function.__doc__, traceback.format_exc())
 
 
 class Root:
@@ -245,6 +272,23 @@ class Root:
     def hook(self, action, name="app"):
         self.write("/etc/cfn/hooks.d/%s.conf" % name, "[%s]\ntriggers = post.add, post.update\npath = Resources.local.Metadata.app\naction = %s\nrunas = root\n"
                    % (name, action.replace("%", "%%")))
+
+    def wait_agent(self):
+        until("the agent answers", 20, lambda: self.run("heat-pulse", "status").returncode == 0)
+
+    def upgrade_by_hook(self, upgrade, upgraded):
+        """A hook that upgrades the agent: it ends, is not run again, and a new agent takes its result over. @upgraded() is true afterwards."""
+        self.hook("echo begin >>/var/log/own; %s >>/var/log/own.out 2>&1; echo upgraded $? >>/var/log/own; sleep 3; echo end >>/var/log/own" % upgrade)
+        self.watch_local()
+        self.wait_agent()
+        before = self.runner_pid()
+        until("the hook has begun", 20, lambda: "begin" in self.read("/var/log/own"))
+        until("the hook has ended", 60, lambda: "end" in self.read("/var/log/own"))
+        assert "upgraded 0" in self.read("/var/log/own") and upgraded(), self.read("/var/log/own") + self.read("/var/log/own.out")
+        until("a new agent", 10, lambda: self.runner_pid() not in (None, before))
+        until("which took the result over", 15, lambda: "state=idle" in self.run("heat-pulse", "status").stdout)
+        time.sleep(3)
+        assert self.read("/var/log/own").split("\n") == ["begin", "upgraded 0", "end", ""], self.read("/var/log/own")
 
     def runner_pid(self):
         """Inside's pid of the runner: the parent of the roles."""
