@@ -52,6 +52,17 @@ static float week_high(const struct forecast *f)
 	return high;
 }
 
+/* Of the hours of the last day that are over: a burst that went so high an hour ago is nothing new.
+ */
+static float day_high(const struct forecast *f)
+{
+	float high = 0;
+
+	for (size_t i = 0; i < FORECAST_HOURS; i++)
+		high = fmaxf(high, f->hour_high[i]);
+	return high;
+}
+
 static float recent_low(const struct forecast *f)
 {
 	float low = 1;
@@ -214,6 +225,7 @@ static bool burst(const struct forecast *f, const struct judgement *j, float low
 {
 	const struct forecast_scale *s = &f->scales[0];
 	float free = 1 - f->y, h = forecast_half_life(f, 0), slope = burst_slope(f);
+	float high = fmaxf(j->high, day_high(f));
 	/* Sampled each few seconds and full in less than a minute: there is no time for more. */
 	float needed = f->dt < RUSH_STEP && free < RUSH_ETA * slope ? RUSH_HEADROOM : FAST_HEADROOM;
 
@@ -223,7 +235,7 @@ static bool burst(const struct forecast *f, const struct judgement *j, float low
 			: 2 * h * slope <= SIGNIFICANT * s->deviation)
 		return false;
 	if (!departs(f, f->y) || f->y - low <= needed * (1 - low) || f->y <= FAST_LEVEL ||
-	    f->y <= j->high + j->margin)
+	    f->y <= high + SLOW_MARGIN + NEW_SHARE * (1 - high))
 		return false;
 	*ret_eta = fmaxf(free, 0) / slope;
 	return true;
