@@ -25,7 +25,8 @@ struct replay_arguments {
 
 static const struct option_row rows[] = {
 	{'a', "all", OPTION_FLAG, offsetof(struct replay_arguments, all), NULL,
-	 "klog: a line per finding: LINE CLASS LEVEL ENTITY"},
+	 "klog: a line per finding: LINE CLASS LEVEL ENTITY; exhaustion: the rule behind each "
+	 "answer"},
 	{'n', "notice", OPTION_FLAG, offsetof(struct replay_arguments, notice), NULL,
 	 "exhaustion: the alarm of the notice level, which is earlier and less sure"},
 };

@@ -91,6 +91,7 @@ const struct klog_rule klog_rules[] = {
 
 	{KLOG_PANIC, C, 0, "Kernel panic - not syncing: ", NULL},
 	{KLOG_PANIC, C, 0, "Kernel panic - not syncing", NULL},
+	{KLOG_PANIC, C, 0, "Kernel panic - not ", NULL},
 	{KLOG_PANIC, C, KLOG_AT_START, "PANIC: double fault", NULL},
 	{KLOG_PANIC, C, 0, "trusty: panic notifier", NULL},
 	{KLOG_PANIC, C, 0, "ASSERT FAILED at (", NULL},
@@ -126,6 +127,7 @@ const struct klog_rule klog_rules[] = {
 	{KLOG_LOCKUP, C, 0, "spinlock lockup suspected on @,", NULL},
 
 	{KLOG_HUNG_TASK, C, 0, "blocked for more than # seconds", NULL},
+	{KLOG_HUNG_TASK, C, 0, "INFO: task * blocked for more than ", NULL},
 
 	{KLOG_MEM_LEAK, W, 0, "BUG: memory leak", NULL},
 	{KLOG_MEM_LEAK, W, 0, "unreferenced object 0x", NULL},
@@ -168,9 +170,9 @@ const struct klog_rule klog_rules[] = {
 	{KLOG_OOPS, C, 0, "kernel BUG at ", NULL},
 	{KLOG_OOPS, C, 0, "Kernel BUG at ", NULL},
 	{KLOG_OOPS, C, 0, "Kernel BUG in ", NULL},
-	{KLOG_OOPS, C, KLOG_AT_START, "general protection fault", NULL},
-	{KLOG_OOPS, C, 0, "general protection fault: # [$#", NULL},
-	{KLOG_OOPS, C, 0, "general protection fault, ", NULL},
+	{KLOG_OOPS, C, 0, "BUG at @.c:#", NULL},
+	{KLOG_OOPS, C, 0, "Unhandled prefetch abort: ", NULL},
+	{KLOG_OOPS, C, 0, "general protection fault", "traps:"},
 	{KLOG_OOPS, C, 0, "Internal error: ", NULL},
 	{KLOG_OOPS, C, 0, "Oops: # [$#", NULL},
 	{KLOG_OOPS, C, 0, "Oops: * [$#]", NULL},
@@ -215,6 +217,7 @@ const struct klog_rule klog_rules[] = {
 
 	{KLOG_WARNING, W, 0, "WARNING: CPU: # PID: # at @ ", NULL},
 	{KLOG_WARNING, W, 0, "WARNING: CPU: # PID: #", NULL},
+	{KLOG_WARNING, W, 0, "WARNING: CPU: #", NULL},
 	{KLOG_WARNING, W, 0, "WARNING: at @.c:#", NULL},
 	{KLOG_WARNING, W, 0, "WARNING: @.c:# at ", NULL},
 	{KLOG_WARNING, W, 0, "WARNING: @.h:# at ", NULL},
@@ -318,6 +321,7 @@ const struct klog_rule klog_rules[] = {
 	{KLOG_NETDEV, W, 0, "NETDEV WATCHDOG: @ (*transmit queue # timed out", NULL},
 	{KLOG_NETDEV, W, 0, "NETDEV WATCHDOG: ", NULL},
 	{KLOG_NETDEV, W, 0, "unregister_netdevice: waiting for @ to become free", NULL},
+	{KLOG_NETDEV, W, 0, "unregister_netdevice: waiting for ", NULL},
 	{KLOG_NETDEV, W, 0, "@: nobody cared", NULL},
 
 	{KLOG_CLOCK, W, 0, "Marking clocksource '@' as unstable", NULL},
