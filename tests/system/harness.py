@@ -26,10 +26,14 @@ class Skip(Exception):
     pass
 
 
+# Of the control plane itself; its own tools take them as arguments, so they are looked for in what guests write only.
+CLOUD_SECRETS = {"demopw", "adminpw", "heatpw", "heatdompw"}
+
+
 class Context:
     def __init__(self):
         self.guests = []
-        self.secrets = {"demopw", "adminpw", "heatpw", "heatdompw"}
+        self.secrets = set()
         self.closers = []
         self._cloud = None
         self.folder = tempfile.mkdtemp(prefix="hp-system-", dir="/var/tmp")
@@ -71,7 +75,7 @@ class Context:
             texts = {"log": one.log(), "standard output": one.read("/agent.out"), "status": one.run("status", "--json").stdout if one.child else "",
                      "check": one.run("check").stdout, "metadata": one.run("metadata").stdout}
             for where, text in texts.items():
-                found += ["a secret stands in %s of %s" % (where, one.root) for s in self.secrets if s in text]
+                found += ["a secret stands in %s of %s" % (where, one.root) for s in self.secrets | CLOUD_SECRETS if s in text]
         return found
 
     def end_test(self):

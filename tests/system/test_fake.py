@@ -191,15 +191,18 @@ def test_only_known_hosts(ctx):
     seen = set()
     for _ in range(60):
         for pid in g.roles().values():
-            for line in open("/proc/%d/net/tcp" % pid).read().splitlines()[1:]:
-                seen.add((line.split()[2], line.split()[9]))
+            try:
+                with open("/proc/%d/net/tcp" % pid) as f:
+                    seen.update((line.split()[2], line.split()[9]) for line in f.read().splitlines()[1:])
+            except OSError:
+                pass  # a short-lived child is gone
         time.sleep(0.05)
     inodes = set()
     for pid in g.roles().values():
-        for fd in os.listdir("/proc/%d/fd" % pid):
-            try:
-                inodes.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
-            except OSError:
-                pass
+        try:
+            inodes.update(os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid))
+        except OSError:
+            pass
+    assert inodes, "no descriptor of the agent was seen"
     ours = {remote for remote, inode in seen if "socket:[%s]" % inode in inodes}
     assert all(remote.endswith(":%04X" % fake.port) for remote in ours), ours
