@@ -14,7 +14,8 @@
 
 #define PAUSE_CAP_MS    (15 * 60 * 1000LL)
 #define DENIED_MS       (15 * 60 * 1000LL)
-#define PROBE_MS        60000
+#define PROBE_MAX_MS    60000
+#define PROBE_MIN_MS    10000
 #define DISK_MS         10000
 #define QUARANTINE_MS   (60 * 60 * 1000LL)
 #define FUTURE_MS       60000
@@ -122,6 +123,13 @@ bool lane_clock_bad(const struct metric_lane *l)
 	return skew > CLOCK_TOLERANCE_MS || skew < -CLOCK_TOLERANCE_MS;
 }
 
+static int64_t probe_gap_ms(const struct metric_lane *l)
+{
+	int64_t gap = 2 * l->set->setup.interval_ms;
+
+	return gap < PROBE_MIN_MS ? PROBE_MIN_MS : gap > PROBE_MAX_MS ? PROBE_MAX_MS : gap;
+}
+
 static void hold_for_clock(struct metric_lane *l)
 {
 	char why[120];
@@ -130,7 +138,7 @@ static void hold_for_clock(struct metric_lane *l)
 		 (long long)((skew_now(l) < 0 ? -skew_now(l) : skew_now(l)) / 1000), skew_now(l) < 0 ? "ahead of" : "behind");
 	say(l, "clock", why);
 	l->urgent_hot = false;
-	wait_ms(l, jitter_ms(PROBE_MS, random_unit()));
+	wait_ms(l, jitter_ms(probe_gap_ms(l), random_unit()));
 }
 
 /* ---- ends of a request ---- */
