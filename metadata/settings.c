@@ -151,7 +151,8 @@ static int read_sink(const json_t *item, struct settings *s, struct err *e)
 	if (json_object_get(item, "url") && !url)
 		return err_set(e, 1, "has a url that is no text");
 	if (stray_key(item))
-		return err_set(e, 1, "may have type and url only; secrets belong to the guest's own configuration");
+		return err_set(e, 1, "may have type and url only; secrets belong to the "
+				     "guest's own configuration");
 	if (check_sink_url(type, url, e))
 		return 1;
 	to->type = strdup(type);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metrics on their way out: samples and findings to the sinks that root's configuration and metadata name. A
- * critical finding leaves at once; else findings go along once a minute, so that alarms on them have data.
+ * Metrics on their way out: samples and findings to the sinks that root's configuration and
+ * metadata name. A critical finding leaves at once; else findings go along once a minute, so that
+ * alarms on them have data.
  */
 #include "command/agent.h"
 
@@ -29,7 +30,19 @@ static const char *host_kind(const struct agent *a)
 	return kind == HYPERVISOR_NONE ? NULL : hypervisor_names[kind];
 }
 
-/* The names by which the operator's agent beside the hypervisor knows this guest, where they are known. */
+/* The names by which the operator's agent beside the hypervisor knows this guest, where they are
+ * known. */
+static struct metric_labels labels_of(const struct agent *a)
+{
+	const struct identity *id = &a->identity;
+
+	return (struct metric_labels){.hostname = id->name[0] ? id->name : id->hostname,
+				      .resource_id = agent_server_id(a),
+				      .zone = id->zone,
+				      .project_id = id->project_id,
+				      .hypervisor = host_kind(a)};
+}
+
 static struct metric_set_setup setup_of(const struct agent *a)
 {
 	const struct identity *id = &a->identity;
@@ -39,11 +52,7 @@ static struct metric_set_setup setup_of(const struct agent *a)
 		.http = a->http,
 		.store = a->store,
 		.keystone = a->metrics->own ? a->metrics->own : a->sink_setup.keystone,
-		.labels = {.hostname = id->name[0] ? id->name : id->hostname,
-			   .resource_id = agent_server_id(a),
-			   .zone = id->zone,
-			   .project_id = id->project_id,
-			   .hypervisor = host_kind(a)},
+		.labels = labels_of(a),
 		.boot_id = id->boot_id,
 		.server_uuid = id->server_uuid,
 		.interval_ms = a->conf->sinks_interval_ms,
@@ -61,8 +70,9 @@ static int own_keystone(struct agent *a)
 		r = keystone_new(a->loop, a->http, &c, &a->metrics->own);
 	credentials_deinit(&c);
 	if (r == -EINVAL)
-		problems_add(&a->problems, PROBLEM_WARN, "metric-sink", "correct auth-url in [sinks]",
-			     "auth-url in [sinks] is no URL: monasca and gnocchi have no credentials");
+		problems_add(
+			&a->problems, PROBLEM_WARN, "metric-sink", "correct auth-url in [sinks]",
+			"auth-url in [sinks] is no URL: monasca and gnocchi have no credentials");
 	return r == -EINVAL ? 0 : r;
 }
 
@@ -102,6 +112,15 @@ int agent_metrics_start(struct agent *a, struct err *e)
 	metric_set_start(a->metrics->set);
 	agent_metrics_configure(a, false);
 	return 0;
+}
+
+void agent_metrics_labels(struct agent *a)
+{
+	struct metric_labels labels = labels_of(a);
+
+	labels.resource_id = NULL; /* one life, one resource: what is known of it grows */
+	if (a->metrics && metric_set_labels(a->metrics->set, &labels))
+		log_warn("metrics do not carry the name, project and zone yet: out of memory");
 }
 
 /* A change of what is open or how bad it is gives another sum. */
@@ -158,7 +177,8 @@ void agent_metrics_status(const struct agent *a, json_t *list, json_t *answer)
 		json_array_extend(list, mine);
 	json_decref(mine);
 	if (a->metrics)
-		json_object_set_new(answer, "metrics_spool", metric_set_spool_status(a->metrics->set));
+		json_object_set_new(answer, "metrics_spool",
+				    metric_set_spool_status(a->metrics->set));
 }
 
 void agent_metrics_stop(struct agent *a)

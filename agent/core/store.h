@@ -32,9 +32,10 @@ enum store_msg {
  * be written. Return: exit code. */
 int store_role_run(const struct env *env, int link_fd, const char *dir);
 
-/** store_role_run_exporting() - as above; @export_path: the one file outside @dir that the agent may have replaced
- * (store_export()), as the kernel sees it, or NULL. */
-int store_role_run_exporting(const struct env *env, int link_fd, const char *dir, const char *export_path);
+/** store_role_run_exporting() - as above; @export_path: the one file outside @dir that the agent may
+ * have replaced (store_export()), as the kernel sees it, or NULL. */
+int store_role_run_exporting(const struct env *env, int link_fd, const char *dir,
+			     const char *export_path);
 
 /* Client side: asynchronous, over a link owned by the caller. */
 typedef void store_done_fn(int status, void *ctx);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logs as files: the role's side of core/store_log.h. Every append is synced before it is answered. */
+/* Logs as files: the role's side of core/store_log.h. Every append is synced before it is answered.
+ */
 #include "core/store_log.h"
 
 #include <errno.h>
@@ -9,8 +10,8 @@
 #include "core/store_file.h"
 #include "core/text.h"
 
-#define MAGIC    "heat-pulse-log "
-#define VERSION  1
+#define MAGIC     "heat-pulse-log "
+#define VERSION   1
 #define LINE_MAX_ 128
 
 static int head_line(const char *uuid, char out[static LINE_MAX_])
@@ -135,8 +136,8 @@ static int make_folder(const char *dir, const char *name)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int store_log_append(const char *dir, const char *name, const char *uuid, uint64_t at, const void *p,
-		     size_t n)
+int store_log_append(const char *dir, const char *name, const char *uuid, uint64_t at,
+		     const void *p, size_t n)
 {
 	char path[STORE_PATH_MAX];
 	_cleanup_close_ int fd = -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logs as the agent sees them: requests to the store process. Nothing is kept here; the caller has it. */
+/* Logs as the agent sees them: requests to the store process. Nothing is kept here; the caller has
+ * it. */
 #include "core/store_log.h"
 
 #include <errno.h>
@@ -118,5 +119,6 @@ void store_log_answered(struct store_request *q, int status, struct link_msg *ms
 		if (msg_reader_done(&msg->body) < 0)
 			status = -EBADMSG;
 	}
-	q->read(status, status < 0 ? NULL : buf_str(&value), status < 0 ? 0 : value.len, size, q->ctx);
+	q->read(status, status < 0 ? NULL : buf_str(&value), status < 0 ? 0 : value.len, size,
+		q->ctx);
 }

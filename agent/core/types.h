@@ -73,7 +73,7 @@ struct finding {
 
 /* ---- where metrics go; from root-owned configuration or from metadata ---- */
 struct sink_setting {
-	char *type;                        /* row name of the table of metric sinks: "monasca", "prometheus", … */
+	char *type;                        /* row name of the table of metric sinks */
 	char *url;                         /* NULL: as the catalog has it, where there is one */
 	char *path;                        /* textfile */
 	char *token, *username, *password; /* for that URL; never from metadata */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is kept, and where: batches in memory, segments on disk, one append under way at a time. Numbers on
- * disk are always below those in memory.
+ * What is kept, and where: batches in memory, segments on disk, one append under way at a time.
+ * Numbers on disk are always below those in memory.
  */
 #include "signal/spool_private.h"
 
@@ -11,14 +11,14 @@
 
 #include "core/json.h"
 
-#define MIB          (1024u * 1024u)
-#define MAX_BYTES    (64 * MIB)
-#define SEGMENT      (256u * 1024u)
-#define FLUSH_MS     30000
-#define FLUSH_BYTES  (64u * 1024u)
-#define PIECE        (256u * 1024u)
-#define RETRY_MS     30000
-#define GIVE_WAY_MS  5000
+#define MIB         (1024u * 1024u)
+#define MAX_BYTES   (64 * MIB)
+#define SEGMENT     (256u * 1024u)
+#define FLUSH_MS    30000
+#define FLUSH_BYTES (64u * 1024u)
+#define PIECE       (256u * 1024u)
+#define RETRY_MS    30000
+#define GIVE_WAY_MS 5000
 
 static int64_t now(const struct spool *s)
 {
@@ -69,7 +69,9 @@ void spool_segment_gone(struct spool *s, size_t i, bool aside)
 static uint64_t needed_of(const struct spool *s, size_t i)
 {
 	const struct spool_segment *seg = &s->segments[i];
-	uint64_t end = seg->last ? seg->last + 1 : i + 1 < s->n_segments ? s->segments[i + 1].first : s->next;
+	uint64_t end = seg->last               ? seg->last + 1
+		       : i + 1 < s->n_segments ? s->segments[i + 1].first
+					       : s->next;
 	uint64_t from = s->acked > seg->first ? s->acked : seg->first;
 
 	return end > from ? end - from : 0;
@@ -181,8 +183,8 @@ static void appended(int status, void *ctx)
 	spool_wake(s);
 }
 
-/* As many as go into one piece; one alone while the disk refuses, which may have room for that. Return: the last
- * number of it. */
+/* As many as go into one piece; one alone while the disk refuses, which may have room for that.
+ * Return: the last number of it. */
 static uint64_t gather(const struct spool *s, struct buf *piece)
 {
 	size_t max = s->problem ? 0 : PIECE;
@@ -201,7 +203,8 @@ static uint64_t gather(const struct spool *s, struct buf *piece)
 static int append(struct spool *s)
 {
 	_cleanup_buf_ struct buf piece = BUF_INIT(STORE_LOG_PIECE_MAX);
-	struct spool_frame head = {.kind = SPOOL_PREAMBLE, .p = s->preamble, .n = s->setup.preamble_n};
+	struct spool_frame head = {
+		.kind = SPOOL_PREAMBLE, .p = s->preamble, .n = s->setup.preamble_n};
 	bool fresh = !s->open || s->n_segments == 0;
 	char name[SPOOL_NAME_MAX];
 	uint64_t last;
@@ -213,8 +216,8 @@ static int append(struct spool *s)
 		return r;
 	last = gather(s, &piece);
 	spool_segment_name(s->segments[s->n_segments - 1].first, name);
-	r = store_append(s->setup.store, name, s->segments[s->n_segments - 1].bytes, buf_str(&piece),
-			 piece.len, appended, s);
+	r = store_append(s->setup.store, name, s->segments[s->n_segments - 1].bytes,
+			 buf_str(&piece), piece.len, appended, s);
 	if (r < 0) {
 		s->n_segments -= fresh;
 		return r;
@@ -254,7 +257,8 @@ static void tick(struct loop *loop, void *ctx)
 
 /* ---- what others ask ---- */
 
-static int encode(struct spool *s, const void *p, size_t n, uint64_t number, struct spool_item **ret)
+static int encode(struct spool *s, const void *p, size_t n, uint64_t number,
+		  struct spool_item **ret)
 {
 	_cleanup_buf_ struct buf frame = BUF_INIT(SPOOL_FRAME_MAX + SPOOL_FRAME_HEAD);
 	struct spool_frame f = {.kind = SPOOL_BATCH, .number = number, .p = p, .n = n};
@@ -305,7 +309,8 @@ static void number_all(struct spool *s)
 	s->counts.memory_bytes = s->counts.in_memory = 0;
 	for (; item; item = next) {
 		next = item->next;
-		if (encode(s, item->p + SPOOL_FRAME_HEAD, item->n - SPOOL_FRAME_HEAD, s->next, &fresh) == 0) {
+		if (encode(s, item->p + SPOOL_FRAME_HEAD, item->n - SPOOL_FRAME_HEAD, s->next,
+			   &fresh) == 0) {
 			s->next++;
 			fresh->since = item->since;
 			put_last(s, fresh);
@@ -382,12 +387,14 @@ json_t *spool_status(const struct spool *s)
 	char why[160];
 
 	snprintf(why, sizeof(why), "metrics are kept in memory only: %s",
-		 s->problem == -ENOTCONN ? "the store process is not running" : strerror(-s->problem));
-	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state", state_of(s), "error",
-			 s->problem ? why : NULL, "bytes", (json_int_t)c->disk_bytes, "segments",
-			 (json_int_t)s->n_segments, "max_bytes", (json_int_t)s->setup.max_bytes,
-			 "memory_bytes", (json_int_t)c->memory_bytes, "in_memory",
-			 (json_int_t)c->in_memory, "dropped", (json_int_t)c->dropped, "damaged_segments",
+		 s->problem == -ENOTCONN ? "the store process is not running"
+					 : strerror(-s->problem));
+	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
+			 state_of(s), "error", s->problem ? why : NULL, "bytes",
+			 (json_int_t)c->disk_bytes, "segments", (json_int_t)s->n_segments,
+			 "max_bytes", (json_int_t)s->setup.max_bytes, "memory_bytes",
+			 (json_int_t)c->memory_bytes, "in_memory", (json_int_t)c->in_memory,
+			 "dropped", (json_int_t)c->dropped, "damaged_segments",
 			 (json_int_t)c->damaged, "cut_bytes", (json_int_t)c->cut);
 }
 

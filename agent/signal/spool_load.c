@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What earlier lives left: names of segments, their sizes, and the end of the last one, whose torn tail is cut.
- * Old segments are not appended to. A disk that does not answer costs the backlog, not the start.
+ * What earlier lives left: names of segments, their sizes, and the end of the last one, whose torn
+ * tail is cut. Old segments are not appended to. A disk that does not answer costs the backlog, not
+ * the start.
  */
 #include "signal/spool_private.h"
 
@@ -35,9 +36,9 @@ static void read_names(struct spool *s, const char *p, size_t n)
 	while (n > 0) {
 		const char *end = memchr(p, '\n', n);
 		size_t len = end ? (size_t)(end - p) : n;
-		uint64_t first = len > strlen(SPOOL_PREFIX)
-					 ? number_of(p + strlen(SPOOL_PREFIX), len - strlen(SPOOL_PREFIX))
-					 : 0;
+		uint64_t first = len > strlen(SPOOL_PREFIX) ? number_of(p + strlen(SPOOL_PREFIX),
+									len - strlen(SPOOL_PREFIX))
+							    : 0;
 
 		if (first && spool_segment_add(s, first, 0) < 0)
 			return;

@@ -25,8 +25,8 @@ struct spool_reader {
 	struct spool *spool;
 	struct spool_reader *next;
 	struct loop_timer *answer;
-	struct buf data;          /* a segment, or frames copied from memory */
-	uint64_t segment;         /* first number of the segment in data; 0 = none */
+	struct buf data;  /* a segment, or frames copied from memory */
+	uint64_t segment; /* first number of the segment in data; 0 = none */
 	struct spool_frame preamble, frames[SPOOL_READ_MAX];
 	size_t n, max;
 	uint64_t number;
@@ -55,9 +55,9 @@ struct spool {
 	struct loop_timer *timer;
 	struct spool_load load;
 	struct spool_reader *readers;
-	uint64_t next;   /* the number to give out */
-	uint64_t acked;  /* numbers below are needed by nobody */
-	bool open;       /* the last segment may be appended to */
+	uint64_t next;  /* the number to give out */
+	uint64_t acked; /* numbers below are needed by nobody */
+	bool open;      /* the last segment may be appended to */
 	/* the append under way */
 	uint64_t flying; /* last number of it; 0 = none */
 	uint64_t flying_bytes;
@@ -68,7 +68,8 @@ struct spool {
 };
 
 void spool_segment_name(uint64_t first, char out[static SPOOL_NAME_MAX]);
-/** spool_segment_gone() - forgets segment @i; the file is deleted, or (@aside) moved away and counted. */
+/** spool_segment_gone() - forgets segment @i; the file is deleted, or (@aside) moved away and
+ * counted. */
 void spool_segment_gone(struct spool *s, size_t i, bool aside);
 int spool_segment_add(struct spool *s, uint64_t first, uint64_t bytes) _must_check_;
 /** spool_keep_bounds() - the oldest go until all fits. */

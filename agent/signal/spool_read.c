@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading in order: from the segment that holds a number, or from memory. A segment that ends before it
- * should is left behind, set aside if it is damaged, and reading goes on after it.
+ * Reading in order: from the segment that holds a number, or from memory. A segment that ends
+ * before it should is left behind, set aside if it is damaged, and reading goes on after it.
  */
 #include "signal/spool_private.h"
 
@@ -31,8 +31,8 @@ static void finish(struct spool_reader *r, int status)
 	loop_timer_arm(r->answer, 0);
 }
 
-/* The segment that may hold @number: the last one that begins at or before it, else the first after it.
- * Return: index or -1. */
+/* The segment that may hold @number: the last one that begins at or before it, else the first after
+ * it. Return: index or -1. */
 static ssize_t segment_for(const struct spool *s, uint64_t number)
 {
 	ssize_t at = -1;
@@ -160,8 +160,8 @@ static int from_memory(struct spool_reader *r)
 		buf_put(&r->data, item->p, item->n);
 		n++;
 	}
-	r->preamble = (struct spool_frame){.kind = SPOOL_PREAMBLE, .p = s->preamble,
-					   .n = s->setup.preamble_n};
+	r->preamble = (struct spool_frame){
+		.kind = SPOOL_PREAMBLE, .p = s->preamble, .n = s->setup.preamble_n};
 	return buf_error(&r->data) ? buf_error(&r->data) : take_frames(r);
 }
 
@@ -179,7 +179,8 @@ static void step(struct spool_reader *r)
 		finish(r, from_memory(r));
 		return;
 	}
-	/* The segment may have grown since it was read: only a number it holds saves asking again. */
+	/* The segment may have grown since it was read: only a number it holds saves asking again.
+	 */
 	if (s->segments[i].first == r->segment && take_frames(r) == 0 && r->n > 0) {
 		finish(r, 0);
 		return;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a segment of the metric spool is made of: frames, each with a number and a checksum, one after the
- * other. Pure; what a frame holds is its writer's business. Little endian:
- *   "HPF1"  u32 kind  u32 length  u32 CRC-32C of all else in the frame  u64 number  content
- * The first frame of a segment is a preamble (whatever the frames after it need to be read).
+ * What a segment of the metric spool is made of: frames, each with a number and a checksum, one
+ * after the other. Pure; what a frame holds is its writer's business. Little endian: "HPF1"  u32
+ * kind  u32 length  u32 CRC-32C of all else in the frame  u64 number  content The first frame of a
+ * segment is a preamble (whatever the frames after it need to be read).
  */
 #pragma once
 
@@ -26,8 +26,8 @@ int spool_frame_encode(const struct spool_frame *f, struct buf *out) _must_check
 /**
  * spool_frame_decode() - the frame at (@p, @n), borrowed from there
  *
- * Return: bytes it takes; 0 when @n is 0; -EAGAIN when it is cut short (a torn tail); -EBADMSG when it is
- * damaged or none of ours.
+ * Return: bytes it takes; 0 when @n is 0; -EAGAIN when it is cut short (a torn tail); -EBADMSG when
+ * it is damaged or none of ours.
  */
 ssize_t spool_frame_decode(const char *p, size_t n, struct spool_frame *ret) _must_check_;
 

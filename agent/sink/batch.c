@@ -9,13 +9,13 @@
 #include "core/text.h"
 #include "signal/spool_segment.h"
 
-#define VERSION       1
-#define PREAMBLE_MAX  (64u << 10)
-#define NAMES_MAX     4096
-#define NO_ENTITY     0xffffu
-#define WHICH_OWN     0x8000u
-#define WHICH_META    0x4000u
-#define WHICH_MASK    0x3fffu
+#define VERSION      1
+#define PREAMBLE_MAX (64u << 10)
+#define NAMES_MAX    4096
+#define NO_ENTITY    0xffffu
+#define WHICH_OWN    0x8000u
+#define WHICH_META   0x4000u
+#define WHICH_MASK   0x3fffu
 
 uint32_t batch_boot(const char *boot_id)
 {
@@ -61,7 +61,8 @@ static void put_entity(struct buf *out, const char *key, const char *name, const
 	put_text(out, detailed ? detail : "", 255, 1);
 }
 
-static void put_entities(struct buf *out, const struct sample *s, const struct metric_point *own, size_t n_own)
+static void put_entities(struct buf *out, const struct sample *s, const struct metric_point *own,
+			 size_t n_own)
 {
 	for (size_t i = 0; s && i < s->n_entities; i++) {
 		const struct sample_entity *e = &s->entities[i];
@@ -72,12 +73,14 @@ static void put_entities(struct buf *out, const struct sample *s, const struct m
 		const struct metric_point *p = &own[i];
 
 		if (p->n_dims)
-			put_entity(out, p->dims[0].key, p->dims[0].value, p->n_dims > 1 ? p->dims[1].key : NULL,
+			put_entity(out, p->dims[0].key, p->dims[0].value,
+				   p->n_dims > 1 ? p->dims[1].key : NULL,
 				   p->n_dims > 1 ? p->dims[1].value : NULL);
 	}
 }
 
-static void put_value(struct buf *out, unsigned which, unsigned entity, double value, const char *meta)
+static void put_value(struct buf *out, unsigned which, unsigned entity, double value,
+		      const char *meta)
 {
 	uint64_t bits;
 
@@ -98,8 +101,8 @@ static size_t with_dims(const struct metric_point *own, size_t n)
 	return count;
 }
 
-int batch_encode(const struct batch_head *head, const struct sample *s, const struct metric_point *own,
-		 size_t n_own, struct buf *out)
+int batch_encode(const struct batch_head *head, const struct sample *s,
+		 const struct metric_point *own, size_t n_own, struct buf *out)
 {
 	size_t entity = s ? s->n_entities : 0;
 
@@ -118,10 +121,12 @@ int batch_encode(const struct batch_head *head, const struct sample *s, const st
 	}
 	put_entities(out, s, own, n_own);
 	for (size_t i = 0; s && i < s->n_values; i++)
-		put_value(out, s->values[i].metric, s->values[i].entity < 0 ? NO_ENTITY : (unsigned)s->values[i].entity,
+		put_value(out, s->values[i].metric,
+			  s->values[i].entity < 0 ? NO_ENTITY : (unsigned)s->values[i].entity,
 			  s->values[i].value, NULL);
 	for (size_t i = 0; i < n_own; i++)
-		put_value(out, WHICH_OWN | (unsigned)i, own[i].n_dims ? (unsigned)entity++ : NO_ENTITY, own[i].value,
+		put_value(out, WHICH_OWN | (unsigned)i,
+			  own[i].n_dims ? (unsigned)entity++ : NO_ENTITY, own[i].value,
 			  own[i].meta);
 	return buf_error(out);
 }
@@ -260,7 +265,8 @@ struct tables {
 /* Return: false when the value has no meaning here. */
 static bool get_value(struct cursor *c, const struct tables *t, struct metric_point *p)
 {
-	unsigned which = (unsigned)get_le(c, 2), entity = (unsigned)get_le(c, 2), i = which & WHICH_MASK;
+	unsigned which = (unsigned)get_le(c, 2), entity = (unsigned)get_le(c, 2),
+		 i = which & WHICH_MASK;
 	uint64_t bits = get_le(c, 8);
 	const struct batch_name *name = NULL;
 
@@ -272,7 +278,8 @@ static bool get_value(struct cursor *c, const struct tables *t, struct metric_po
 		name = i < t->n_own ? &t->own[i] : NULL;
 	else
 		name = i < t->names->n ? &t->names->list[i] : NULL;
-	if (c->bad || !name || !isfinite(p->value) || (entity != NO_ENTITY && entity >= t->n_entities))
+	if (c->bad || !name || !isfinite(p->value) ||
+	    (entity != NO_ENTITY && entity >= t->n_entities))
 		return false;
 	p->name = name->name;
 	p->unit = name->unit;
@@ -295,8 +302,9 @@ static bool get_own(struct cursor *c, struct tables *t)
 	return !c->bad;
 }
 
-ssize_t batch_decode(const char *p, size_t n, const struct batch_names *names, struct batch_head *head,
-		     struct metric_point *points, size_t max, size_t *unknown)
+ssize_t batch_decode(const char *p, size_t n, const struct batch_names *names,
+		     struct batch_head *head, struct metric_point *points, size_t max,
+		     size_t *unknown)
 {
 	struct cursor c = {.p = p, .left = n};
 	_cleanup_free_ struct tables *t = NULL;

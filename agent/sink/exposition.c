@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All lines of one metric stand together after its TYPE, and no series twice. A name that node_exporter itself
- * offers would make it refuse the whole file for unequal help, so here each name is our own: guest_ and the rest.
+ * All lines of one metric stand together after its TYPE, and no series twice. A name that
+ * node_exporter itself offers would make it refuse the whole file for unequal help, so here each
+ * name is our own: guest_ and the rest.
  */
 #include "sink/exposition.h"
 

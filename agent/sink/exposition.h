@@ -4,5 +4,6 @@
 
 #include "sink/metric.h"
 
-/** exposition() - no times and no labels of the machine: the collector refuses the former and adds the latter. */
+/** exposition() - no times and no labels of the machine: the collector refuses the former and adds
+ * the latter. */
 int exposition(const struct metric_point *points, size_t n, struct buf *out) _must_check_;

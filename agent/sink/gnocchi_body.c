@@ -46,7 +46,8 @@ static size_t put_metric(struct buf *out, const struct metric_point *const *orde
 	return i;
 }
 
-int gnocchi_body(const struct metric_point *points, size_t n, const char *resource_id, struct buf *out)
+int gnocchi_body(const struct metric_point *points, size_t n, const char *resource_id,
+		 struct buf *out)
 {
 	_cleanup_free_ const struct metric_point **order = calloc(n + 1, sizeof(*order));
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One destination of metrics: one row in metric_sinks[], one file each. A sink turns points into a request and
- * an answer into a verdict; what is sent when, in which pieces and how often is metric_set's business.
+ * One destination of metrics: one row in metric_sinks[], one file each. A sink turns points into a
+ * request and an answer into a verdict; what is sent when, in which pieces and how often is
+ * metric_set's business.
  */
 #pragma once
 
@@ -31,14 +32,16 @@ struct metric_point {
 /* What each point of this guest carries; NULL members are left out. */
 struct metric_labels {
 	const char *hostname, *resource_id, *zone, *project_id;
-	const char *hypervisor; /* goes beside names that the hypervisor's agent posts too, never as a label */
+	const char *hypervisor; /* goes beside names that the hypervisor's agent posts too, never as
+				   a label */
 };
 
 enum metric_how {
 	METRIC_TAKEN,
 	METRIC_RETRY,     /* later, as it is */
 	METRIC_REFUSED,   /* for good; smaller pieces may be taken, the piece of one is dropped */
-	METRIC_FORBIDDEN, /* smaller pieces may be taken; if none is, the sink waits for better rights */
+	METRIC_FORBIDDEN, /* smaller pieces may be taken; if none is, the sink waits for better
+			     rights */
 	METRIC_TOO_LARGE, /* smaller pieces are taken */
 	METRIC_DENIED,    /* rights, address or configuration are wrong: again after a long while */
 };
@@ -70,8 +73,8 @@ struct metric_sink_ops {
 	int64_t age_max_ms; /* older points are not taken any more */
 	bool newest_only;   /* no history: only the newest batch is of use */
 	int (*open)(const struct metric_sink_setup *setup, struct metric_sink **ret, struct err *e);
-	/** one at a time (-EBUSY); @points are borrowed until @done, which is called exactly once, never
-	 * from inside */
+	/** one at a time (-EBUSY); @points are borrowed until @done, which is called exactly once,
+	 * never from inside */
 	int (*send)(struct metric_sink *k, const struct metric_point *points, size_t n,
 		    metric_done_fn *done, void *ctx);
 	/** the cheapest request that shows the receiver's clock; NULL: it has none that matters */
@@ -83,12 +86,13 @@ struct metric_sink_ops {
 extern const struct metric_sink_ops *const metric_sinks[];
 const struct metric_sink_ops *metric_sink_find(const char *type);
 
-extern const struct metric_sink_ops metric_sink_monasca, metric_sink_prometheus, metric_sink_textfile,
-	metric_sink_gnocchi, metric_sink_otlp;
+extern const struct metric_sink_ops metric_sink_monasca, metric_sink_prometheus,
+	metric_sink_textfile, metric_sink_gnocchi, metric_sink_otlp;
 
 /* ---- words that several sinks share (metric_text.c) ---- */
 
-/** metric_json_text() - a quoted JSON string; control characters are left out, bytes that are no UTF-8 become
+/** metric_json_text() - a quoted JSON string; control characters are left out, bytes that are no
+ * UTF-8 become
  * '?'; cut after @max_chars code points (0: whole). */
 void metric_json_text(struct buf *out, const char *s, size_t max_chars);
 /** metric_clean() - as above without quotes; each character of @forbidden becomes '_'. */
@@ -100,8 +104,8 @@ void metric_sort(const struct metric_point *points, size_t n, const struct metri
 /** metric_is_host_named() - a name that the operator's agent beside the hypervisor posts too. */
 bool metric_is_host_named(const char *name);
 
-/** Under which name and unit Prometheus's users know it: node_exporter's where the value is the same, else the
- * name with '_'. */
+/** Under which name and unit Prometheus's users know it: node_exporter's where the value is the
+ * same, else the name with '_'. */
 void metric_prometheus_name(const struct metric_point *p, struct buf *name, double *value);
 /** metric_prometheus_dim() - the name of a label. */
 const char *metric_prometheus_dim(const char *key);

@@ -7,7 +7,8 @@
 
 #include "core/text.h"
 
-static int append(struct sink_setting list[static SINK_SETTINGS_MAX], size_t *n, const struct sink_setting *s)
+static int append(struct sink_setting list[static SINK_SETTINGS_MAX], size_t *n,
+		  const struct sink_setting *s)
 {
 	int r;
 
@@ -18,7 +19,8 @@ static int append(struct sink_setting list[static SINK_SETTINGS_MAX], size_t *n,
 	return r;
 }
 
-int metric_conf_sinks(const struct conf *conf, struct sink_setting list[static SINK_SETTINGS_MAX], size_t *n)
+int metric_conf_sinks(const struct conf *conf, struct sink_setting list[static SINK_SETTINGS_MAX],
+		      size_t *n)
 {
 	const struct {
 		const char *type;
@@ -64,7 +66,8 @@ int metric_conf_merge(const struct sink_setting *more, size_t n_more,
 		bool known = false;
 
 		for (size_t k = 0; k < *n; k++)
-			known |= text_equal(list[k].type, more[i].type) && text_equal(list[k].url, more[i].url);
+			known |= text_equal(list[k].type, more[i].type) &&
+				 text_equal(list[k].url, more[i].url);
 		if (!known)
 			r = append(list, n, &more[i]);
 	}

@@ -66,7 +66,8 @@ void metric_call_fail(struct metric_call *c, enum metric_how how, const char *fm
 	metric_call_end(c, &v);
 }
 
-int metric_call_http(struct metric_call *c, const struct http_request *req, http_done_fn *fn, void *ctx)
+int metric_call_http(struct metric_call *c, const struct http_request *req, http_done_fn *fn,
+		     void *ctx)
 {
 	return http_start(c->set.http, req, fn, ctx, &c->http);
 }
@@ -126,14 +127,16 @@ static void put_cut(const char *p, size_t n, char out[static 160])
 	snprintf(out, 160, "%s", buf_str(&b));
 }
 
-/* {"title","description"} of Falcon; Gnocchi puts an object with "cause" there; {"message"} of others. */
+/* {"title","description"} of Falcon; Gnocchi puts an object with "cause" there; {"message"} of
+ * others. */
 static const char *from_object(const json_t *o)
 {
 	const json_t *inner = json_obj(o, "description");
 	const char *text = json_str(o, "description");
 
 	if (!text && inner)
-		text = json_str(inner, "reason") ? json_str(inner, "reason") : json_str(inner, "cause");
+		text = json_str(inner, "reason") ? json_str(inner, "reason")
+						 : json_str(inner, "cause");
 	if (!text && json_obj(o, "error"))
 		text = json_str(json_obj(o, "error"), "message");
 	if (!text)

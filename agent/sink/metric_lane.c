@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One sink and its place in the spool: read a chunk, send it piece by piece, go on or wait. A chunk that cannot be
- * sent now is dropped here and read again later: nothing is held while waiting.
+ * One sink and its place in the spool: read a chunk, send it piece by piece, go on or wait. A chunk
+ * that cannot be sent now is dropped here and read again later: nothing is held while waiting.
  */
 #include "sink/metric_lane.h"
 
@@ -9,21 +9,19 @@
 #include <string.h>
 
 #include "core/backoff.h"
-#include "core/json.h"
-#include "core/text.h"
 
-#define PAUSE_CAP_MS    (15 * 60 * 1000LL)
-#define DENIED_MS       (15 * 60 * 1000LL)
-#define PROBE_MAX_MS    60000
-#define PROBE_MIN_MS    10000
-#define DISK_MS         10000
-#define QUARANTINE_MS   (60 * 60 * 1000LL)
-#define FUTURE_MS       60000
-#define JUMP_MS         2000
-#define SINGLES_DENIED  4  /* forbidden one by one, and none taken: it is all of them */
-#define SINGLES_MAX     32 /* refused one by one, and none taken: the rest would be too */
-#define GROW_AFTER      20
-#define URGENT_GAP_MS   1000
+#define PAUSE_CAP_MS   (15 * 60 * 1000LL)
+#define DENIED_MS      (15 * 60 * 1000LL)
+#define PROBE_MAX_MS   60000
+#define PROBE_MIN_MS   10000
+#define DISK_MS        10000
+#define QUARANTINE_MS  (60 * 60 * 1000LL)
+#define FUTURE_MS      60000
+#define JUMP_MS        2000
+#define SINGLES_DENIED 4  /* forbidden one by one, and none taken: it is all of them */
+#define SINGLES_MAX    32 /* refused one by one, and none taken: the rest would be too */
+#define GROW_AFTER     20
+#define URGENT_GAP_MS  1000
 
 static void go(struct metric_lane *l);
 static void send_next(struct metric_lane *l);
@@ -89,8 +87,8 @@ static int64_t steady_requests(const struct metric_lane *l)
 	return n < 1 ? 1 : n;
 }
 
-/* While catching up: at most 1.5 times the requests of the steady flow, so that a fleet after an outage is no
- * flood. */
+/* While catching up: at most 1.5 times the requests of the steady flow, so that a fleet after an
+ * outage is no flood. */
 static int64_t catch_up_ms(const struct metric_lane *l)
 {
 	return jitter_ms(l->set->setup.interval_ms * 2 / 3 / steady_requests(l), random_unit());
@@ -135,7 +133,8 @@ static void hold_for_clock(struct metric_lane *l)
 	char why[120];
 
 	snprintf(why, sizeof(why), "the clock is %lld s %s the receiver's; samples are held",
-		 (long long)((skew_now(l) < 0 ? -skew_now(l) : skew_now(l)) / 1000), skew_now(l) < 0 ? "ahead of" : "behind");
+		 (long long)((skew_now(l) < 0 ? -skew_now(l) : skew_now(l)) / 1000),
+		 skew_now(l) < 0 ? "ahead of" : "behind");
 	say(l, "clock", why);
 	l->urgent_hot = false;
 	wait_ms(l, jitter_ms(probe_gap_ms(l), random_unit()));
@@ -156,7 +155,8 @@ static void try_later(struct metric_lane *l, const struct metric_verdict *v)
 
 	l->wait_is_asked = v->retry_after_s >= 0;
 	if (v->retry_after_s >= 0 && pause < v->retry_after_s * 1000)
-		pause = v->retry_after_s * 1000 + (int64_t)(random_unit() * (double)l->set->setup.interval_ms);
+		pause = v->retry_after_s * 1000 +
+			(int64_t)(random_unit() * (double)l->set->setup.interval_ms);
 	say(l, "retry", v->why);
 	l->urgent_hot = false;
 	drop_chunk(l);
@@ -232,8 +232,8 @@ static void drop_rest(struct metric_lane *l)
 	c->at = c->n;
 }
 
-/* One point that is refused on its own is left out, and its series for a while: it would cost the same search with
- * each sample. */
+/* One point that is refused on its own is left out, and its series for a while: it would cost the
+ * same search with each sample. */
 static void single_refused(struct metric_lane *l, const struct metric_verdict *v)
 {
 	struct lane_chunk *c = &l->chunk;
@@ -241,7 +241,8 @@ static void single_refused(struct metric_lane *l, const struct metric_verdict *v
 	char why[200];
 
 	c->singles++;
-	if (v->how == METRIC_FORBIDDEN && !c->any_taken && (c->singles >= SINGLES_DENIED || c->n == 1)) {
+	if (v->how == METRIC_FORBIDDEN && !c->any_taken &&
+	    (c->singles >= SINGLES_DENIED || c->n == 1)) {
 		denied(l, v->why);
 		return;
 	}
@@ -294,7 +295,8 @@ static void taken(struct metric_lane *l)
 	if (c->singles == 0)
 		say(l, "ok", "");
 	if (++l->good_in_row >= GROW_AFTER && l->batch_max < l->ops->points_max) {
-		l->batch_max = 2 * l->batch_max < l->ops->points_max ? 2 * l->batch_max : l->ops->points_max;
+		l->batch_max = 2 * l->batch_max < l->ops->points_max ? 2 * l->batch_max
+								     : l->ops->points_max;
 		l->good_in_row = 0;
 	}
 	send_next(l);
@@ -361,14 +363,16 @@ static int64_t time_of(const struct metric_lane *l, const struct batch_head *h)
 {
 	int64_t corrected = clock_offset(l) + h->boot_ms, diff = corrected - h->real_ms;
 
-	return h->boot == l->set->boot && (diff > JUMP_MS || diff < -JUMP_MS) ? corrected : h->real_ms;
+	return h->boot == l->set->boot && (diff > JUMP_MS || diff < -JUMP_MS) ? corrected
+									      : h->real_ms;
 }
 
 static bool may_go(struct metric_lane *l, const struct batch_head *h, const struct metric_point *p)
 {
 	int64_t now = env_of(l)->real_ms();
 
-	if (p->real_ms > now + FUTURE_MS || (h->boot != l->set->boot && (h->flags & BATCH_CLOCK_DOUBTFUL))) {
+	if (p->real_ms > now + FUTURE_MS ||
+	    (h->boot != l->set->boot && (h->flags & BATCH_CLOCK_DOUBTFUL))) {
 		l->chunk.left_out.bad_time++;
 		return false;
 	}
@@ -422,8 +426,8 @@ static void take_batches(struct metric_lane *l, const struct spool_frame *frames
 	}
 }
 
-static void got_batches(int status, const struct spool_frame *frames, size_t n, const struct spool_frame *preamble,
-			void *ctx)
+static void got_batches(int status, const struct spool_frame *frames, size_t n,
+			const struct spool_frame *preamble, void *ctx)
 {
 	struct metric_lane *l = ctx;
 	bool ahead = l->chunk.ahead;
@@ -437,7 +441,9 @@ static void got_batches(int status, const struct spool_frame *frames, size_t n, 
 	}
 	if (status < 0 || n == 0) { /* nothing there that could be read: go on after it */
 		l->chunk.left_out.unreadable += n;
-		l->chunk.end = n ? frames[n - 1].number + 1 : ahead ? l->urgent + 1 : spool_end(l->set->spool);
+		l->chunk.end = n       ? frames[n - 1].number + 1
+			       : ahead ? l->urgent + 1
+				       : spool_end(l->set->spool);
 		chunk_done(l);
 		return;
 	}
@@ -526,7 +532,7 @@ static void go(struct metric_lane *l)
 		read_batches(l);
 }
 
-static void on_timer(struct loop *loop, void *ctx)
+void lane_on_timer(struct loop *loop, void *ctx)
 {
 	(void)loop;
 	go(ctx);
@@ -547,95 +553,4 @@ void lane_place(struct metric_lane *l, uint64_t cursor)
 {
 	l->cursor = cursor;
 	lane_wake(l, 0);
-}
-
-json_t *lane_status(const struct metric_lane *l)
-{
-	uint64_t end = spool_end(l->set->spool);
-	int64_t wait = l->wait_until - boot_now(l);
-	_cleanup_buf_ struct buf url = BUF_INIT(4096);
-
-	if (l->setting.url)
-		http_url_redact(l->setting.url, &url);
-	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", l->ops->name,
-			 "kind", "metrics", "state", l->state, "error", l->why[0] ? l->why : NULL, "url",
-			 l->setting.url ? buf_str(&url) : l->setting.path, "sent", (json_int_t)l->counts.sent,
-			 "refused", (json_int_t)l->counts.refused, "too_old", (json_int_t)l->counts.too_old,
-			 "bad_time", (json_int_t)l->counts.bad_time, "unreadable",
-			 (json_int_t)l->counts.unreadable, "next_try_s",
-			 (json_int_t)(wait > 0 && l->attempts ? wait / 1000 : 0), "up_to_date",
-			 (json_int_t)(l->cursor >= end));
-}
-
-struct metric_lane *lane_close(struct metric_lane *l)
-{
-	if (!l)
-		return NULL;
-	if (l->sink)
-		l->ops->close(l->sink);
-	spool_reader_free(l->reader);
-	loop_timer_free(l->timer);
-	batch_names_deinit(&l->names);
-	free(l->chunk.points);
-	sink_setting_deinit(&l->setting);
-	free(l);
-	return NULL;
-}
-
-/* Spread over the first interval by who we are, so that a fleet that starts at once does not call at once. */
-static int64_t splay(const struct metric_set *set)
-{
-	const char *uuid = set->setup.server_uuid;
-
-	return (int64_t)(spool_crc32c(0, uuid, strlen(uuid)) % (uint64_t)set->setup.interval_ms);
-}
-
-static int open_sink(struct metric_lane *l, struct err *e)
-{
-	struct metric_set *set = l->set;
-	struct metric_sink_setup setup = {
-		.loop = set->setup.loop,
-		.http = set->setup.http,
-		.store = set->setup.store,
-		.keystone = set->setup.keystone,
-		.setting = &l->setting,
-		.labels = &set->setup.labels,
-		.timeout_ms = set->setup.timeout_ms,
-	};
-
-	return l->ops->open(&setup, &l->sink, e);
-}
-
-int lane_open(struct metric_set *set, const struct sink_setting *setting, const char *id, struct metric_lane **ret,
-	      struct err *e)
-{
-	const struct metric_sink_ops *ops = metric_sink_find(setting->type);
-	struct metric_lane *l;
-	int r;
-
-	if (!ops)
-		return err_set(e, -EINVAL, "there is no metric sink of that type");
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return err_set(e, -ENOMEM, "no memory for a sink");
-	l->set = set;
-	l->ops = ops;
-	l->batch_max = ops->points_max;
-	l->state = "idle";
-	snprintf(l->id, sizeof(l->id), "%s", id);
-	r = sink_setting_copy(&l->setting, setting);
-	if (r == 0)
-		r = spool_reader_new(set->spool, &l->reader);
-	if (r == 0)
-		r = loop_timer_new(set->setup.loop, 200, on_timer, l, &l->timer);
-	if (r == 0)
-		r = open_sink(l, e);
-	if (r < 0) {
-		lane_close(l);
-		return e && e->code ? r : err_set(e, r, "no memory for a sink");
-	}
-	l->wait_until = boot_now(l) + splay(set);
-	l->last_try = l->wait_until - 2 * set->setup.interval_ms;
-	*ret = l;
-	return 0;
 }

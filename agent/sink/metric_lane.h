@@ -30,7 +30,8 @@ struct lane_chunk { /* what was read last and is being sent */
 	bool ahead;   /* an urgent batch, sent before its turn */
 	bool any_taken;
 	unsigned singles; /* refused one by one */
-	struct lane_counts left_out; /* counted once the chunk is done: it may be read again before */
+	struct lane_counts
+		left_out; /* counted once the chunk is done: it may be read again before */
 };
 
 struct metric_lane {
@@ -75,9 +76,11 @@ struct metric_lane *lane_close(struct metric_lane *l);
 void lane_place(struct metric_lane *l, uint64_t cursor);
 /** lane_wake() - something was added; @urgent its number, 0 = it may wait its turn. */
 void lane_wake(struct metric_lane *l, uint64_t urgent);
+void lane_on_timer(struct loop *loop, void *ctx);
 bool lane_clock_bad(const struct metric_lane *l); /* known to disagree */
 json_t *lane_status(const struct metric_lane *l);
-/** lane_pause_ms() - full jitter: uniform in [0, min(cap, base x 2^attempts)), at least a second. Pure. */
+/** lane_pause_ms() - full jitter: uniform in [0, min(cap, base x 2^attempts)), at least a second.
+ * Pure. */
 int64_t lane_pause_ms(unsigned attempts, int64_t base_ms, double rnd);
 
 /* What a lane asks of the set. */
@@ -102,5 +105,6 @@ struct metric_set {
 	} told[64];
 	size_t n_told;
 };
-/** metric_set_moved() - a lane's place changed: what nobody needs goes, places are saved now and then. */
+/** metric_set_moved() - a lane's place changed: what nobody needs goes, places are saved now and
+ * then. */
 void metric_set_moved(struct metric_set *set);

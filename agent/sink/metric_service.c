@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to OpenStack services: the token, the endpoint, and the 401 that a fresh token cures. The token goes to
- * the service's own endpoint of the catalog, to its origin, or to a URL of root-owned configuration; to no other.
+ * Requests to OpenStack services: the token, the endpoint, and the 401 that a fresh token cures.
+ * The token goes to the service's own endpoint of the catalog, to its origin, or to a URL of
+ * root-owned configuration; to no other.
  */
 #include "sink/metric_http.h"
 
@@ -11,9 +12,9 @@
 
 #include "core/text.h"
 
-#define URL_MAX   4096
-#define TOKEN_MAX 8192
-#define ANSWER_MAX (256u << 10)
+#define URL_MAX     4096
+#define TOKEN_MAX   8192
+#define ANSWER_MAX  (256u << 10)
 #define HEADERS_MAX 8
 
 void metric_service_init(struct metric_service *s, struct metric_call *call, const char *type)
@@ -40,7 +41,8 @@ void metric_service_deinit(struct metric_service *s)
 
 bool metric_service_denied(const struct http_answer *a)
 {
-	return a->failure == HTTP_OK && a->status == 401 && !text_starts(a->www_authenticate, "Keystone");
+	return a->failure == HTTP_OK && a->status == 401 &&
+	       !text_starts(a->www_authenticate, "Keystone");
 }
 
 /* Return: 0, or -errno after the call was ended. */
@@ -51,17 +53,20 @@ static int find_url(struct metric_service *s)
 	const char *base = set->url ? set->url : catalog;
 
 	if (!base) {
-		metric_call_fail(s->call, METRIC_DENIED, "the catalog has no endpoint of type %s; set a URL", s->type);
+		metric_call_fail(s->call, METRIC_DENIED,
+				 "the catalog has no endpoint of type %s; set a URL", s->type);
 		return -ENOENT;
 	}
 	if (set->url && !set->trusted && !(catalog && metric_same_origin(set->url, catalog))) {
 		metric_call_fail(s->call, METRIC_DENIED,
-				 "the URL is not in the catalog and not of root-owned configuration: no token is "
+				 "the URL is not in the catalog and not of root-owned "
+				 "configuration: no token is "
 				 "sent there");
 		return -EPERM;
 	}
 	buf_reset(&s->url);
-	buf_printf(&s->url, "%.*s%s", (int)(strlen(base) - (base[0] && base[strlen(base) - 1] == '/')), base, s->path);
+	buf_printf(&s->url, "%.*s%s",
+		   (int)(strlen(base) - (base[0] && base[strlen(base) - 1] == '/')), base, s->path);
 	return buf_error(&s->url);
 }
 
@@ -74,7 +79,8 @@ static void answered(const struct http_answer *a, void *ctx)
 	s->call->http = NULL;
 	if (a->failure == HTTP_OK && a->status == 401 && !metric_service_denied(a) && !s->renewed) {
 		s->renewed = true;
-		keystone_reject(s->call->set.keystone, buf_str(&s->token) + strlen("X-Auth-Token: "));
+		keystone_reject(s->call->set.keystone,
+				buf_str(&s->token) + strlen("X-Auth-Token: "));
 		ask_token(s);
 		return;
 	}
@@ -110,7 +116,8 @@ static void got_token(int status, const char *why, const char *token, void *ctx)
 	if (status < 0) {
 		bool denied = status == -EACCES || status == -EINVAL || status == -ENOENT;
 		struct metric_verdict v = {.how = denied ? METRIC_DENIED : METRIC_RETRY,
-					   .retry_after_s = keystone_retry_after_s(s->call->set.keystone),
+					   .retry_after_s =
+						   keystone_retry_after_s(s->call->set.keystone),
 					   .skew_ms = METRIC_SKEW_UNKNOWN};
 
 		snprintf(v.why, sizeof(v.why), "no token: %s", why);
@@ -147,6 +154,7 @@ void metric_service_post(struct metric_service *s, const char *path, const char 
 	if (s->call->set.keystone)
 		ask_token(s);
 	else
-		metric_call_fail(s->call, METRIC_DENIED,
-				 "no Keystone credentials: give an application credential in [sinks]");
+		metric_call_fail(
+			s->call, METRIC_DENIED,
+			"no Keystone credentials: give an application credential in [sinks]");
 }

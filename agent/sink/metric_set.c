@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Samples in, batches into the spool, lanes out of it. Which lane stands where is kept in the store while there is
- * a backlog, so that the next life repeats ten seconds of it at most.
+ * Samples in, batches into the spool, lanes out of it. Which lane stands where is kept in the store
+ * while there is a backlog, so that the next life repeats ten seconds of it at most.
  */
 #include "sink/metric_set.h"
 
@@ -12,11 +12,11 @@
 #include "core/text.h"
 #include "sink/metric_lane.h"
 
-#define PLACES	    "metrics-places"
-#define SAVE_MS	    10000
+#define PLACES      "metrics-places"
+#define SAVE_MS     10000
 #define INTERVAL_MS 30000
 #define TIMEOUT_MS  30000
-#define OWN_MAX	    (3 + SINK_SETTINGS_MAX)
+#define OWN_MAX     (3 + SINK_SETTINGS_MAX)
 
 static int64_t boot_now(const struct metric_set *set)
 {
@@ -60,10 +60,12 @@ static void save_places(struct metric_set *set)
 
 	set->saved_at = boot_now(set);
 	for (size_t i = 0; o && i < set->n_kept; i++)
-		json_object_set_new(o, set->kept[i].id, json_integer((json_int_t)set->kept[i].cursor));
+		json_object_set_new(o, set->kept[i].id,
+				    json_integer((json_int_t)set->kept[i].cursor));
 	for (size_t i = 0; o && i < set->n_lanes; i++)
 		if (set->lanes[i]->cursor)
-			json_object_set_new(o, set->lanes[i]->id, json_integer((json_int_t)set->lanes[i]->cursor));
+			json_object_set_new(o, set->lanes[i]->id,
+					    json_integer((json_int_t)set->lanes[i]->cursor));
 	text = o ? json_compact(o) : NULL;
 	if (!text || !set->setup.store)
 		return;
@@ -128,9 +130,9 @@ static void read_places(struct metric_set *set, const char *p, size_t n)
 
 	if (json_parse(p, n, &json_limits_default, &o, NULL) < 0)
 		return;
-	json_object_foreach(o, id, v)
-		if (json_is_integer(v) && json_integer_value(v) > 0 && strlen(id) < LANE_ID_MAX)
-			keep_place(set, id, (uint64_t)json_integer_value(v));
+	json_object_foreach(o, id, v) if (json_is_integer(v) && json_integer_value(v) > 0 &&
+					  strlen(id) < LANE_ID_MAX)
+		keep_place(set, id, (uint64_t)json_integer_value(v));
 }
 
 static void got_places(int status, const char *p, size_t n, void *ctx)
@@ -188,7 +190,8 @@ static bool listed(struct metric_lane *const *lanes, size_t n, const char *id)
 	return false;
 }
 
-/* Those that are not in the new list: their places are kept, in case they come back under other secrets. */
+/* Those that are not in the new list: their places are kept, in case they come back under other
+ * secrets. */
 static void close_rest(struct metric_set *set)
 {
 	for (size_t i = 0; i < set->n_lanes; i++) {
@@ -203,12 +206,13 @@ static void close_rest(struct metric_set *set)
 static void complain(struct problems *problems, const struct sink_setting *s, const struct err *e)
 {
 	if (problems)
-		problems_add(problems, PROBLEM_WARN, "metric-sink", "correct the sink's setting or take it out",
+		problems_add(problems, PROBLEM_WARN, "metric-sink",
+			     "correct the sink's setting or take it out",
 			     "the metric sink %.32s is not used: %s", s->type, e->text);
 }
 
-int metric_set_configure(struct metric_set *set, const struct sink_setting *list, size_t n, bool complete,
-			 struct problems *problems)
+int metric_set_configure(struct metric_set *set, const struct sink_setting *list, size_t n,
+			 bool complete, struct problems *problems)
 {
 	struct metric_lane *lanes[SINK_SETTINGS_MAX];
 	size_t count = 0, fresh_from;
@@ -291,8 +295,8 @@ static void count_points(struct metric_set *set, size_t n)
 }
 
 /* Into the spool and to whoever is idle. */
-static int put(struct metric_set *set, const struct sample *s, const struct metric_point *own, size_t n_own,
-	       int64_t boot_ms, int64_t real_ms, bool urgent)
+static int put(struct metric_set *set, const struct sample *s, const struct metric_point *own,
+	       size_t n_own, int64_t boot_ms, int64_t real_ms, bool urgent)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT(BATCH_MAX);
 	struct batch_head head = {.flags = clock_doubtful(set) ? BATCH_CLOCK_DOUBTFUL : 0,
@@ -320,8 +324,9 @@ static size_t own_points(const struct metric_set *set, struct metric_point out[s
 
 	spool_counts(set->spool, &c);
 	out[n++] = (struct metric_point){.name = "guest.agent.heartbeat", .unit = "", .value = 1};
-	out[n++] = (struct metric_point){
-		.name = "guest.agent.spool_bytes", .unit = "B", .value = (double)(c.disk_bytes + c.memory_bytes)};
+	out[n++] = (struct metric_point){.name = "guest.agent.spool_bytes",
+					 .unit = "B",
+					 .value = (double)(c.disk_bytes + c.memory_bytes)};
 	out[n++] = (struct metric_point){.name = "guest.agent.spool_dropped",
 					 .unit = "batches",
 					 .kind = METRIC_COUNTER,
@@ -333,8 +338,8 @@ static size_t own_points(const struct metric_set *set, struct metric_point out[s
 			.name = "guest.agent.dropped_total",
 			.unit = "points",
 			.kind = METRIC_COUNTER,
-			.value = (double)(l->counts.refused + l->counts.too_old + l->counts.bad_time +
-					  l->counts.unreadable),
+			.value = (double)(l->counts.refused + l->counts.too_old +
+					  l->counts.bad_time + l->counts.unreadable),
 			.dims = {{"sink", l->ops->name}},
 			.n_dims = 1};
 	}
@@ -360,15 +365,16 @@ struct findings {
 	size_t n;
 };
 
-static void add_finding(struct findings *out, const char *class_name, const char *entity, double risk, int64_t eta_s,
-			const char *meta)
+static void add_finding(struct findings *out, const char *class_name, const char *entity,
+			double risk, int64_t eta_s, const char *meta)
 {
-	struct metric_point p = {.name = "guest.failure.risk",
-				 .unit = "0..1",
-				 .value = risk,
-				 .dims = {{"class", class_name}, {"entity", entity[0] ? entity : "guest"}},
-				 .n_dims = 2,
-				 .meta = meta};
+	struct metric_point p = {
+		.name = "guest.failure.risk",
+		.unit = "0..1",
+		.value = risk,
+		.dims = {{"class", class_name}, {"entity", entity[0] ? entity : "guest"}},
+		.n_dims = 2,
+		.meta = meta};
 
 	out->points[out->n++] = p;
 	if (eta_s < 0)
@@ -379,27 +385,32 @@ static void add_finding(struct findings *out, const char *class_name, const char
 	out->points[out->n++] = p;
 }
 
-static void write_meta(char out[static 1024], const char *reason, const char *signature, uint64_t seq)
+static void write_meta(char out[static 1024], const char *reason, const char *signature,
+		       uint64_t seq)
 {
 	char number[24];
 	_cleanup_json_ json_t *o = NULL;
 	_cleanup_free_ char *text = NULL;
 
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)seq);
-	o = json_pack("{s:s, s:s*, s:s*}", "reason", reason, "signature", signature, "seq", signature ? number : NULL);
+	o = json_pack("{s:s, s:s*, s:s*}", "reason", reason, "signature", signature, "seq",
+		      signature ? number : NULL);
 	text = o ? json_compact(o) : NULL;
 	snprintf(out, 1024, "%s", text && strlen(text) < 1024 ? text : "{}");
 }
 
-static bool is_open(const struct finding *list, size_t n, const char *class_name, const char *entity)
+static bool is_open(const struct finding *list, size_t n, const char *class_name,
+		    const char *entity)
 {
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i].class_name, class_name) == 0 && strcmp(list[i].entity, entity) == 0)
+		if (strcmp(list[i].class_name, class_name) == 0 &&
+		    strcmp(list[i].entity, entity) == 0)
 			return true;
 	return false;
 }
 
-static void add_cleared(struct metric_set *set, struct findings *f, const struct finding *list, size_t n)
+static void add_cleared(struct metric_set *set, struct findings *f, const struct finding *list,
+			size_t n)
 {
 	for (size_t i = 0; i < set->n_told; i++)
 		if (!is_open(list, n, set->told[i].class_name, set->told[i].entity))
@@ -410,13 +421,14 @@ static void remember_told(struct metric_set *set, const struct finding *list, si
 {
 	set->n_told = n < FINDINGS_MAX ? n : FINDINGS_MAX;
 	for (size_t i = 0; i < set->n_told; i++) {
-		snprintf(set->told[i].class_name, sizeof(set->told[i].class_name), "%s", list[i].class_name);
+		snprintf(set->told[i].class_name, sizeof(set->told[i].class_name), "%s",
+			 list[i].class_name);
 		snprintf(set->told[i].entity, sizeof(set->told[i].entity), "%s", list[i].entity);
 	}
 }
 
-int metric_set_findings(struct metric_set *set, const struct finding *list, size_t n, const char *signature,
-			uint64_t seq, bool urgent)
+int metric_set_findings(struct metric_set *set, const struct finding *list, size_t n,
+			const char *signature, uint64_t seq, bool urgent)
 {
 	_cleanup_free_ struct findings *f = NULL;
 	const struct env *env = loop_env(set->setup.loop);
@@ -433,11 +445,12 @@ int metric_set_findings(struct metric_set *set, const struct finding *list, size
 	add_cleared(set, f, list, n);
 	for (size_t i = 0; i < n; i++) {
 		write_meta(f->meta[i], list[i].evidence, signature, seq);
-		add_finding(f, list[i].class_name, list[i].entity, list[i].risk, list[i].eta_s, f->meta[i]);
+		add_finding(f, list[i].class_name, list[i].entity, list[i].risk, list[i].eta_s,
+			    f->meta[i]);
 		worst = list[i].risk > worst ? list[i].risk : worst;
 	}
-	f->points[f->n++] =
-		(struct metric_point){.name = "guest.health.score", .unit = "0..100", .value = 100 * (1 - worst)};
+	f->points[f->n++] = (struct metric_point){
+		.name = "guest.health.score", .unit = "0..100", .value = 100 * (1 - worst)};
 	r = put(set, NULL, f->points, f->n, env->boot_ms(), env->real_ms(), urgent);
 	if (r == 0)
 		remember_told(set, list, n);
@@ -472,8 +485,9 @@ void metric_set_end(struct metric_set *set)
 static int copy_texts(struct metric_set *set)
 {
 	struct metric_set_setup *s = &set->setup;
-	const char **texts[] = {&s->labels.hostname, &s->labels.resource_id, &s->labels.zone, &s->labels.project_id,
-				&s->labels.hypervisor, &s->boot_id, &s->server_uuid};
+	const char **texts[] = {&s->labels.hostname,   &s->labels.resource_id, &s->labels.zone,
+				&s->labels.project_id, &s->labels.hypervisor,  &s->boot_id,
+				&s->server_uuid};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		if (!*texts[i] || !**texts[i]) { /* what is not known is not said */
@@ -484,6 +498,29 @@ static int copy_texts(struct metric_set *set)
 		if (!set->text[i])
 			return -ENOMEM;
 		*texts[i] = set->text[i];
+	}
+	return 0;
+}
+
+/* The order of @set's copies is that of copy_texts(). */
+int metric_set_labels(struct metric_set *set, const struct metric_labels *labels)
+{
+	struct metric_labels *own = &set->setup.labels;
+	const char *fresh[] = {labels->hostname, labels->resource_id, labels->zone,
+			       labels->project_id, labels->hypervisor};
+	const char **texts[] = {&own->hostname, &own->resource_id, &own->zone, &own->project_id,
+				&own->hypervisor};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		char *copy;
+
+		if (!fresh[i] || !*fresh[i] || text_equal(fresh[i], *texts[i]))
+			continue;
+		copy = strdup(fresh[i]);
+		if (!copy)
+			return -ENOMEM;
+		free(set->text[i]);
+		*texts[i] = set->text[i] = copy;
 	}
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words that several sinks of metrics share: clean text, series, and names as node_exporter has them. Pure. */
+/* Words that several sinks of metrics share: clean text, series, and names as node_exporter has
+ * them. Pure. */
 #include "sink/metric.h"
 
 #include <string.h>
@@ -8,8 +9,12 @@
 #include "core/text.h"
 
 const char *const metric_how_names[] = {
-	[METRIC_TAKEN] = "ok",		[METRIC_RETRY] = "retry",	  [METRIC_REFUSED] = "refused",
-	[METRIC_FORBIDDEN] = "denied", [METRIC_TOO_LARGE] = "too-large", [METRIC_DENIED] = "denied",
+	[METRIC_TAKEN] = "ok",
+	[METRIC_RETRY] = "retry",
+	[METRIC_REFUSED] = "refused",
+	[METRIC_FORBIDDEN] = "denied",
+	[METRIC_TOO_LARGE] = "too-large",
+	[METRIC_DENIED] = "denied",
 };
 
 const struct metric_sink_ops *const metric_sinks[] = {
@@ -38,7 +43,8 @@ static size_t char_len(const char *s, size_t left)
 }
 
 /* Walks the characters of @s; calls put for each that stays. */
-static void each_char(struct buf *out, const char *s, const char *forbidden, size_t max_chars, bool json)
+static void each_char(struct buf *out, const char *s, const char *forbidden, size_t max_chars,
+		      bool json)
 {
 	size_t n = strlen(s), good = text_utf8_valid(s, n), chars = 0;
 
@@ -120,7 +126,7 @@ void metric_sort(const struct metric_point *points, size_t n, const struct metri
 
 /* Posted by the operator's agent from the hypervisor, in units that its dashboards know. */
 static const char *const host_named[] = {
-	"mem.total_gb",	  "mem.free_gb",     "mem.used_gb",    "mem.free_perc",
+	"mem.total_gb",     "mem.free_gb",     "mem.used_gb",    "mem.free_perc",
 	"mem.swap_used_gb", "cpu.total_cores", "cpu.used_cores", "cpu.utilization_norm_perc",
 };
 

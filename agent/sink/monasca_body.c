@@ -25,7 +25,8 @@ size_t monasca_json_length(const char *s)
 			n += 12; /* two escapes */
 		else if (*p >= 0xc0)
 			n += 6;
-		else if (*p == '"' || *p == '\\' || *p == '\n' || *p == '\r' || *p == '\t' || *p == '\b' || *p == '\f')
+		else if (*p == '"' || *p == '\\' || *p == '\n' || *p == '\r' || *p == '\t' ||
+			 *p == '\b' || *p == '\f')
 			n += 2;
 		else if (*p < 0x20)
 			n += 6;
@@ -45,7 +46,8 @@ static void quoted(struct buf *out, const char *s, const char *bad)
 	buf_putc(out, '"');
 }
 
-/* A dimension whose cleaned key or value would be empty, or whose key is the server's own, is left out. */
+/* A dimension whose cleaned key or value would be empty, or whose key is the server's own, is left
+ * out. */
 static void dimension(struct buf *out, bool *first, const char *key, const char *value)
 {
 	_cleanup_buf_ struct buf clean = BUF_INIT(8192);
@@ -100,14 +102,16 @@ void monasca_meta(const char *text, struct buf *out)
 	const char *key;
 	json_t *value;
 
-	if (json_parse(text, strlen(text), &json_limits_default, &o, NULL) < 0 || !json_is_object(o))
+	if (json_parse(text, strlen(text), &json_limits_default, &o, NULL) < 0 ||
+	    !json_is_object(o))
 		return;
-	json_object_foreach(o, key, value) {
+	json_object_foreach(o, key, value)
+	{
 		size_t fixed = monasca_json_length(key) + 2 + (n ? 2 : 0);
 		_cleanup_buf_ struct buf clean = BUF_INIT(8192);
 
-		if (!json_is_string(value) || !*key || strlen(key) > NAME_MAX_ || fixed + 2 > left ||
-		    n == META_ENTRIES)
+		if (!json_is_string(value) || !*key || strlen(key) > NAME_MAX_ ||
+		    fixed + 2 > left || n == META_ENTRIES)
 			continue;
 		metric_clean(&clean, json_string_value(value), NULL, META_MAX);
 		if (clean.len == 0)
@@ -129,8 +133,8 @@ static void metric(struct buf *out, const struct metric_point *p, const struct m
 
 	buf_puts(out, "{\"name\":");
 	quoted(out, p->name, BAD_IN_NAME);
-	buf_printf(out, ",\"value\":%s,\"timestamp\":%lld,\"dimensions\":{", sample_number(p->value, num),
-		   (long long)p->real_ms);
+	buf_printf(out, ",\"value\":%s,\"timestamp\":%lld,\"dimensions\":{",
+		   sample_number(p->value, num), (long long)p->real_ms);
 	dimensions(out, p, l);
 	buf_putc(out, '}');
 	if (p->meta)
@@ -147,7 +151,8 @@ static void metric(struct buf *out, const struct metric_point *p, const struct m
 	buf_putc(out, '}');
 }
 
-int monasca_body(const struct metric_point *points, size_t n, const struct metric_labels *labels, struct buf *out)
+int monasca_body(const struct metric_point *points, size_t n, const struct metric_labels *labels,
+		 struct buf *out)
 {
 	buf_putc(out, '[');
 	for (size_t i = 0; i < n; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Request bodies for OTLP/HTTP: see otlp_body.h. Counters are cumulative monotonic sums, all else gauges. */
+/* Request bodies for OTLP/HTTP: see otlp_body.h. Counters are cumulative monotonic sums, all else
+ * gauges. */
 #include "sink/otlp_body.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include "core/buf.h"
 
 #define TEMPORALITY_CUMULATIVE 2
-#define MIB 1048576.0
+#define MIB                    1048576.0
 
 /* Where the semantic conventions have a name for the same value. */
 static const struct {
@@ -21,7 +22,8 @@ static const struct {
 	{"mem.total_mb", "system.memory.limit", "By", MIB, NULL, NULL},
 	{"mem.swap_used_mb", "system.paging.usage", "By", MIB, "system.paging.state", "used"},
 	{"mem.swap_free_mb", "system.paging.usage", "By", MIB, "system.paging.state", "free"},
-	{"disk.total_used_space_mb", "system.filesystem.usage", "By", MIB, "system.filesystem.state", "used"},
+	{"disk.total_used_space_mb", "system.filesystem.usage", "By", MIB,
+	 "system.filesystem.state", "used"},
 	{"disk.space_used_perc", "system.filesystem.utilization", "1", 0.01, NULL, NULL},
 	{"cpu.user_perc", "system.cpu.utilization", "1", 0.01, "cpu.mode", "user"},
 	{"cpu.system_perc", "system.cpu.utilization", "1", 0.01, "cpu.mode", "system"},
@@ -78,7 +80,8 @@ static void put_data_point(struct buf *out, const struct metric_point *p, ssize_
 		snprintf(num, sizeof(num), "%.6g", v);
 	else
 		sample_number(v, num);
-	buf_printf(out, "{\"timeUnixNano\":\"%lld000000\",\"asDouble\":%s", (long long)p->real_ms, num);
+	buf_printf(out, "{\"timeUnixNano\":\"%lld000000\",\"asDouble\":%s", (long long)p->real_ms,
+		   num);
 	if (p->n_dims || (c >= 0 && conventions[c].key)) {
 		buf_puts(out, ",\"attributes\":[");
 		if (c >= 0 && conventions[c].key)
@@ -90,7 +93,8 @@ static void put_data_point(struct buf *out, const struct metric_point *p, ssize_
 	buf_putc(out, '}');
 }
 
-/* The points of one series. A metric of several series is written once for each: receivers merge by name. */
+/* The points of one series. A metric of several series is written once for each: receivers merge by
+ * name. */
 static size_t put_metric(struct buf *out, const struct metric_point *const *order, size_t n)
 {
 	ssize_t c = convention_of(order[0]);
@@ -102,7 +106,8 @@ static size_t put_metric(struct buf *out, const struct metric_point *const *orde
 	buf_puts(out, ",\"unit\":");
 	metric_json_text(out, c < 0 ? order[0]->unit : conventions[c].unit, 63);
 	if (counter)
-		buf_printf(out, ",\"sum\":{\"aggregationTemporality\":%d,\"isMonotonic\":true", TEMPORALITY_CUMULATIVE);
+		buf_printf(out, ",\"sum\":{\"aggregationTemporality\":%d,\"isMonotonic\":true",
+			   TEMPORALITY_CUMULATIVE);
 	else
 		buf_puts(out, ",\"gauge\":{");
 	buf_puts(out, counter ? ",\"dataPoints\":[" : "\"dataPoints\":[");
@@ -126,7 +131,8 @@ static void put_resource(struct buf *out, const struct metric_labels *l)
 	put_attribute(out, &first, "service.name", "heat-pulse");
 }
 
-int otlp_body(const struct metric_point *points, size_t n, const struct metric_labels *labels, struct buf *out)
+int otlp_body(const struct metric_point *points, size_t n, const struct metric_labels *labels,
+	      struct buf *out)
 {
 	_cleanup_free_ const struct metric_point **order = calloc(n + 1, sizeof(*order));
 
@@ -135,8 +141,8 @@ int otlp_body(const struct metric_point *points, size_t n, const struct metric_l
 	metric_sort(points, n, order);
 	buf_puts(out, "{\"resourceMetrics\":[{\"resource\":{\"attributes\":[");
 	put_resource(out, labels);
-	buf_puts(out, "]},\"scopeMetrics\":[{\"scope\":{\"name\":\"heat-pulse\",\"version\":\"" HEAT_PULSE_VERSION
-		      "\"},\"metrics\":[");
+	buf_puts(out, "]},\"scopeMetrics\":[{\"scope\":{\"name\":\"heat-pulse\",\"version\":"
+		      "\"" HEAT_PULSE_VERSION "\"},\"metrics\":[");
 	for (size_t i = 0; i < n;) {
 		buf_puts(out, i ? "," : "");
 		i += put_metric(out, order + i, n - i);

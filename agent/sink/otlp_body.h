@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenTelemetry metrics as the JSON form of OTLP/HTTP: lowerCamelCase keys, 64-bit integers as text, enums as
- * numbers, times in nanoseconds. Pure.
+ * OpenTelemetry metrics as the JSON form of OTLP/HTTP: lowerCamelCase keys, 64-bit integers as
+ * text, enums as numbers, times in nanoseconds. Pure.
  */
 #pragma once
 

@@ -10,8 +10,8 @@
 
 #include "core/buf.h"
 
-#define JOB	   "heat-pulse"
-#define SERIES_MAX (64u << 10)
+#define JOB         "heat-pulse"
+#define SERIES_MAX  (64u << 10)
 #define WIRE_VARINT 0u
 #define WIRE_64     1u
 #define WIRE_BYTES  2u
@@ -115,7 +115,8 @@ static size_t put_series(struct buf *out, const struct metric_point *const *orde
 	double value;
 
 	metric_prometheus_name(order[0], &name, &value);
-	put_label(&series, "__name__", buf_str(&name)); /* before all: '_' sorts below small letters */
+	put_label(&series, "__name__",
+		  buf_str(&name)); /* before all: '_' sorts below small letters */
 	for (size_t k = 0; k < n_labels; k++)
 		put_label(&series, list[k].name, list[k].value);
 	for (; i < n && order[i]->key == order[0]->key; i++) {
@@ -130,8 +131,8 @@ static size_t put_series(struct buf *out, const struct metric_point *const *orde
 	return i;
 }
 
-int remote_write_body(const struct metric_point *points, size_t n, const struct metric_labels *labels,
-		      struct buf *out)
+int remote_write_body(const struct metric_point *points, size_t n,
+		      const struct metric_labels *labels, struct buf *out)
 {
 	_cleanup_free_ const struct metric_point **order = calloc(n + 1, sizeof(*order));
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gnocchi's batch API: measures by resource (this server) and metric name, made where they do not exist. Times are
- * seconds: milliseconds would be taken and destroy the metric. All names begin with "guest.": an existing metric of
- * Ceilometer may not be written by a tenant, and one such name makes the whole batch 403. A metric of an entity has
- * it in its name, as measures have no dimensions; '/' is not allowed there and becomes ':'.
+ * Gnocchi's batch API: measures by resource (this server) and metric name, made where they do not
+ * exist. Times are seconds: milliseconds would be taken and destroy the metric. All names begin
+ * with "guest.": an existing metric of Ceilometer may not be written by a tenant, and one such name
+ * makes the whole batch 403. A metric of an entity has it in its name, as measures have no
+ * dimensions; '/' is not allowed there and becomes ':'.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 #define BODY_MAX (256u << 10)
 #define DAY_MS   (86400 * 1000LL)
-#define BATCH	 "/v1/batch/resources/metrics/measures?create_metrics=true"
+#define BATCH    "/v1/batch/resources/metrics/measures?create_metrics=true"
 #define RESOURCE "/v1/resource/generic"
 
 struct metric_sink {
@@ -24,13 +25,15 @@ struct metric_sink {
 	bool made; /* the resource was tried to be made for this request */
 };
 
-static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
+static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json",
+				      NULL};
 
 static void answered(const struct http_answer *a, void *ctx);
 
 static void post(struct metric_sink *k)
 {
-	metric_service_post(&k->service, BATCH, headers, buf_str(&k->body), k->body.len, answered, k);
+	metric_service_post(&k->service, BATCH, headers, buf_str(&k->body), k->body.len, answered,
+			    k);
 }
 
 /* 201 made, 409 there already: both good. */
@@ -65,8 +68,8 @@ static void answered(const struct http_answer *a, void *ctx)
 	metric_judge(a, &v);
 	if (resource_unknown(a) && !k->made) {
 		k->made = true;
-		metric_service_post(&k->service, RESOURCE, headers, buf_str(&k->resource), k->resource.len,
-				    resource_made, k);
+		metric_service_post(&k->service, RESOURCE, headers, buf_str(&k->resource),
+				    k->resource.len, resource_made, k);
 		return;
 	}
 	if (a->failure == HTTP_OK && a->status == 403)
@@ -74,8 +77,8 @@ static void answered(const struct http_answer *a, void *ctx)
 	metric_call_end(&k->call, &v);
 }
 
-static int gnocchi_send(struct metric_sink *k, const struct metric_point *points, size_t n, metric_done_fn *done,
-			void *ctx)
+static int gnocchi_send(struct metric_sink *k, const struct metric_point *points, size_t n,
+			metric_done_fn *done, void *ctx)
 {
 	int r = metric_call_begin(&k->call, done, ctx);
 
@@ -111,7 +114,8 @@ static struct metric_sink *gnocchi_close(struct metric_sink *k)
 	return NULL;
 }
 
-static int gnocchi_open(const struct metric_sink_setup *setup, struct metric_sink **ret, struct err *e)
+static int gnocchi_open(const struct metric_sink_setup *setup, struct metric_sink **ret,
+			struct err *e)
 {
 	struct metric_sink *k;
 	int r;

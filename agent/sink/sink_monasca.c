@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Monasca: POST <endpoint>/metrics with a token. Its 204 means queued. The Content-Type is compared as a string
- * and must be exactly application/json; chunked bodies are not read.
+ * Monasca: POST <endpoint>/metrics with a token. Its 204 means queued. The Content-Type is compared
+ * as a string and must be exactly application/json; chunked bodies are not read.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,16 +26,20 @@ static void answered(const struct http_answer *a, void *ctx)
 
 	metric_judge(a, &v);
 	if (metric_service_denied(a))
-		snprintf(v.why, sizeof(v.why), "HTTP 401: the role to post metrics is missing (monasca-agent or monasca-user)");
+		snprintf(v.why, sizeof(v.why),
+			 "HTTP 401: the role to post metrics is missing (monasca-agent or "
+			 "monasca-user)");
 	if (a->failure == HTTP_OK && a->status == 404)
-		snprintf(v.why, sizeof(v.why), "HTTP 404: not the base URL of Monasca's API, which ends in /v2.0");
+		snprintf(v.why, sizeof(v.why),
+			 "HTTP 404: not the base URL of Monasca's API, which ends in /v2.0");
 	metric_call_end(&k->call, &v);
 }
 
 static int monasca_send(struct metric_sink *k, const struct metric_point *points, size_t n,
 			metric_done_fn *done, void *ctx)
 {
-	static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
+	static const char *const headers[] = {"Content-Type: application/json",
+					      "Accept: application/json", NULL};
 	int r = metric_call_begin(&k->call, done, ctx);
 
 	if (r < 0)
@@ -47,7 +51,8 @@ static int monasca_send(struct metric_sink *k, const struct metric_point *points
 	else if (r < 0)
 		metric_call_fail(&k->call, METRIC_RETRY, "%s", strerror(-r));
 	else
-		metric_service_post(&k->service, "/metrics", headers, buf_str(&k->body), k->body.len, answered, k);
+		metric_service_post(&k->service, "/metrics", headers, buf_str(&k->body),
+				    k->body.len, answered, k);
 	return 0;
 }
 
@@ -68,7 +73,8 @@ static struct metric_sink *monasca_close(struct metric_sink *k)
 	return NULL;
 }
 
-static int monasca_open(const struct metric_sink_setup *setup, struct metric_sink **ret, struct err *e)
+static int monasca_open(const struct metric_sink_setup *setup, struct metric_sink **ret,
+			struct err *e)
 {
 	struct metric_sink *k = calloc(1, sizeof(*k));
 	int r = k ? metric_call_init(&k->call, setup) : -ENOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any OpenTelemetry collector: POST of OTLP/HTTP JSON. 200 with partialSuccess is an answer and not to be repeated;
- * only 429, 502, 503, 504 and no answer are. The rest is for good.
+ * Any OpenTelemetry collector: POST of OTLP/HTTP JSON. 200 with partialSuccess is an answer and not
+ * to be repeated; only 429, 502, 503, 504 and no answer are. The rest is for good.
  */
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -31,7 +31,8 @@ static void read_partial(const struct http_answer *a, struct metric_verdict *v)
 		return;
 	count = json_str(json_obj(o, "partialSuccess"), "rejectedDataPoints");
 	if (count || json_int(json_obj(o, "partialSuccess"), "rejectedDataPoints", &n))
-		snprintf(v->why, sizeof(v->why), "the receiver left out %.20s points", count ? count : "some");
+		snprintf(v->why, sizeof(v->why), "the receiver left out %.20s points",
+			 count ? count : "some");
 }
 
 static void answered(const struct http_answer *a, void *ctx)
@@ -69,8 +70,8 @@ static void request(struct metric_sink *k)
 		metric_call_fail(&k->call, METRIC_RETRY, "%s", strerror(-r));
 }
 
-static int otlp_send(struct metric_sink *k, const struct metric_point *points, size_t n, metric_done_fn *done,
-		     void *ctx)
+static int otlp_send(struct metric_sink *k, const struct metric_point *points, size_t n,
+		     metric_done_fn *done, void *ctx)
 {
 	int r = metric_call_begin(&k->call, done, ctx);
 
@@ -120,7 +121,9 @@ static int otlp_open(const struct metric_sink_setup *setup, struct metric_sink *
 	int r;
 
 	if (!s->url)
-		return err_set(e, -EINVAL, "the otlp sink needs the URL of a collector (it ends in /v1/metrics)");
+		return err_set(
+			e, -EINVAL,
+			"the otlp sink needs the URL of a collector (it ends in /v1/metrics)");
 	k = calloc(1, sizeof(*k));
 	r = k ? metric_call_init(&k->call, setup) : -ENOMEM;
 	if (r < 0) {

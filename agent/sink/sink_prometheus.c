@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prometheus, Mimir, Thanos, VictoriaMetrics and whoever else takes remote write 1.0. A sample that is bad rolls
- * the whole request back there, good ones included; one from the future moves the head of the receiver's store so
- * that it refuses everybody's honest samples, hence no request before its clock is known. Beyond about an hour it
- * takes nothing (out of bounds), with some settings by a 500 that will never be anything else.
+ * Prometheus, Mimir, Thanos, VictoriaMetrics and whoever else takes remote write 1.0. A sample that
+ * is bad rolls the whole request back there, good ones included; one from the future moves the head
+ * of the receiver's store so that it refuses everybody's honest samples, hence no request before
+ * its clock is known. Beyond about an hour it takes nothing (out of bounds), with some settings by
+ * a 500 that will never be anything else.
  */
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -24,13 +25,14 @@ struct metric_sink {
 	struct buf authorization; /* a header line, or empty */
 };
 
-static const char *const for_good[] = {"out of order", "out of bounds", "too old", "duplicate sample",
-				       "duplicate label"};
+static const char *const for_good[] = {"out of order", "out of bounds", "too old",
+				       "duplicate sample", "duplicate label"};
 
 static bool is_for_good(const struct http_answer *a)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(for_good); i++)
-		if (a->body.len && memmem(a->body.data, a->body.len, for_good[i], strlen(for_good[i])))
+		if (a->body.len &&
+		    memmem(a->body.data, a->body.len, for_good[i], strlen(for_good[i])))
 			return true;
 	return false;
 }
@@ -149,13 +151,15 @@ static int authorize(struct metric_sink *k, const struct sink_setting *s)
 	return buf_error(&k->authorization);
 }
 
-static int prometheus_open(const struct metric_sink_setup *setup, struct metric_sink **ret, struct err *e)
+static int prometheus_open(const struct metric_sink_setup *setup, struct metric_sink **ret,
+			   struct err *e)
 {
 	struct metric_sink *k;
 	int r;
 
 	if (!setup->setting->url)
-		return err_set(e, -EINVAL, "the prometheus sink needs the URL of a remote-write receiver");
+		return err_set(e, -EINVAL,
+			       "the prometheus sink needs the URL of a remote-write receiver");
 	k = calloc(1, sizeof(*k));
 	r = k ? metric_call_init(&k->call, setup) : -ENOMEM;
 	if (r < 0) {

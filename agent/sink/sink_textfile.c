@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file for node_exporter's textfile collector: the newest values, replaced whole by a rename. The store process
- * writes it, to the one path that root-owned configuration gave it at its start; the agent opens no file.
+ * A file for node_exporter's textfile collector: the newest values, replaced whole by a rename. The
+ * store process writes it, to the one path that root-owned configuration gave it at its start; the
+ * agent opens no file.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,7 +21,8 @@ struct metric_sink {
 static void written(int status, void *ctx)
 {
 	struct metric_sink **self = ctx, *k = *self;
-	struct metric_verdict v = {.how = METRIC_TAKEN, .retry_after_s = -1, .skew_ms = METRIC_SKEW_UNKNOWN};
+	struct metric_verdict v = {
+		.how = METRIC_TAKEN, .retry_after_s = -1, .skew_ms = METRIC_SKEW_UNKNOWN};
 
 	free(self);
 	if (!k)
@@ -29,7 +31,8 @@ static void written(int status, void *ctx)
 	if (status < 0) {
 		v.how = METRIC_RETRY;
 		snprintf(v.why, sizeof(v.why), "the textfile cannot be written: %s",
-			 status == -ENOTCONN ? "the store process is not running" : strerror(-status));
+			 status == -ENOTCONN ? "the store process is not running"
+					     : strerror(-status));
 	}
 	metric_call_end(&k->call, &v);
 }
@@ -60,7 +63,8 @@ static int textfile_send(struct metric_sink *k, const struct metric_point *point
 		return r;
 	r = write_file(k, points, n);
 	if (r < 0)
-		metric_call_fail(&k->call, METRIC_RETRY, "the textfile cannot be written: %s", strerror(-r));
+		metric_call_fail(&k->call, METRIC_RETRY, "the textfile cannot be written: %s",
+				 strerror(-r));
 	return 0;
 }
 
@@ -75,13 +79,16 @@ static struct metric_sink *textfile_close(struct metric_sink *k)
 	return NULL;
 }
 
-static int textfile_open(const struct metric_sink_setup *setup, struct metric_sink **ret, struct err *e)
+static int textfile_open(const struct metric_sink_setup *setup, struct metric_sink **ret,
+			 struct err *e)
 {
 	struct metric_sink *k;
 	int r;
 
 	if (!setup->setting->trusted || !setup->setting->path || !setup->store)
-		return err_set(e, -EINVAL, "a textfile is named by root-owned configuration alone ([sinks] textfile)");
+		return err_set(
+			e, -EINVAL,
+			"a textfile is named by root-owned configuration alone ([sinks] textfile)");
 	k = calloc(1, sizeof(*k));
 	r = k ? metric_call_init(&k->call, setup) : -ENOMEM;
 	if (r < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See snappy.h. A literal's tag: its length less one in the upper six bits up to 60 bytes, else 60 or 61 there and
- * one or two bytes of length less one, little endian. */
+/* See snappy.h. A literal's tag: its length less one in the upper six bits up to 60 bytes, else 60
+ * or 61 there and one or two bytes of length less one, little endian. */
 #include "sink/snappy.h"
 
 #define LITERAL_MAX 65536u

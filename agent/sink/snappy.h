@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Snappy block format, without compression: the length and literals, which every decoder reads. Our requests
- * are a few KiB each; a compressor would cost more than it saves. Pure.
+ * The Snappy block format, without compression: the length and literals, which every decoder reads.
+ * Our requests are a few KiB each; a compressor would cost more than it saves. Pure.
  */
 #pragma once
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The promises of core/store_log.h: the files themselves, and the way through a real store process. */
+/* The promises of core/store_log.h: the files themselves, and the way through a real store process.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,7 +141,8 @@ static int read_log(struct fix *f, uint64_t at, size_t max)
 	return f->status;
 }
 
-/* What was appended is read back; a piece sent twice, or after more than it knows of, ends the same. */
+/* What was appended is read back; a piece sent twice, or after more than it knows of, ends the
+ * same. */
 static void test_append_read(void **state)
 {
 	struct fix *f = *state;
@@ -175,7 +177,8 @@ static void test_refused(void **state)
 	assert_int_equal(append(f, 0, "x"), 0);
 	assert_int_equal(append(f, 7, "x"), -ESTALE);
 	assert_int_equal(store_append(f->store, "../x", 0, "x", 1, on_done, f), -EINVAL);
-	assert_int_equal(store_append(f->store, NAME, 0, "x", STORE_LOG_PIECE_MAX + 1, on_done, f), -EFBIG);
+	assert_int_equal(store_append(f->store, NAME, 0, "x", STORE_LOG_PIECE_MAX + 1, on_done, f),
+			 -EFBIG);
 }
 
 static bool exists(const struct fix *f, const char *name)
@@ -186,8 +189,8 @@ static bool exists(const struct fix *f, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-/* A clone's logs are set aside when the store learns whose state it is to keep; a log is deleted and set aside
- * by its name as any entry. */
+/* A clone's logs are set aside when the store learns whose state it is to keep; a log is deleted
+ * and set aside by its name as any entry. */
 static void test_foreign(void **state)
 {
 	struct fix *f = *state;
@@ -239,8 +242,10 @@ static void test_head(void **state)
 {
 	(void)state;
 #define HEAD(text, uuid) store_log_head(text, strlen(text), uuid)
-	assert_int_equal(HEAD("heat-pulse-log 1 " UUID "\nrest", UUID), strlen("heat-pulse-log 1 " UUID "\n"));
-	assert_int_equal(HEAD("heat-pulse-log 1 " UUID "\n", NULL), strlen("heat-pulse-log 1 " UUID "\n"));
+	assert_int_equal(HEAD("heat-pulse-log 1 " UUID "\nrest", UUID),
+			 strlen("heat-pulse-log 1 " UUID "\n"));
+	assert_int_equal(HEAD("heat-pulse-log 1 " UUID "\n", NULL),
+			 strlen("heat-pulse-log 1 " UUID "\n"));
 	assert_int_equal(HEAD("heat-pulse-log 1 " OTHER "\n", UUID), -ESTALE);
 	assert_int_equal(HEAD("heat-pulse-log 2 whatever it is\n", UUID), -EPROTO);
 	assert_int_equal(HEAD("heat-pulse-log 0 " UUID "\n", UUID), -EBADMSG);
@@ -249,8 +254,8 @@ static void test_head(void **state)
 	assert_int_equal(HEAD("", UUID), -EBADMSG);
 }
 
-/* kill -9 of the store while it appends: the caller is told, and the log holds a prefix of what was sent that
- * can be appended to again. */
+/* kill -9 of the store while it appends: the caller is told, and the log holds a prefix of what was
+ * sent that can be appended to again. */
 static void test_killed(void **state)
 {
 	struct fix *f = *state;
@@ -262,7 +267,8 @@ static void test_killed(void **state)
 		int before = f->done;
 
 		start_role(f);
-		assert_int_equal(store_append(f->store, NAME, 0, big, sizeof(big) - 1, on_done, f), 0);
+		assert_int_equal(store_append(f->store, NAME, 0, big, sizeof(big) - 1, on_done, f),
+				 0);
 		usleep(i * 300);
 		kill(f->pid, SIGKILL);
 		while (f->link)

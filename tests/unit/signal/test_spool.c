@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The promises of signal/spool.h, with a real store process that is killed, whose disk is full, or that is absent. */
+/* The promises of signal/spool.h, with a real store process that is killed, whose disk is full, or
+ * that is absent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@
 #include "core/log.h"
 #include "signal/spool.h"
 
-#define SERVER "8c1d0a9e-0000-4000-8000-000000000001"
+#define SERVER   "8c1d0a9e-0000-4000-8000-000000000001"
 #define SEEN_MAX 4096
 
 static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
@@ -177,8 +178,8 @@ static void add(struct fix *f, unsigned i, size_t pad)
 	assert_int_equal(spool_add(f->spool, b.data, b.len, NULL), 0);
 }
 
-static void on_read(int status, const struct spool_frame *frames, size_t n, const struct spool_frame *preamble,
-		    void *ctx)
+static void on_read(int status, const struct spool_frame *frames, size_t n,
+		    const struct spool_frame *preamble, void *ctx)
 {
 	struct fix *f = ctx;
 
@@ -186,7 +187,8 @@ static void on_read(int status, const struct spool_frame *frames, size_t n, cons
 	f->n = n;
 	for (size_t i = 0; i < n; i++) {
 		f->numbers[i] = frames[i].number;
-		snprintf(f->texts[i], sizeof(f->texts[i]), "%.*s", (int)strcspn(frames[i].p, "."), frames[i].p);
+		snprintf(f->texts[i], sizeof(f->texts[i]), "%.*s", (int)strcspn(frames[i].p, "."),
+			 frames[i].p);
 	}
 	if (n)
 		snprintf(f->preamble, sizeof(f->preamble), "%.*s", (int)preamble->n, preamble->p);
@@ -251,8 +253,8 @@ static void test_memory(void **state)
 	end(f, false);
 }
 
-/* What waits goes to disk, is read from there in order with what is in memory after it, by this life and the
- * next; numbers go on growing. */
+/* What waits goes to disk, is read from there in order with what is in memory after it, by this
+ * life and the next; numbers go on growing. */
 static void test_disk(void **state)
 {
 	struct fix *f = *state;
@@ -370,7 +372,8 @@ static void write_life(struct fix *f, unsigned from, unsigned to)
 	end(f, true);
 }
 
-/* A torn tail is cut, a damaged segment set aside and counted; what is whole before and after it is read. */
+/* A torn tail is cut, a damaged segment set aside and counted; what is whole before and after it is
+ * read. */
 static void test_damage(void **state)
 {
 	struct fix *f = *state;
@@ -413,8 +416,8 @@ static char *status_text(const struct spool *s)
 	return text;
 }
 
-/* A folder that refuses costs nothing but the disk: batches stay in memory, status says so, and once it takes
- * again they are written. */
+/* A folder that refuses costs nothing but the disk: batches stay in memory, status says so, and
+ * once it takes again they are written. */
 static void test_refusing(void **state)
 {
 	struct fix *f = *state;
@@ -481,8 +484,8 @@ static void test_gives_way(void **state)
 	end(f, false);
 }
 
-/* kill -9 at random instants, lives one after the other: a batch that was on disk is read by a later life, each
- * once, none in a wrong order. */
+/* kill -9 at random instants, lives one after the other: a batch that was on disk is read by a
+ * later life, each once, none in a wrong order. */
 static void test_kills(void **state)
 {
 	struct fix *f = *state;

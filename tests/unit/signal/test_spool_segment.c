@@ -31,12 +31,17 @@ static void test_round(void **state)
 {
 	struct buf b = BUF_INIT(1u << 20);
 	static char big[SPOOL_FRAME_MAX + 1];
-	struct spool_frame f = {.kind = SPOOL_BATCH, .number = 1ull << 60, .p = big, .n = SPOOL_FRAME_MAX}, got;
+	struct spool_frame f = {.kind = SPOOL_BATCH,
+				.number = 1ull << 60,
+				.p = big,
+				.n = SPOOL_FRAME_MAX},
+			   got;
 
 	(void)state;
 	memset(big, 'z', sizeof(big));
 	assert_int_equal(spool_frame_encode(&f, &b), 0);
-	assert_int_equal(spool_frame_decode(b.data, b.len, &got), SPOOL_FRAME_HEAD + SPOOL_FRAME_MAX);
+	assert_int_equal(spool_frame_decode(b.data, b.len, &got),
+			 SPOOL_FRAME_HEAD + SPOOL_FRAME_MAX);
 	assert_int_equal(got.number, 1ull << 60);
 	assert_int_equal(got.kind, SPOOL_BATCH);
 	assert_memory_equal(got.p, big, SPOOL_FRAME_MAX);
@@ -61,7 +66,10 @@ static void test_torn(void **state)
 	ends[1] = put(&b, SPOOL_BATCH, 10, "first");
 	ends[2] = put(&b, SPOOL_BATCH, 12, "second");
 	for (size_t n = 0; n <= b.len; n++) {
-		size_t whole = n >= ends[2] ? ends[2] : n >= ends[1] ? ends[1] : n >= ends[0] ? ends[0] : 0;
+		size_t whole = n >= ends[2]   ? ends[2]
+			       : n >= ends[1] ? ends[1]
+			       : n >= ends[0] ? ends[0]
+					      : 0;
 
 		spool_scan(b.data, n, &scan);
 		assert_int_equal(scan.good, whole);
@@ -113,8 +121,9 @@ static void test_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_crc),	cmocka_unit_test(test_round), cmocka_unit_test(test_torn),
-		cmocka_unit_test(test_damaged), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_crc),   cmocka_unit_test(test_round),
+		cmocka_unit_test(test_torn),  cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

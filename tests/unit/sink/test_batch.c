@@ -36,7 +36,9 @@ static void fill(void)
 static ssize_t round_trip(const struct batch_names *names, struct batch_head *head, size_t *unknown)
 {
 	static struct buf b;
-	struct batch_head in = {.flags = BATCH_CLOCK_DOUBTFUL, .boot = batch_boot("b1"), .real_ms = 1767225600000,
+	struct batch_head in = {.flags = BATCH_CLOCK_DOUBTFUL,
+				.boot = batch_boot("b1"),
+				.real_ms = 1767225600000,
 				.boot_ms = 5000};
 
 	buf_deinit(&b); /* points refer to it until the next one */
@@ -67,7 +69,8 @@ static void test_round(void **state)
 	assert_int_equal(head.boot_ms, 5000);
 	assert_string_equal(points[0].name, "mem.usable_perc");
 	assert_string_equal(points[0].unit, "%");
-	assert_true(points[0].value == 7.5 && points[0].n_dims == 0 && points[0].real_ms == 1767225600000);
+	assert_true(points[0].value == 7.5 && points[0].n_dims == 0 &&
+		    points[0].real_ms == 1767225600000);
 	assert_string_equal(points[1].name, "disk.space_used_perc");
 	assert_int_equal(points[1].n_dims, 2);
 	assert_string_equal(points[1].dims[0].key, "mount_point");
@@ -84,8 +87,8 @@ static void test_round(void **state)
 	buf_deinit(&pre);
 }
 
-/* A batch of another version, whose metrics stand in another order, is read by its own preamble; what names no
- * metric is counted and costs nothing else. */
+/* A batch of another version, whose metrics stand in another order, is read by its own preamble;
+ * what names no metric is counted and costs nothing else. */
 static void test_other_version(void **state)
 {
 	static const char text[] = "old.first\tB\t0\nold.second\ts\t2\n";
@@ -104,7 +107,8 @@ static void test_other_version(void **state)
 	batch_names_deinit(&names);
 }
 
-/* Cut anywhere, or with a byte changed, it is refused or read as something whole; a newer version is named so. */
+/* Cut anywhere, or with a byte changed, it is refused or read as something whole; a newer version
+ * is named so. */
 static void test_damaged(void **state)
 {
 	struct buf pre = BUF_INIT(65536), b = BUF_INIT(BATCH_MAX);
@@ -118,7 +122,8 @@ static void test_damaged(void **state)
 	assert_int_equal(batch_names_read(&names, pre.data, pre.len), 0);
 	assert_int_equal(batch_encode(&head, &sample, own, 2, &b), 0);
 	for (size_t n = 0; n < b.len; n++)
-		assert_int_equal(batch_decode(b.data, n, &names, &head, points, 16, &unknown), -EBADMSG);
+		assert_int_equal(batch_decode(b.data, n, &names, &head, points, 16, &unknown),
+				 -EBADMSG);
 	b.data[0] = 2;
 	assert_int_equal(batch_decode(b.data, b.len, &names, &head, points, 16, &unknown), -EPROTO);
 	b.data[0] = 1;

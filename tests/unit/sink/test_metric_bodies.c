@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bodies that sinks of metrics send: what each receiver demands, and hostile names in all of them. */
+/* The bodies that sinks of metrics send: what each receiver demands, and hostile names in all of
+ * them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,7 +60,8 @@ static const char *dim_of(const json_t *list, size_t i, const char *key)
 /* Names, integer milliseconds, dimensions as the operator's own agent has them. */
 static void test_monasca(void **state)
 {
-	struct metric_point p[] = {point("mem.usable_perc", 7.5, NULL, NULL), point("mem.free_gb", 2, NULL, NULL),
+	struct metric_point p[] = {point("mem.usable_perc", 7.5, NULL, NULL),
+				   point("mem.free_gb", 2, NULL, NULL),
 				   point("disk.space_used_perc", 90, "mount_point", "/srv")};
 	_cleanup_json_ json_t *j = monasca(p, 3);
 	const json_t *first = json_array_get(j, 0);
@@ -74,14 +76,17 @@ static void test_monasca(void **state)
 	assert_string_equal(dim_of(j, 0, "service"), "guest");
 	assert_string_equal(dim_of(j, 0, "source"), "(none)");
 	assert_string_equal(dim_of(j, 1, "service"), "compute");
-	assert_string_equal(dim_of(j, 1, "source"), "guest"); /* no series in common with the host's agent */
-	assert_string_equal(json_str(json_obj(json_array_get(j, 1), "value_meta"), "hypervisor"), "kvm");
+	assert_string_equal(dim_of(j, 1, "source"),
+			    "guest"); /* no series in common with the host's agent */
+	assert_string_equal(json_str(json_obj(json_array_get(j, 1), "value_meta"), "hypervisor"),
+			    "kvm");
 	assert_null(json_object_get(first, "value_meta"));
 	assert_string_equal(dim_of(j, 2, "mount_point"), "/srv");
 }
 
-/* Every character that its validator, its query syntax or its storage cannot take is replaced or gone; lengths
- * count code points; a dimension of which nothing is left is left out, as is one of the server's own kind. */
+/* Every character that its validator, its query syntax or its storage cannot take is replaced or
+ * gone; lengths count code points; a dimension of which nothing is left is left out, as is one of
+ * the server's own kind. */
 static void test_monasca_hostile(void **state)
 {
 	char longest[2000] = "", *at = longest;
@@ -113,7 +118,8 @@ static void test_monasca_meta(void **state)
 	_cleanup_json_ json_t *j = NULL;
 
 	(void)state;
-	assert_int_equal(monasca_json_length("a\"\\\n\x01\xc3\xa9\xf0\x9f\x98\x80"), 2 + 1 + 2 + 2 + 2 + 6 + 6 + 12);
+	assert_int_equal(monasca_json_length("a\"\\\n\x01\xc3\xa9\xf0\x9f\x98\x80"),
+			 2 + 1 + 2 + 2 + 2 + 6 + 6 + 12);
 	buf_puts(&in, "{\"k\":\"");
 	for (int i = 0; i < 400; i++)
 		buf_puts(&in, "\xc3\xa9");
@@ -183,7 +189,8 @@ static size_t unsnappy(const uint8_t *p, size_t n, uint8_t *out)
 /* All lengths about the bounds of each kind of tag come back as they were. */
 static void test_snappy(void **state)
 {
-	static const size_t sizes[] = {0, 1, 59, 60, 61, 255, 256, 257, 65535, 65536, 65537, 200000};
+	static const size_t sizes[] = {0,   1,   59,    60,    61,    255,
+				       256, 257, 65535, 65536, 65537, 200000};
 	static uint8_t in[200000], out[200000];
 
 	(void)state;
@@ -239,7 +246,8 @@ static void read_series(const uint8_t *p, size_t n, struct series *s)
 		}
 		for (unsigned i = 0; i < 2; i++) {
 			q = field(q, i + 1, &part);
-			snprintf(s->labels[s->n_labels][i], 128, "%.*s", (int)part, (const char *)q);
+			snprintf(s->labels[s->n_labels][i], 128, "%.*s", (int)part,
+				 (const char *)q);
 			q += part;
 		}
 		s->n_labels++;
@@ -254,12 +262,14 @@ static const char *label(const struct series *s, const char *name)
 	return "(none)";
 }
 
-/* Labels sorted, the name first, none empty, none twice; samples of a series together, oldest first, each time
- * once; node_exporter's names and units where it has the value. */
+/* Labels sorted, the name first, none empty, none twice; samples of a series together, oldest
+ * first, each time once; node_exporter's names and units where it has the value. */
 static void test_remote_write(void **state)
 {
-	struct metric_point p[] = {point("mem.usable_mb", 2, NULL, NULL), point("guest.fs.readonly", 1, "mount_point", "/s"),
-				   point("mem.usable_mb", 1, NULL, NULL), point("mem.usable_mb", 1, NULL, NULL),
+	struct metric_point p[] = {point("mem.usable_mb", 2, NULL, NULL),
+				   point("guest.fs.readonly", 1, "mount_point", "/s"),
+				   point("mem.usable_mb", 1, NULL, NULL),
+				   point("mem.usable_mb", 1, NULL, NULL),
 				   point("guest.health.score", 40, "instance", "forged")};
 	struct buf b = BUF_INIT(1u << 20);
 	struct series s;
@@ -300,11 +310,14 @@ static void test_remote_write(void **state)
 
 /* ---- the others ---- */
 
-/* One TYPE for each name, its lines together, the newest value alone, names that node_exporter does not have. */
+/* One TYPE for each name, its lines together, the newest value alone, names that node_exporter does
+ * not have. */
 static void test_exposition(void **state)
 {
-	struct metric_point p[] = {point("disk.space_used_perc", 1, "mount_point", "/a\"\\b\n"), point("cpu.percent", 3, NULL, NULL),
-				   point("disk.space_used_perc", 2, "mount_point", "/c"), point("cpu.percent", 4, NULL, NULL),
+	struct metric_point p[] = {point("disk.space_used_perc", 1, "mount_point", "/a\"\\b\n"),
+				   point("cpu.percent", 3, NULL, NULL),
+				   point("disk.space_used_perc", 2, "mount_point", "/c"),
+				   point("cpu.percent", 4, NULL, NULL),
 				   point("guest.agent.wakeups", 5, NULL, NULL)};
 	struct buf b = BUF_INIT(1u << 16);
 
@@ -314,8 +327,10 @@ static void test_exposition(void **state)
 	assert_int_equal(exposition(p, 5, &b), 0);
 	assert_non_null(strstr(b.data, "# TYPE guest_cpu_percent gauge\nguest_cpu_percent 4\n"));
 	assert_null(strstr(b.data, "guest_cpu_percent 3"));
-	assert_non_null(strstr(b.data, "guest_disk_space_used_perc{mountpoint=\"/a\\\"\\\\b\"} 1\n"));
-	assert_non_null(strstr(b.data, "# TYPE guest_agent_wakeups counter\nguest_agent_wakeups 5\n"));
+	assert_non_null(
+		strstr(b.data, "guest_disk_space_used_perc{mountpoint=\"/a\\\"\\\\b\"} 1\n"));
+	assert_non_null(
+		strstr(b.data, "# TYPE guest_agent_wakeups counter\nguest_agent_wakeups 5\n"));
 	assert_true(strstr(strstr(b.data, "# TYPE guest_disk") + 1, "# TYPE guest_disk") == NULL);
 	buf_deinit(&b);
 }
@@ -323,8 +338,10 @@ static void test_exposition(void **state)
 /* Seconds, never milliseconds; own names; no '/' in them; an empty batch for no points. */
 static void test_gnocchi(void **state)
 {
-	struct metric_point p[] = {point("memory.usage", 1, NULL, NULL), point("disk.space_used_perc", 2, "mount_point", "/srv/x"),
-				   point("guest.health.score", 3, NULL, NULL), point("memory.usage", 4, NULL, NULL)};
+	struct metric_point p[] = {point("memory.usage", 1, NULL, NULL),
+				   point("disk.space_used_perc", 2, "mount_point", "/srv/x"),
+				   point("guest.health.score", 3, NULL, NULL),
+				   point("memory.usage", 4, NULL, NULL)};
 	struct buf b = BUF_INIT(1u << 16);
 	_cleanup_json_ json_t *j = NULL;
 	const json_t *metrics, *list;
@@ -339,30 +356,41 @@ static void test_gnocchi(void **state)
 	assert_non_null(json_obj(metrics, "guest.health.score"));
 	list = json_object_get(json_obj(metrics, "guest.memory.usage"), "measures");
 	assert_int_equal(json_array_size(list), 2);
-	assert_true(json_real_value(json_object_get(json_array_get(list, 1), "timestamp")) == 1767225600.25);
+	assert_true(json_real_value(json_object_get(json_array_get(list, 1), "timestamp")) ==
+		    1767225600.25);
 	buf_reset(&b);
 	assert_int_equal(gnocchi_body(NULL, 0, labels.resource_id, &b), 0);
 	assert_string_equal(buf_str(&b), "{}");
 	buf_reset(&b);
 	assert_int_equal(gnocchi_resource(&labels, &b), 0);
-	assert_string_equal(buf_str(&b), "{\"id\":\"6f1c0000-0000-4000-8000-000000000001\",\"project_id\":\"9a7e\"}");
+	assert_string_equal(
+		buf_str(&b),
+		"{\"id\":\"6f1c0000-0000-4000-8000-000000000001\",\"project_id\":\"9a7e\"}");
 	buf_deinit(&b);
 }
 
-/* Published field names, times as text of nanoseconds, percentages as parts of one under their conventional names. */
+/* Published field names, times as text of nanoseconds, percentages as parts of one under their
+ * conventional names. */
 static void test_otlp(void **state)
 {
-	struct metric_point p[] = {point("cpu.user_perc", 12.345, NULL, NULL), point("guest.agent.wakeups", 7, NULL, NULL)};
+	struct metric_point p[] = {point("cpu.user_perc", 12.345, NULL, NULL),
+				   point("guest.agent.wakeups", 7, NULL, NULL)};
 	struct buf b = BUF_INIT(1u << 16);
 
 	(void)state;
 	p[1].kind = METRIC_COUNTER;
 	assert_int_equal(otlp_body(p, 2, &labels, &b), 0);
-	assert_non_null(strstr(b.data, "{\"name\":\"system.cpu.utilization\",\"unit\":\"1\",\"gauge\":{\"dataPoints\":[{"
-				       "\"timeUnixNano\":\"1767225600000000000\",\"asDouble\":0.12345,\"attributes\":[{\"key\":"
-				       "\"cpu.mode\",\"value\":{\"stringValue\":\"user\"}}]}]}}"));
-	assert_non_null(strstr(b.data, "\"sum\":{\"aggregationTemporality\":2,\"isMonotonic\":true,\"dataPoints\":["));
-	assert_non_null(strstr(b.data, "{\"key\":\"host.id\",\"value\":{\"stringValue\":\"6f1c0000-"));
+	assert_non_null(strstr(
+		b.data,
+		"{\"name\":\"system.cpu.utilization\",\"unit\":\"1\",\"gauge\":{\"dataPoints\":[{"
+		"\"timeUnixNano\":\"1767225600000000000\",\"asDouble\":0.12345,\"attributes\":[{"
+		"\"key\":"
+		"\"cpu.mode\",\"value\":{\"stringValue\":\"user\"}}]}]}}"));
+	assert_non_null(strstr(
+		b.data,
+		"\"sum\":{\"aggregationTemporality\":2,\"isMonotonic\":true,\"dataPoints\":["));
+	assert_non_null(
+		strstr(b.data, "{\"key\":\"host.id\",\"value\":{\"stringValue\":\"6f1c0000-"));
 	buf_deinit(&b);
 }
 
@@ -376,21 +404,31 @@ static const char *error_text(const char *body)
 	return out;
 }
 
-/* The human part of each receiver's errors, without pages of proxies and without control characters. */
+/* The human part of each receiver's errors, without pages of proxies and without control
+ * characters. */
 static void test_error_text(void **state)
 {
 	(void)state;
-	assert_string_equal(error_text("{\"title\":\"Unprocessable Entity\",\"description\":\"bad for metric x\"}"), "bad for metric x");
-	assert_string_equal(error_text("{\"code\":400,\"title\":\"Bad Request\",\"description\":{\"cause\":\"Unknown resources\",\"detail\":[]}}"),
+	assert_string_equal(error_text("{\"title\":\"Unprocessable Entity\",\"description\":\"bad "
+				       "for metric x\"}"),
+			    "bad for metric x");
+	assert_string_equal(error_text("{\"code\":400,\"title\":\"Bad "
+				       "Request\",\"description\":{\"cause\":\"Unknown "
+				       "resources\",\"detail\":[]}}"),
 			    "Unknown resources");
-	assert_string_equal(error_text("{\"code\":3,\"message\":\"cannot parse\"}"), "cannot parse");
+	assert_string_equal(error_text("{\"code\":3,\"message\":\"cannot parse\"}"),
+			    "cannot parse");
 	assert_string_equal(error_text("{\"title\":\"404 Not Found\"}"), "404 Not Found");
 	assert_string_equal(error_text("out of bounds\n"), "out of bounds");
 	assert_string_equal(error_text("<html>x</html>"), "");
 	assert_string_equal(error_text(""), "");
 	assert_string_equal(error_text("a\x1b[31mb"), "a\\x1b[31mb");
-	assert_int_equal(strlen(error_text("\"" "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-					   "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"")), 159);
+	assert_int_equal(strlen(error_text("\""
+					   "0123456789012345678901234567890123456789012345678901234"
+					   "567890123456789012345678901234567890123456789"
+					   "0123456789012345678901234567890123456789012345678901234"
+					   "567890123456789012345678901234567890123456789\"")),
+			 159);
 }
 
 /* Which statuses are for good, which are worth another try. */
@@ -399,9 +437,11 @@ static void test_judge(void **state)
 	static const struct {
 		long status;
 		enum metric_how how;
-	} rows[] = {{200, METRIC_TAKEN}, {204, METRIC_TAKEN}, {400, METRIC_REFUSED}, {422, METRIC_REFUSED}, {413, METRIC_TOO_LARGE},
-		    {401, METRIC_DENIED}, {403, METRIC_DENIED}, {404, METRIC_DENIED}, {405, METRIC_DENIED}, {301, METRIC_DENIED},
-		    {408, METRIC_RETRY}, {429, METRIC_RETRY}, {500, METRIC_RETRY}, {503, METRIC_RETRY}};
+	} rows[] = {{200, METRIC_TAKEN},   {204, METRIC_TAKEN},     {400, METRIC_REFUSED},
+		    {422, METRIC_REFUSED}, {413, METRIC_TOO_LARGE}, {401, METRIC_DENIED},
+		    {403, METRIC_DENIED},  {404, METRIC_DENIED},    {405, METRIC_DENIED},
+		    {301, METRIC_DENIED},  {408, METRIC_RETRY},     {429, METRIC_RETRY},
+		    {500, METRIC_RETRY},   {503, METRIC_RETRY}};
 	struct metric_verdict v;
 
 	(void)state;
@@ -413,10 +453,16 @@ static void test_judge(void **state)
 		assert_int_equal(v.retry_after_s, 7);
 		assert_true(v.skew_ms == METRIC_SKEW_UNKNOWN);
 	}
-	metric_judge(&(struct http_answer){.failure = HTTP_CONNECT, .date_s = -1, .retry_after_s = -1}, &v);
+	metric_judge(
+		&(struct http_answer){.failure = HTTP_CONNECT, .date_s = -1, .retry_after_s = -1},
+		&v);
 	assert_int_equal(v.how, METRIC_RETRY);
-	assert_int_equal(metric_skew(&(struct http_answer){.date_s = 1000, .sent_real_ms = 900000, .got_real_ms = 900100}), 100450);
-	assert_true(metric_skew(&(struct http_answer){.date_s = 1000, .sent_real_ms = 900000, .got_real_ms = 990100}) == METRIC_SKEW_UNKNOWN);
+	assert_int_equal(metric_skew(&(struct http_answer){
+				 .date_s = 1000, .sent_real_ms = 900000, .got_real_ms = 900100}),
+			 100450);
+	assert_true(metric_skew(&(struct http_answer){
+			    .date_s = 1000, .sent_real_ms = 900000, .got_real_ms = 990100}) ==
+		    METRIC_SKEW_UNKNOWN);
 	assert_true(metric_same_origin("https://a:5/x", "https://a:5/y?z"));
 	assert_false(metric_same_origin("https://a:5/x", "https://a:6/x"));
 	assert_false(metric_same_origin("https://a/x", "http://a/x"));
@@ -426,10 +472,10 @@ static void test_judge(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_monasca),	     cmocka_unit_test(test_monasca_hostile),
+		cmocka_unit_test(test_monasca),      cmocka_unit_test(test_monasca_hostile),
 		cmocka_unit_test(test_monasca_meta), cmocka_unit_test(test_snappy),
 		cmocka_unit_test(test_remote_write), cmocka_unit_test(test_exposition),
-		cmocka_unit_test(test_gnocchi),	     cmocka_unit_test(test_otlp),
+		cmocka_unit_test(test_gnocchi),      cmocka_unit_test(test_otlp),
 		cmocka_unit_test(test_error_text),   cmocka_unit_test(test_judge),
 	};
 

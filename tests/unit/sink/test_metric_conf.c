@@ -22,18 +22,20 @@ static void load(struct conf *conf, const char *text)
 	problems_deinit(&problems);
 }
 
-/* Each type of [sinks] becomes a trusted setting with its own secrets; "catalog" is no URL; metadata add theirs
- * behind, once. */
+/* Each type of [sinks] becomes a trusted setting with its own secrets; "catalog" is no URL;
+ * metadata add theirs behind, once. */
 static void test_sinks(void **state)
 {
-	struct sink_setting list[SINK_SETTINGS_MAX] = {0}, more[] = {
-		{.type = (char *)(uintptr_t)"monasca"},
-		{.type = (char *)(uintptr_t)"otlp", .url = (char *)(uintptr_t)"http://c/v1/metrics"}};
+	struct sink_setting list[SINK_SETTINGS_MAX] = {0},
+			    more[] = {{.type = (char *)(uintptr_t) "monasca"},
+				      {.type = (char *)(uintptr_t) "otlp",
+				       .url = (char *)(uintptr_t) "http://c/v1/metrics"}};
 	struct conf conf;
 	size_t n = 0;
 
 	(void)state;
-	load(&conf, "[sinks]\nmonasca = catalog\nprometheus = https://p/w\nprometheus-user = u\nprometheus-password = pw\n"
+	load(&conf, "[sinks]\nmonasca = catalog\nprometheus = https://p/w\nprometheus-user = "
+		    "u\nprometheus-password = pw\n"
 		    "textfile = /x/y.prom\notlp-token = t\n");
 	assert_int_equal(conf.sinks_interval_ms, 30000);
 	assert_int_equal(conf.sinks_spool_max, 64u << 20);
@@ -64,16 +66,19 @@ static void test_credentials(void **state)
 	struct conf conf;
 
 	(void)state;
-	load(&conf, "[sinks]\nauth-url = http://k/v3\nusername = u\nuser-domain-id = default\npassword = pw\n");
+	load(&conf, "[sinks]\nauth-url = http://k/v3\nusername = u\nuser-domain-id = "
+		    "default\npassword = pw\n");
 	assert_int_equal(metric_conf_credentials(&conf, &c), 0);
 	assert_int_equal(c.kind, CREDENTIALS_NONE);
 	conf_deinit(&conf);
-	load(&conf, "[sinks]\nauth-url = http://k/v3\nusername = u\nuser-domain-id = default\npassword = pw\nproject-id = p\n");
+	load(&conf, "[sinks]\nauth-url = http://k/v3\nusername = u\nuser-domain-id = "
+		    "default\npassword = pw\nproject-id = p\n");
 	assert_int_equal(metric_conf_credentials(&conf, &c), 0);
 	assert_int_equal(c.kind, CREDENTIALS_PASSWORD);
 	credentials_deinit(&c);
 	conf_deinit(&conf);
-	load(&conf, "[sinks]\nauth-url = http://k/v3\napp-credential-id = a\napp-credential-secret = s\npassword = pw\n");
+	load(&conf, "[sinks]\nauth-url = http://k/v3\napp-credential-id = a\napp-credential-secret "
+		    "= s\npassword = pw\n");
 	assert_int_equal(metric_conf_credentials(&conf, &c), 0);
 	assert_int_equal(c.kind, CREDENTIALS_APPLICATION);
 	assert_string_equal(c.app_credential_secret, "s");
@@ -83,7 +88,8 @@ static void test_credentials(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sinks), cmocka_unit_test(test_credentials)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sinks),
+					   cmocka_unit_test(test_credentials)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
