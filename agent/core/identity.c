@@ -23,6 +23,7 @@
 static const char *const config_drives[] = {
 	"/mnt/config/openstack/latest/meta_data.json",
 	"/media/configdrive/openstack/latest/meta_data.json",
+	"/media/config-2/openstack/latest/meta_data.json",
 	"/run/config-2/openstack/latest/meta_data.json",
 };
 /* readable to all: cloud-init keeps what is sensitive in another file */
@@ -101,6 +102,33 @@ static json_t *parse(const struct buf *text)
 	return root;
 }
 
+/* Heat's inputs of one deployment, of which one is the server it is for. */
+static bool take_deployment(struct identity *id, const json_t *deployment)
+{
+	const json_t *inputs = json_object_get(deployment, "inputs"), *one;
+	size_t at;
+
+	json_array_foreach(inputs, at, one)
+		if (text_equal(json_str(one, "name"), "deploy_server_id"))
+			return take_text(id, json_str(one, "value"), "cfn-init-data");
+	return false;
+}
+
+static bool from_cfn_init_data(const struct reader *r, struct identity *id, struct buf *scratch)
+{
+	_cleanup_json_ json_t *root = NULL;
+	const json_t *one;
+	size_t at;
+
+	if (read_privpath(r, PRIVPATH_CFN_INIT_DATA, scratch) < 0)
+		return false;
+	root = parse(scratch);
+	json_array_foreach(json_object_get(root, "deployments"), at, one)
+		if (take_deployment(id, one))
+			return true;
+	return false;
+}
+
 static bool from_config_drive(const struct reader *r, struct identity *id, struct buf *scratch)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(config_drives); i++) {
@@ -141,7 +169,7 @@ static bool dmi_says_openstack(const struct reader *r, struct buf *scratch)
 /* On other clouds product_uuid is the hypervisor's number, not the server's. */
 static bool from_dmi(const struct reader *r, struct identity *id, struct buf *scratch)
 {
-	if (!dmi_says_openstack(r, scratch) || read_privpath(r, PRIVPATH_PRODUCT_UUID, scratch) < 0)
+	if (!id->openstack || read_privpath(r, PRIVPATH_PRODUCT_UUID, scratch) < 0)
 		return false;
 	return take(id, buf_str(scratch), scratch->len, "dmi");
 }
@@ -211,37 +239,113 @@ static void take_detail(const json_t *meta, const char *key, char *out, size_t c
 	memcpy(out, text, n + 1);
 }
 
-static void take_details(struct identity *id, const json_t *meta)
+static bool copy_new(char *out, const char *text, size_t cap)
 {
-	const char *uuid = json_str(meta, "uuid");
+	size_t n = strlen(text);
 
-	/* a copy left in an image speaks of another server */
-	if (!uuid || strcasecmp(uuid, id->server_uuid) != 0)
-		return;
-	take_detail(meta, "name", id->name, sizeof(id->name));
-	take_detail(meta, "project_id", id->project_id, sizeof(id->project_id));
-	take_detail(meta, "availability_zone", id->zone, sizeof(id->zone));
+	if (out[0] || !n || n >= cap)
+		return false;
+	memcpy(out, text, n + 1);
+	return true;
 }
 
-static void details_of_file(const struct buf *text, struct identity *id)
+bool identity_fill(struct identity *id, const struct identity *said)
 {
-	_cleanup_json_ json_t *root = parse(text);
-	const json_t *ds = root ? json_obj(root, "ds") : NULL;
-	const json_t *meta = ds ? json_obj(ds, "meta_data") : NULL;
+	bool fresh = false;
 
-	if (root)
-		take_details(id, meta ? meta : root); /* cloud-init's form, else nova's own */
+	/* a copy left in an image speaks of another server */
+	if (strcmp(id->server_uuid, said->server_uuid) != 0)
+		return false;
+	fresh |= copy_new(id->name, said->name, sizeof(id->name));
+	fresh |= copy_new(id->project_id, said->project_id, sizeof(id->project_id));
+	fresh |= copy_new(id->zone, said->zone, sizeof(id->zone));
+	if (fresh)
+		copy_new(id->details_from, said->details_from, sizeof(id->details_from));
+	return fresh;
+}
+
+static void take_details(struct identity *id, const json_t *meta, const char *zone_key)
+{
+	take_detail(meta, "name", id->name, sizeof(id->name));
+	take_detail(meta, "project_id", id->project_id, sizeof(id->project_id));
+	take_detail(meta, zone_key, id->zone, sizeof(id->zone));
+}
+
+int identity_parse(const char *p, size_t n, const char *from, struct identity *ret)
+{
+	_cleanup_json_ json_t *root = NULL;
+	const json_t *ds, *meta;
+
+	*ret = (struct identity){0};
+	if (json_parse(p, n, &json_limits_default, &root, NULL) < 0)
+		return -EINVAL;
+	ds = json_obj(root, "ds");
+	meta = ds ? json_obj(ds, "meta_data") : NULL;
+	meta = meta ? meta : root; /* cloud-init's form, else nova's own */
+	if (!take_text(ret, json_str(meta, "uuid"), from))
+		return -EINVAL;
+	take_details(ret, meta, "availability_zone");
+	snprintf(ret->details_from, sizeof(ret->details_from), "%s", from);
+	return 0;
+}
+
+static void details_of_file(const struct buf *text, const char *from, struct identity *id)
+{
+	struct identity said;
+
+	if (text->data && identity_parse(text->data, text->len, from, &said) == 0)
+		identity_fill(id, &said);
 }
 
 static void read_details(const struct reader *r, struct identity *id, struct buf *scratch)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(config_drives); i++)
 		if (read_path(r, config_drives[i], scratch) == 0)
-			details_of_file(scratch, id);
+			details_of_file(scratch, "config-drive", id);
 	if (read_privpath(r, PRIVPATH_NOVA_META, scratch) == 0)
-		details_of_file(scratch, id);
+		details_of_file(scratch, "nova-meta", id);
 	if (read_path(r, INSTANCE_DATA, scratch) == 0)
-		details_of_file(scratch, id);
+		details_of_file(scratch, "cloud-init", id);
+}
+
+/* ---- from one life to the next ---- */
+
+bool identity_is_weak(const struct identity *id)
+{
+	return text_equal(id->server_from, "machine-id") || text_equal(id->server_from, "random");
+}
+
+bool identity_is_complete(const struct identity *id)
+{
+	return !identity_is_weak(id) && id->name[0] && id->project_id[0] && id->zone[0];
+}
+
+char *identity_save(const struct identity *id)
+{
+	_cleanup_json_ json_t *o =
+		json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:s}", "v", 1, "server_uuid", id->server_uuid,
+			  "server_from", id->server_from, "name", id->name, "project_id",
+			  id->project_id, "zone", id->zone, "details_from", id->details_from);
+
+	return o ? json_compact(o) : NULL;
+}
+
+int identity_load(const char *p, size_t n, struct identity *ret)
+{
+	_cleanup_json_ json_t *root = NULL;
+	int64_t version = 0;
+
+	*ret = (struct identity){0};
+	if (json_parse(p, n, &json_limits_default, &root, NULL) < 0)
+		return -EINVAL;
+	if (!json_int(root, "v", &version) || version != 1)
+		return -EPROTO;
+	if (!take_text(ret, json_str(root, "server_uuid"), ""))
+		return -EINVAL;
+	take_detail(root, "server_from", ret->server_from, sizeof(ret->server_from));
+	take_detail(root, "details_from", ret->details_from, sizeof(ret->details_from));
+	take_details(ret, root, "zone");
+	return 0;
 }
 
 /* ---- boot and host ---- */
@@ -331,13 +435,14 @@ void identity_read(const struct env *env, int (*open_fd)(int privpath, void *ctx
 		   struct identity *ret)
 {
 	static bool (*const places[])(const struct reader *, struct identity *, struct buf *) = {
-		from_config_drive, from_nova_meta,  from_dmi,
-		from_cloud_init,   from_machine_id, from_random,
+		from_cfn_init_data, from_config_drive, from_nova_meta, from_dmi,
+		from_cloud_init,    from_machine_id,   from_random,
 	};
 	const struct reader reader = {env, open_fd, ctx};
 	_cleanup_buf_ struct buf scratch = BUF_INIT(FILE_MAX);
 
 	*ret = (struct identity){0};
+	ret->openstack = dmi_says_openstack(&reader, &scratch);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (places[i](&reader, ret, &scratch))
 			break;

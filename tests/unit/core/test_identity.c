@@ -86,6 +86,13 @@ static void test_order(void **state)
 	check(&t, UUID_A, "nova-meta");
 	put(&t, "/mnt/config/openstack/latest/meta_data.json", "{\"uuid\":\"" UUID_B "\"}");
 	check(&t, UUID_B, "config-drive");
+	put(&t, "/var/lib/heat-cfntools/cfn-init-data",
+	    "{\"deployments\":[],\"os-collect-config\":{}}");
+	check(&t, UUID_B, "config-drive");
+	put(&t, "/var/lib/heat-cfntools/cfn-init-data",
+	    "{\"deployments\":[7,{\"inputs\":[{\"name\":\"deploy_action\",\"value\":\"CREATE\"},"
+	    "{\"name\":\"deploy_server_id\",\"value\":\"" UUID_A "\"}]}]}");
+	check(&t, UUID_A, "cfn-init-data");
 	fs_remove_tree(t.root);
 }
 
@@ -183,6 +190,102 @@ static void test_details(void **state)
 	fs_remove_tree(t.root);
 }
 
+#define ANSWER                                                                                     \
+	"{\"uuid\":\"" UUID_A "\",\"name\":\"web\",\"project_id\":\"p1\",\"availability_zone\":\"az\"}"
+
+static int parse_text(const char *text, struct identity *ret)
+{
+	return identity_parse(text, strlen(text), "metadata-service", ret);
+}
+
+/* What the metadata service answers names one server and its details, or is not believed at all. */
+static void test_answer(void **state)
+{
+	static const char *const bad[] = {"", "{", "[]", "7", "{}", "{\"uuid\":7}",
+					  "{\"uuid\":\"i-0000002a\",\"name\":\"x\"}"};
+	struct identity id;
+
+	(void)state;
+	assert_int_equal(parse_text(ANSWER, &id), 0);
+	assert_string_equal(id.server_uuid, UUID_A);
+	assert_string_equal(id.name, "web");
+	assert_string_equal(id.project_id, "p1");
+	assert_string_equal(id.zone, "az");
+	assert_string_equal(id.details_from, "metadata-service");
+	assert_true(identity_is_complete(&id));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(parse_text(bad[i], &id), -EINVAL);
+		assert_string_equal(id.server_uuid, "");
+		assert_string_equal(id.name, "");
+	}
+}
+
+/* Only what is missing is filled in, and only from what is said of the same server. */
+static void test_fill(void **state)
+{
+	struct identity said, id = {.server_uuid = UUID_A, .name = "mine"};
+
+	(void)state;
+	assert_int_equal(parse_text(ANSWER, &said), 0);
+	assert_true(identity_fill(&id, &said));
+	assert_string_equal(id.name, "mine");
+	assert_string_equal(id.zone, "az");
+	assert_false(identity_fill(&id, &said));
+	id = (struct identity){.server_uuid = UUID_B};
+	assert_false(identity_fill(&id, &said));
+	assert_string_equal(id.name, "");
+}
+
+/* What one life keeps, the next one reads; what it cannot read it does not guess at. */
+static void test_remembered(void **state)
+{
+	static const struct {
+		const char *text;
+		int code;
+	} bad[] = {{"", -EINVAL},
+		   {"{\"v\":2,\"server_uuid\":\"" UUID_A "\"}", -EPROTO},
+		   {"{\"server_uuid\":\"" UUID_A "\"}", -EPROTO},
+		   {"{\"v\":1,\"server_uuid\":\"me\"}", -EINVAL},
+		   {"{\"v\":1}", -EINVAL}};
+	struct identity id, back;
+	char *text;
+
+	(void)state;
+	assert_int_equal(parse_text(ANSWER, &id), 0);
+	text = identity_save(&id);
+	assert_non_null(text);
+	assert_int_equal(identity_load(text, strlen(text), &back), 0);
+	assert_memory_equal(&id, &back, sizeof(id));
+	free(text);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(identity_load(bad[i].text, strlen(bad[i].text), &back), bad[i].code);
+}
+
+/* Nobody who knows the cloud spoke where machine-id or chance named the guest. */
+static void test_weak(void **state)
+{
+	struct tree t;
+	struct identity id;
+
+	(void)state;
+	open_tree(&t);
+	put_rest(&t);
+	put(&t, "/etc/machine-id", "0a1b2c3d111142228333444455556666\n");
+	put(&t, "/sys/class/dmi/id/sys_vendor", "QEMU\n");
+	identity_read(&t.env, NULL, NULL, &id);
+	assert_true(identity_is_weak(&id));
+	assert_false(id.openstack);
+	put(&t, "/sys/class/dmi/id/sys_vendor", "OpenStack Foundation\n");
+	identity_read(&t.env, NULL, NULL, &id);
+	assert_true(identity_is_weak(&id));
+	assert_true(id.openstack);
+	put(&t, "/sys/class/dmi/id/product_uuid", UUID_B "\n");
+	identity_read(&t.env, NULL, NULL, &id);
+	assert_false(identity_is_weak(&id));
+	assert_false(identity_is_complete(&id));
+	fs_remove_tree(t.root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +294,10 @@ int main(void)
 		cmocka_unit_test(test_boot_and_host),
 		cmocka_unit_test(test_by_descriptor),
 		cmocka_unit_test(test_details),
+		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_fill),
+		cmocka_unit_test(test_remembered),
+		cmocka_unit_test(test_weak),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
