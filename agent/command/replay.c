@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -126,6 +127,39 @@ static void klog_end(struct replay *r)
 	klog_free(r->klog);
 }
 
+/* ---- numbers out: printf(3) would take longer than the predictions ---- */
+
+static void put_whole(double v)
+{
+	char text[24];
+	size_t at = sizeof(text);
+	bool negative = v < 0;
+	uint64_t left;
+
+	if (!(fabs(v) < 1e10) || v != rint(v)) {
+		printf("%.10g", v);
+		return;
+	}
+	left = (uint64_t)fabs(v);
+	do
+		text[--at] = (char)('0' + left % 10);
+	while (left /= 10);
+	if (negative)
+		text[--at] = '-';
+	fwrite_unlocked(text + at, 1, sizeof(text) - at, stdout);
+}
+
+/* Not negative, four digits behind the point. */
+static void put_score(double v)
+{
+	uint64_t scaled = (uint64_t)llrint(v * 10000);
+
+	put_whole((double)(scaled / 10000));
+	putc_unlocked('.', stdout);
+	for (uint64_t unit = 1000; unit; unit /= 10)
+		putc_unlocked((int)('0' + scaled / unit % 10), stdout);
+}
+
 /* ---- exhaustion ---- */
 
 static int exhaustion_begin(struct replay *r)
@@ -146,8 +180,12 @@ static int exhaustion_line(struct replay *r, const char *p, size_t n)
 		return 0;
 	forecast_feed(&r->forecast, in[0], in[1], 1);
 	forecast_view(&r->forecast, &view);
-	printf("%.10g %d %.0f%s%s\n", in[0], view.open && view.level >= r->level, view.eta_s,
-	       r->all ? " " : "", r->all ? forecast_reasons[view.reason] : "");
+	put_whole(in[0]);
+	fputs_unlocked(view.open && view.level >= r->level ? " 1 " : " 0 ", stdout);
+	put_whole(rint(view.eta_s));
+	if (r->all)
+		printf(" %s", forecast_reasons[view.reason]);
+	putc_unlocked('\n', stdout);
 	return 0;
 }
 
@@ -166,8 +204,10 @@ static int anomaly_line(struct replay *r, const char *p, size_t n)
 
 	if (replay_line(p, n, in, 2, &got) || got == 1)
 		return -EINVAL;
-	if (got)
-		printf("%.4f\n", anomaly_feed(&r->anomaly, in[0], in[1], ANOMALY_THRESHOLD));
+	if (!got)
+		return 0;
+	put_score(anomaly_feed(&r->anomaly, in[0], in[1], ANOMALY_THRESHOLD));
+	putc_unlocked('\n', stdout);
 	return 0;
 }
 
