@@ -340,8 +340,9 @@ static bool resolve(struct hook_queue *q, int64_t now, int64_t *wait_ms)
 	return clear;
 }
 
-/* One pass: once at most, and when every document is there: then it is known whether a value is still the one that was
- * to be told, and hooks of several resources run in load order, whoever answered first. */
+/* One pass: once at most, and when every document is there: then it is known whether a value is
+ * still the one that was to be told, and hooks of several resources run in load order, whoever
+ * answered first. */
 static bool may_run(const struct hook_queue *q, const struct pending *p)
 {
 	if (p->phase != PENDING_READY)
