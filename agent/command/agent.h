@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent role's own state, shared by the files that make it up: agent_main.c (life),
- * agent_links.c (other roles), agent_flow.c (documents, hooks, settings), agent_pulse.c (samples,
- * kernel log, boot and health signals), agent_carry.c (signals to sinks), agent_control.c
- * (questions).
+ * agent_links.c (other roles), agent_identity.c (who the guest is), agent_flow.c (documents, hooks,
+ * settings), agent_pulse.c (samples, kernel log, boot and health signals), agent_carry.c (signals to
+ * sinks), agent_control.c (questions).
  */
 #pragma once
 
@@ -39,6 +39,9 @@ struct agent {
 	struct loop *loop;
 	struct link *runner, *prober_link, *store_link;
 	struct identity identity;
+	char owner[64];	    /* whose state this is; core/store.h */
+	bool identity_weak; /* by what files say; what is remembered or asked may say more */
+	struct agent_identity *who; /* agent_identity.c */
 	struct credentials_set creds;
 	struct store *store;
 	struct http *http;
@@ -72,6 +75,7 @@ struct agent {
 	char health_state[16]; /* of the last health signal; "" = none yet */
 	/* findings */
 	struct foresee *foresee;
+	struct loop_timer *held_timer;
 	struct boot_mark mark; /* of an earlier life */
 	bool mark_known, last_boot_judged;
 	int64_t mark_ms, tick_ms; /* boot ms of the last */
@@ -86,6 +90,10 @@ void agent_on_runner_gone(struct link *link, void *ctx);
 int agent_switch_and_hooks(struct agent *a, struct err *e)
 	_must_check_; /* the table of hooks and their switch, blocking */
 void agent_ask_role(struct agent *a, enum role role);
+/* agent_identity.c */
+void agent_identity_recall(struct agent *a); /* once the store is bound; blocking, short */
+int agent_identity_start(struct agent *a, struct err *e) _must_check_;
+void agent_identity_stop(struct agent *a); /* before the HTTP client goes */
 /* agent_flow.c */
 void agent_on_document(const struct document *doc, bool changed, void *ctx);
 void agent_on_problem(enum problem_level level, const char *code, const char *text,
@@ -121,8 +129,10 @@ void agent_wait_for(struct agent *a, const char *key, struct control_client *cli
 		    int64_t wait_s);
 /* agent_metrics.c */
 int agent_metrics_start(struct agent *a, struct err *e) _must_check_; /* after agent_carry_start() */
-/** agent_metrics_configure() - sinks of root's configuration and of the settings; @complete: a document was heard */
+/** agent_metrics_configure() - sinks of root's configuration and of the settings; @complete: a document was
+ * heard */
 void agent_metrics_configure(struct agent *a, bool complete);
+void agent_metrics_labels(struct agent *a); /* name, project or zone became known */
 void agent_metrics_sample(struct agent *a, const struct sample *s);
 void agent_metrics_status(const struct agent *a, json_t *list, json_t *answer);
 void agent_metrics_stop(struct agent *a); /* before the keystone session and the store go */

@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "hooks/protocol.h"
+#include "sample/hypervisor.h"
 
 #define CUSTOM_DEADLINE_MS                                                                         \
 	(24 * 60 * 60 * 1000LL) /* a signal by hand is worth telling for a day                     \
@@ -113,6 +114,23 @@ static json_t *forecasts_json(struct agent *a)
 	return all;
 }
 
+static json_t *text_or_null(const char *text)
+{
+	return text[0] ? json_string(text) : json_null();
+}
+
+static void put_identity(json_t *answer, const struct agent *a)
+{
+	const struct identity *id = &a->identity;
+
+	json_object_set_new(answer, "server_name", text_or_null(id->name));
+	json_object_set_new(answer, "project_id", text_or_null(id->project_id));
+	json_object_set_new(answer, "zone", text_or_null(id->zone));
+	json_object_set_new(answer, "details_from", text_or_null(id->details_from));
+	json_object_set_new(answer, "hypervisor",
+			    json_string(hypervisor_names[hypervisor_detect(a->setup->env)]));
+}
+
 static json_t *status(struct agent *a)
 {
 	char key[KEY_TEXT_MAX] = "";
@@ -132,6 +150,7 @@ static json_t *status(struct agent *a)
 	json_object_set_new(answer, "key", key[0] ? json_string(key) : json_null());
 	json_object_set_new(answer, "server_id", json_string(agent_server_id(a)));
 	json_object_set_new(answer, "server_id_from", json_string(a->identity.server_from));
+	put_identity(answer, a);
 	json_object_set_new(answer, "boot_told", json_boolean(a->boot_told));
 	json_object_set_new(answer, "hooks_disabled", json_boolean(a->hooks_off));
 	json_object_set_new(answer, "sources", watch_status(a->watch));

@@ -28,8 +28,7 @@ const struct document *agent_own_document(void *ctx)
 const char *agent_server_id(const struct agent *a)
 {
 	const struct document *own = a->watch ? watch_document(a->watch, NULL) : NULL;
-	bool weak = text_equal(a->identity.server_from, "machine-id") ||
-		    text_equal(a->identity.server_from, "random");
+	bool weak = identity_is_weak(&a->identity);
 
 	/* Heat knows a deployed server by the id it made up for it, which only the document tells.
 	 */

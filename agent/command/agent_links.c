@@ -232,10 +232,12 @@ void agent_on_runner_gone(struct link *link _unused_, void *ctx)
  * Whose state this is. A guest that nothing identifies gets a new random UUID at each start; its state
  * must not look like a clone's, or each restart would begin anew and run every hook again.
  */
-static const char *state_owner(const struct agent *a)
+static void name_owner(struct agent *a)
 {
-	return text_equal(a->identity.server_from, "random") ? "00000000-0000-0000-0000-000000000000"
-							     : a->identity.server_uuid;
+	snprintf(a->owner, sizeof(a->owner), "%s",
+		 text_equal(a->identity.server_from, "random")
+			 ? "00000000-0000-0000-0000-000000000000"
+			 : a->identity.server_uuid);
 }
 
 int agent_connect(struct agent *a, struct err *e)
@@ -243,19 +245,21 @@ int agent_connect(struct agent *a, struct err *e)
 	int r;
 
 	identity_read(a->setup->env, agent_open_fd, a, &a->identity);
+	name_owner(a);
 	r = store_new(a->loop, &a->store);
 	if (!r)
-		r = store_bind(a->store, state_owner(a));
+		r = store_bind(a->store, a->owner);
 	if (r)
 		return err_sys(e, -r, "cannot make the client of the store");
 	r = role_link_wait(a, ROLE_STORE, on_store_gone, &a->store_link);
 	if (!r) /* now, so that the last good document can be read before the loop runs */
-		r = store_bind_wait(a->store_link, state_owner(a), STORE_WAIT_MS);
+		r = store_bind_wait(a->store_link, a->owner, STORE_WAIT_MS);
 	if (r)
 		log_warn("the store does not answer (%s); state is kept in memory only until it "
 			 "does",
 			 strerror(-r));
 	store_set_link(a->store, a->store_link);
+	agent_identity_recall(a);
 	r = role_link_wait(a, ROLE_PROBER, on_prober_gone, &a->prober_link);
 	if (r)
 		log_warn(

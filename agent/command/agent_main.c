@@ -88,6 +88,8 @@ static int make_pulse(struct agent *a, struct err *e)
 		r = agent_pulse_start(a, e);
 	if (!r)
 		r = agent_foresee_start(a, e);
+	if (!r)
+		r = agent_identity_start(a, e);
 	if (!r && agent_control_start(a))
 		log_warn("the control socket cannot be served; `heat-pulse status` will find no "
 			 "agent");
@@ -122,6 +124,7 @@ static int make_all(struct agent *a, int link_fd, struct err *e)
 static void free_all(struct agent *a)
 {
 	a->control = control_free(a->control);
+	agent_identity_stop(a);
 	agent_carry_stop(a);
 	a->prober_link = link_free(a->prober_link);
 	if (a->sampler)

@@ -170,8 +170,7 @@ int agent_pulse_start(struct agent *a, struct err *e)
 	if (!r)
 		r = loop_timer_new(a->loop, 1000, on_health_timer, a, &a->health_timer);
 	if (!r)
-		r = seqkey_new(a->loop, a->store, a->identity.server_uuid, on_seqkey_ready, a,
-			       &a->seqkey);
+		r = seqkey_new(a->loop, a->store, a->owner, on_seqkey_ready, a, &a->seqkey);
 	return r ? err_sys(e, -r, "cannot prepare the signals") : 0;
 }
 
