@@ -17,6 +17,7 @@
 #define MARK_ENTRY     "boot-mark"
 #define READ_WAIT_MS   2000
 #define MARK_EVERY_MS  (5 * 60 * 1000)
+#define HELD_MS        2100 /* the rules give up waiting after 2 s */
 #define TICK_EVERY_MS  10000
 #define RISK_DEGRADED  0.25 /* classes of risk: a change of class is told at once */
 #define RISK_FAILING   0.75
@@ -200,12 +201,23 @@ static void tick(struct agent *a)
 		keep_mark(a, false);
 }
 
+/* The line that says more did not come: what is known is told. */
+static void on_held(struct loop *loop, void *ctx)
+{
+	struct agent *a = ctx;
+
+	foresee_tick(a->foresee, a->setup->env->real_ms(), loop_now(loop) * 1000);
+	drain(a);
+}
+
 static void on_record(const struct kmsg_record *r, bool since_boot _unused_, void *ctx)
 {
 	struct agent *a = ctx;
 	int64_t age_ms = loop_now(a->loop) - (int64_t)(r->usec / 1000);
 
 	foresee_record(a->foresee, r, a->setup->env->real_ms() - (age_ms > 0 ? age_ms : 0));
+	if (foresee_is_holding(a->foresee))
+		loop_timer_arm(a->held_timer, HELD_MS);
 	drain(a);
 }
 
@@ -253,6 +265,8 @@ int agent_foresee_start(struct agent *a, struct err *e)
 	};
 	int r = foresee_new(&a->foresee);
 
+	if (!r)
+		r = loop_timer_new(a->loop, 100, on_held, a, &a->held_timer);
 	if (r)
 		return err_sys(e, -r, "cannot prepare the findings");
 	read_findings(a);
@@ -276,5 +290,6 @@ void agent_foresee_stop(struct agent *a)
 	if (a->foresee && a->sampler)
 		keep_mark(a, true);
 	a->sampler = sampler_free(a->sampler);
+	a->held_timer = loop_timer_free(a->held_timer);
 	a->foresee = foresee_free(a->foresee);
 }

@@ -262,6 +262,11 @@ void foresee_record(struct foresee *f, const struct kmsg_record *r, int64_t real
 	take_hits(f, real_ms);
 }
 
+bool foresee_is_holding(const struct foresee *f)
+{
+	return klog_holding(f->klog);
+}
+
 void foresee_note(struct foresee *f, int64_t real_ms, const struct observation *o)
 {
 	findings_bad(f->findings, real_ms, o);

@@ -28,6 +28,8 @@ void foresee_note(struct foresee *f, int64_t real_ms, const struct observation *
 /** foresee_tick() - each minute or so: what is quiet ends. @boot_usec: time since boot, for traces.
  */
 void foresee_tick(struct foresee *f, int64_t real_ms, int64_t boot_usec);
+/** foresee_is_holding() - a record waits for the line that says more: tick 2 s later. */
+bool foresee_is_holding(const struct foresee *f);
 /** foresee_findings() - the open findings: borrowed; for the functions of findings.h. */
 struct findings *foresee_findings(struct foresee *f);
 
