@@ -14,7 +14,6 @@
 #include "core/log.h"
 #include "core/text.h"
 
-#define ENTRY	     "identity"
 #define READ_WAIT_MS 2000
 #define SERVICE	     "http://169.254.169.254/openstack/latest/meta_data.json"
 #define TIMEOUT_MS   3000
@@ -37,7 +36,7 @@ static void keep(struct agent *a, const struct identity *id, const struct identi
 
 	if (text && text_equal(text, kept))
 		return;
-	if (!text || store_put(a->store, ENTRY, text, strlen(text), NULL, NULL))
+	if (!text || store_put(a->store, IDENTITY_ENTRY, text, strlen(text), NULL, NULL))
 		log_warn("name, project and zone of this server are not kept on disk: out of memory");
 }
 
@@ -47,7 +46,7 @@ static bool recall(struct agent *a, struct identity *ret)
 	_cleanup_buf_ struct buf text = BUF_INIT(ANSWER_MAX);
 	int r;
 
-	if (!a->store_link || store_get_wait(a->store_link, ENTRY, READ_WAIT_MS, &text))
+	if (!a->store_link || store_get_wait(a->store_link, IDENTITY_ENTRY, READ_WAIT_MS, &text))
 		return false;
 	r = identity_load(text.data, text.len, ret);
 	if (r)
@@ -61,12 +60,8 @@ void agent_identity_recall(struct agent *a)
 	bool known = recall(a, &old);
 
 	a->identity_weak = identity_is_weak(id);
-	if (known && a->identity_weak && !identity_is_weak(&old)) {
-		memcpy(id->server_uuid, old.server_uuid, sizeof(id->server_uuid));
-		memcpy(id->server_from, old.server_from, sizeof(id->server_from));
-	}
 	if (known)
-		identity_fill(id, &old);
+		identity_remember(id, &old);
 	/* What is told by nobody this time is not forgotten; a weak name is not worth keeping. */
 	if (!identity_is_weak(id) && (id->name[0] || id->project_id[0] || id->zone[0]))
 		keep(a, id, known ? &old : NULL);

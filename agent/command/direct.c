@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/store.h"
 #include "hooks/config.h"
 
 int direct_open(int privpath, void *ctx)
@@ -23,6 +24,20 @@ static void name_files(struct direct *d)
 							       : d->credential_file,
 		.local_file = d->conf.local_file,
 	};
+}
+
+/* As the agent does, with the rights of the caller: who may not read the state does without. */
+static void remember_identity(struct direct *d)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(64u << 10);
+	struct err e = ERR_INIT;
+	struct identity old;
+	char dir[ENV_PATH_MAX];
+
+	if (store_file_read(d->env, env_path(d->env, STORE_DIR, dir), IDENTITY_ENTRY,
+			    d->identity.server_uuid, &text, &e) == 0 &&
+	    identity_load(text.data, text.len, &old) == 0)
+		identity_remember(&d->identity, &old);
 }
 
 int direct_init(struct direct *d, const struct env *env, struct err *e)
@@ -44,6 +59,7 @@ int direct_init(struct direct *d, const struct env *env, struct err *e)
 	if (r)
 		return err_set(e, r, "out of memory while looking for credentials");
 	identity_read(env, direct_open, d, &d->identity);
+	remember_identity(d);
 	return 0;
 }
 

@@ -320,6 +320,15 @@ bool identity_is_complete(const struct identity *id)
 	return !identity_is_weak(id) && id->name[0] && id->project_id[0] && id->zone[0];
 }
 
+void identity_remember(struct identity *id, const struct identity *old)
+{
+	if (identity_is_weak(id) && !identity_is_weak(old)) {
+		memcpy(id->server_uuid, old->server_uuid, sizeof(id->server_uuid));
+		memcpy(id->server_from, old->server_from, sizeof(id->server_from));
+	}
+	identity_fill(id, old);
+}
+
 char *identity_save(const struct identity *id)
 {
 	_cleanup_json_ json_t *o =

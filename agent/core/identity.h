@@ -44,6 +44,10 @@ int identity_parse(const char *p, size_t n, const char *from, struct identity *r
 /** identity_fill() - details that @id lacks, from what @said of the same server. Return: whether
  * anything is new. */
 bool identity_fill(struct identity *id, const struct identity *said);
+/** identity_remember() - what an earlier life knew: a UUID where nobody names the server any more, details of
+ * the same server where they are missing. */
+void identity_remember(struct identity *id, const struct identity *old);
+#define IDENTITY_ENTRY "identity" /* of the state; core/store.h */
 /** identity_save() - JSON for the next life: UUID, name, project, zone and who said so. New string
  * or NULL. */
 char *identity_save(const struct identity *id);

@@ -135,6 +135,8 @@ def test_service(ctx):
     assert details(g) == DETAILS, g.status()
     assert g.stop() == 0
     assert len(service.requests()) == 1, service.requests()
+    sample = g.run("sample", "--format", "monasca").stdout
+    assert '"az-2"' in sample and SERVER in sample, sample[:500]
 
 
 def test_service_retry(ctx):

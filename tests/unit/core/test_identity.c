@@ -286,6 +286,23 @@ static void test_weak(void **state)
 	fs_remove_tree(t.root);
 }
 
+/* A remembered UUID helps who has none; it never replaces what a file says today. */
+static void test_remember(void **state)
+{
+	const struct identity old = {.server_uuid = UUID_A, .server_from = "metadata-service", .zone = "az"};
+	struct identity id = {.server_uuid = UUID_B, .server_from = "machine-id"};
+
+	(void)state;
+	identity_remember(&id, &old);
+	assert_string_equal(id.server_uuid, UUID_A);
+	assert_string_equal(id.server_from, "metadata-service");
+	assert_string_equal(id.zone, "az");
+	id = (struct identity){.server_uuid = UUID_B, .server_from = "dmi"};
+	identity_remember(&id, &old);
+	assert_string_equal(id.server_uuid, UUID_B);
+	assert_string_equal(id.zone, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_remembered),
 		cmocka_unit_test(test_weak),
+		cmocka_unit_test(test_remember),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
