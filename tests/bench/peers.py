@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -33,6 +34,7 @@ LoadPlugin csv
   DataDir "{base}/csv"
 </Plugin>
 """
+INTERVAL_S = 10
 OURS = "[metadata]\nsource = local\ninterval = 1h\n[local]\nfile = /etc/heat-pulse/metadata.json\n"
 
 
@@ -50,17 +52,27 @@ def tree(pid):
     return found
 
 
-def cpu_ms(pid):
-    """Processor time of a process tree so far, all threads, by the scheduler's account."""
-    total = 0
+def lines_of(path, *keys):
+    """Sum of the first numbers in the lines that begin with these keys."""
+    with open(path) as f:
+        return sum(int(line.split()[1]) for line in f if line.startswith(keys))
+
+
+def usage(pid):
+    """What a process tree used so far, all threads: processor time by the scheduler's account, going to sleep of its own will, read
+    and write calls; and the memory it has now."""
+    used = {"cpu_ms": 0.0, "switches": 0, "calls": 0, "pss_kib": 0}
     for one in tree(pid):
-        for task in os.listdir("/proc/%d/task" % one):
-            try:
+        try:
+            used["calls"] += lines_of("/proc/%d/io" % one, "syscr:", "syscw:")
+            used["pss_kib"] += lines_of("/proc/%d/smaps_rollup" % one, "Pss:")
+            for task in os.listdir("/proc/%d/task" % one):
                 with open("/proc/%d/task/%s/schedstat" % (one, task)) as f:
-                    total += int(f.read().split()[0])
-            except OSError:
-                pass
-    return total / 1e6
+                    used["cpu_ms"] += int(f.read().split()[0]) / 1e6
+                used["switches"] += lines_of("/proc/%d/task/%s/status" % (one, task), "voluntary_ctxt_switches:")
+        except OSError:
+            pass
+    return used
 
 
 class Scraper(threading.Thread):
@@ -95,8 +107,15 @@ def start_peers(folder, quiet):
     return peers, scraper
 
 
-def measure(seconds, extra_processes=0):
-    """name -> ms of CPU in that time"""
+def per_sample(before, after, seconds):
+    samples = seconds / INTERVAL_S
+    row = {key: (after[key] - before[key]) / samples for key in ("cpu_ms", "switches", "calls")}
+    row["pss_kib"] = after["pss_kib"]
+    return row
+
+
+def measure(seconds, extra_processes=0, during=None):
+    """name -> what it used per sample in that time; during() is called within."""
     g = guest.Guest("peers")
     os.rmdir(g.path("/dev"))
     g.conf(OURS)
@@ -108,9 +127,12 @@ def measure(seconds, extra_processes=0):
         g.start()
         peers["heat-pulse"] = g.child
         time.sleep(15)
-        before = {name: cpu_ms(child.pid) for name, child in peers.items()}
-        time.sleep(seconds)
-        return {name: cpu_ms(child.pid) - before[name] for name, child in peers.items()}
+        before, started = {name: usage(child.pid) for name, child in peers.items()}, time.monotonic()
+        if during:
+            during()
+        time.sleep(max(0, started + seconds - time.monotonic()))
+        spent = time.monotonic() - started
+        return {name: per_sample(before[name], usage(child.pid), spent) for name, child in peers.items()}
     finally:
         if scraper:
             scraper.stopped.set()
@@ -120,12 +142,18 @@ def measure(seconds, extra_processes=0):
         g.wipe()
 
 
-def table(figures, seconds):
-    rows = [{"agent": name, "cpu_ms_per_sample": round(ms / (seconds / 10), 3)} for name, ms in sorted(figures.items())]
-    return json.dumps({"v": 1, "seconds": seconds, "interval_s": 10, "rows": rows}, sort_keys=True)
+def as_text(figures):
+    """lines of a table"""
+    yield "%-14s %14s %16s %22s %9s" % ("per sample", "CPU ms", "voluntary waits", "read and write calls", "PSS KiB")
+    for name, row in sorted(figures.items(), key=lambda item: item[1]["cpu_ms"]):
+        yield "%-14s %14.3f %16.1f %22.1f %9d" % (name, row["cpu_ms"], row["switches"], row["calls"], row["pss_kib"])
+
+
+def as_json(figures, seconds, extra_processes=0):
+    rows = [dict({key: round(value, 3) for key, value in row.items()}, agent=name) for name, row in sorted(figures.items())]
+    return json.dumps({"v": 1, "seconds": seconds, "interval_s": INTERVAL_S, "extra_processes": extra_processes, "rows": rows}, sort_keys=True)
 
 
 if __name__ == "__main__":
-    import sys
-    length = int(sys.argv[1])
-    print(table(measure(length, int(sys.argv[2]) if len(sys.argv) > 2 else 0), length))
+    length, more = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    print(as_json(measure(length, more), length, more))
