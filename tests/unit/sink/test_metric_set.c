@@ -35,6 +35,29 @@ static void test_flow(void **state)
 	end(f);
 }
 
+/* A zone and a name that become known are carried from then on; what is not said stays as it was. */
+static void test_labels(void **state)
+{
+	const struct metric_labels known = {.hostname = "web-one", .zone = "az-7", .project_id = ""};
+	struct fix *f = *state;
+
+	serve_plan(f);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	add(f, 0, false);
+	UNTIL(f, 5, count(f, "up_to_date") == 1);
+	assert_int_equal(requests_with(f, "\"web-1\""), requests_with(f, "asDouble"));
+	assert_int_equal(requests_with(f, "az-7"), 0);
+	assert_int_equal(metric_set_labels(f->set, &known), 0);
+	assert_int_equal(metric_set_labels(f->set, &known), 0);
+	add(f, 1, false);
+	UNTIL(f, 5, count(f, "up_to_date") == 1);
+	assert_true(requests_with(f, "az-7") > 0);
+	assert_int_equal(requests_with(f, "az-7"), requests_with(f, "\"web-one\""));
+	assert_true(requests_with(f, SERVER) > requests_with(f, "az-7"));
+	end(f);
+}
+
 /* One bad metric costs itself alone: all else of its request arrives, and its series is not tried
  * again. */
 static void test_bisect(void **state)
@@ -263,6 +286,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_flow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_labels, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bisect, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
