@@ -110,8 +110,8 @@ static void check_hooks(struct direct *d, struct problems *found)
 	for (size_t i = 0; i < hooks.n; i++)
 		problems_add(found, PROBLEM_OK, "hook", NULL, "hook %s on %s (%s:%d) as %s",
 			     hooks.hooks[i].name,
-			     *hooks.hooks[i].path_text ? hooks.hooks[i].path_text : "findings", hooks.hooks[i].file,
-			     hooks.hooks[i].line, hooks.hooks[i].runas);
+			     *hooks.hooks[i].path_text ? hooks.hooks[i].path_text : "findings",
+			     hooks.hooks[i].file, hooks.hooks[i].line, hooks.hooks[i].runas);
 	if (hooks.n == 0)
 		problems_add(found, PROBLEM_OK, "hooks", NULL, "no hooks below %s",
 			     d->conf.hooks_conf_dir);

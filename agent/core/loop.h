@@ -43,7 +43,8 @@ int loop_io_add(struct loop *loop, int fd, uint32_t events, loop_io_fn *fn, void
 int loop_io_mod(struct loop_io *io, uint32_t events) _must_check_;
 struct loop_io *loop_io_remove(struct loop_io *io); /* accepts NULL; returns NULL */
 
-/** loop_timer_new() - made disarmed. @slack_ms: may fire that much later to share a wake-up, except when armed for now. */
+/** loop_timer_new() - made disarmed. @slack_ms: may fire that much later to share a wake-up, except
+ * when armed for now. */
 int loop_timer_new(struct loop *loop, int64_t slack_ms, loop_timer_fn *fn, void *ctx,
 		   struct loop_timer **ret) _must_check_;
 void loop_timer_arm(struct loop_timer *t, int64_t delay_ms); /* one shot; re-arm in the handler */

@@ -10,8 +10,8 @@
 #include "predict/foresee.h"
 
 #define START_MS 1767323045000LL
-#define STEP_MS	 10000
-#define HOUR	 360 /* steps */
+#define STEP_MS  10000
+#define HOUR     360 /* steps */
 
 static struct sample sample;
 
@@ -60,7 +60,8 @@ static void leak_is_foreseen(void **state)
 		struct sample *s = sample_at(step);
 		int who = sample_entity(s, "process", "java[412]", "");
 
-		used = step < 24 * HOUR ? 30 + noise(step) : 30 + (step - 24 * HOUR) * 0.01 + noise(step);
+		used = step < 24 * HOUR ? 30 + noise(step)
+					: 30 + (step - 24 * HOUR) * 0.01 + noise(step);
 		sample_add(s, METRIC_MEM_USABLE_PERC, -1, 100 - used);
 		sample_add(s, METRIC_PROCESS_GROWTH_SHARE, who, step < 24 * HOUR ? 3 : 95);
 		foresee_sample(f, s);
@@ -89,7 +90,8 @@ static void quiet_guest(void **state)
 		sample_add(s, METRIC_MEM_USABLE_PERC, -1, 60 - 15 * day + noise(step));
 		sample_add(s, METRIC_CPU_STOLEN_PERC, -1, 2 + fabs(noise(step)));
 		sample_add(s, METRIC_MEM_PRESSURE_FULL, -1, step % 500 == 0 ? 15 : 0);
-		sample_add(s, METRIC_FS_READONLY, sample_entity(s, "mount_point", "/media", "sr0"), 1);
+		sample_add(s, METRIC_FS_READONLY, sample_entity(s, "mount_point", "/media", "sr0"),
+			   1);
 		foresee_sample(f, s);
 		foresee_tick(f, s->real_ms, s->boot_ms * 1000);
 		while (findings_take(foresee_findings(f), &news))
@@ -98,7 +100,8 @@ static void quiet_guest(void **state)
 	assert_int_equal(alarms, 0);
 }
 
-static void feed_state(struct foresee *f, int step, enum metric metric, const char *entity, double value)
+static void feed_state(struct foresee *f, int step, enum metric metric, const char *entity,
+		       double value)
 {
 	struct sample *s = sample_at(step);
 
@@ -163,7 +166,8 @@ static void record_opens(void **state)
 	int64_t horizon;
 
 	r.text_len = (size_t)snprintf(r.text, sizeof(r.text),
-				      "EXT4-fs error (device vda1): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12");
+				      "EXT4-fs error (device vda1): ext4_lookup:1855: inode #2: "
+				      "comm ls: deleted inode referenced: 12");
 	foresee_record(f, &r, START_MS);
 	foresee_tick(f, START_MS + 3000, 8000000);
 	assert_true(find(f, "filesystem_error", &found));
