@@ -241,6 +241,30 @@ void spool_flush(struct spool *s)
 	}
 }
 
+void spool_finish(struct spool *s)
+{
+	_cleanup_buf_ struct buf piece = BUF_INIT(STORE_LOG_PIECE_MAX);
+	const struct spool_segment *seg;
+	char name[SPOOL_NAME_MAX];
+	int r;
+
+	if (!s->flying) {
+		spool_flush(s);
+		return;
+	}
+	/* The store serves in order: this piece goes behind the one under way. */
+	for (const struct spool_item *item = s->head; item; item = item->next)
+		if (item->number > s->flying)
+			buf_put(&piece, item->p, item->n);
+	seg = &s->segments[s->n_segments - 1];
+	spool_segment_name(seg->first, name);
+	r = piece.len ? store_append(s->setup.store, name, seg->bytes + s->flying_bytes, piece.data,
+				     piece.len, NULL, NULL)
+		      : 0;
+	if (r < 0)
+		s->problem = r;
+}
+
 static void tick(struct loop *loop, void *ctx)
 {
 	struct spool *s = ctx;

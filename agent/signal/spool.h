@@ -29,7 +29,7 @@ struct spool_setup {
 
 struct spool;
 int spool_new(const struct spool_setup *setup, struct spool **ret) _must_check_;
-/** spool_free() - with its readers. What is in memory alone is lost: spool_flush() before. The loop
+/** spool_free() - with its readers. What is in memory alone is lost: spool_finish() before. The loop
  * must not turn between this and store_free(): the store answers into the spool. */
 struct spool *spool_free(struct spool *s);
 
@@ -44,8 +44,10 @@ int spool_load(struct spool *s, uint64_t floor, spool_loaded_fn *fn, void *ctx) 
 int spool_add(struct spool *s, const void *p, size_t n, uint64_t *ret_number) _must_check_;
 /** spool_ack() - batches below @number are needed by nobody any more. */
 void spool_ack(struct spool *s, uint64_t number);
-/** spool_flush() - memory to disk now, as far as one append goes; before an end. */
+/** spool_flush() - memory to disk now, as far as one append goes; nothing while one is under way. */
 void spool_flush(struct spool *s);
+/** spool_finish() - before an end: all that is in memory is handed to the store. Nobody waits for it. */
+void spool_finish(struct spool *s);
 /** spool_end() - the number that the next batch gets: a reader there has read all. 0 before the
  * load. */
 uint64_t spool_end(const struct spool *s);

@@ -103,10 +103,12 @@ static void place_lane(struct metric_set *set, struct metric_lane *l)
 {
 	uint64_t end = spool_end(set->spool), *kept = kept_place(set, l->id), at = end;
 
-	if (kept && *kept < end)
+	/* One that is not known gets all there is: its place may have been lost with the last life,
+	 * and what is sent twice does no harm. */
+	if (!kept)
+		at = spool_begin(set->spool);
+	else if (*kept < end)
 		at = *kept;
-	else if (!kept) /* new to us: it gets what is still in memory, from before it was known */
-		at = spool_holds_backlog(set->spool) ? end : spool_begin(set->spool);
 	forget_place(set, l->id);
 	lane_place(l, at ? at : 1);
 }
@@ -119,6 +121,8 @@ static void spool_ready(int status, void *ctx)
 	set->loaded = true;
 	for (size_t i = 0; i < set->n_lanes; i++)
 		place_lane(set, set->lanes[i]);
+	if (set->n_lanes)
+		save_places(set);
 	metric_set_moved(set);
 }
 
@@ -244,6 +248,8 @@ int metric_set_configure(struct metric_set *set, const struct sink_setting *list
 	set->complete = complete;
 	for (size_t i = fresh_from; set->loaded && i < count; i++)
 		place_lane(set, lanes[i]);
+	if (set->loaded && count > fresh_from)
+		save_places(set); /* known to the next life from now on */
 	if (complete)
 		set->n_kept = 0;
 	metric_set_moved(set);
@@ -478,7 +484,7 @@ void metric_set_end(struct metric_set *set)
 	if (!set->loaded)
 		return;
 	metric_set_moved(set);
-	spool_flush(set->spool);
+	spool_finish(set->spool);
 	save_places(set);
 }
 

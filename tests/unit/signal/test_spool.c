@@ -517,6 +517,26 @@ static void test_kills(void **state)
 	end(f, false);
 }
 
+/* At an end everything is handed over, also behind an append that is under way. */
+static void test_finish(void **state)
+{
+	struct fix *f = *state;
+
+	begin(f, true);
+	load(f, 0);
+	for (unsigned i = 0; i < 10; i++)
+		add(f, i, 100);
+	spool_flush(f->spool);
+	for (unsigned i = 10; i < 20; i++)
+		add(f, i, 100);
+	spool_finish(f->spool); /* no turn of the loop between */
+	end(f, false);
+	begin(f, true);
+	load(f, 0);
+	assert_int_equal(read_all(f, seen, false), 20);
+	end(f, false);
+}
+
 /* A reader that is freed while the disk is asked, and reads of several readers at once. */
 static void test_readers(void **state)
 {
@@ -546,6 +566,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gives_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kills, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_finish, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_readers, setup, teardown),
 	};
 

@@ -156,6 +156,29 @@ static void test_outage(void **state)
 	end(f);
 }
 
+/* A place that was lost with the last life costs a repetition, never a sample. */
+static void test_place_lost(void **state)
+{
+	struct fix *f = *state;
+	char path[128];
+
+	f->plan = (struct plan){.fail_first = 1000, .fail_status = 503};
+	serve_plan(f);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	for (int i = 0; i < 5; i++)
+		add(f, i, false);
+	UNTIL(f, 5, state_is(f, "retry"));
+	end(f);
+	snprintf(path, sizeof(path), "%s/metrics-places", f->dir);
+	assert_int_equal(unlink(path), 0);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	assert_true(spool_holds_backlog(f->set->spool));
+	assert_int_equal(f->set->lanes[0]->cursor, spool_begin(f->set->spool));
+	end(f);
+}
+
 /* A clock that is an hour off sends nothing; set right, what was held leaves with the right times.
  */
 static void test_clock(void **state)
@@ -291,6 +314,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_place_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_findings, setup, teardown),
