@@ -19,7 +19,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "syste
 CACHE = os.path.join(TOP, "build", "packaging-root")
 # What the package depends on, and what an image of a guest has anyway.
 PACKAGES = ("adduser", "libcurl4", "libjansson4", "libproc2-0", "libudev1", "libssl3", "libcap-ng0", "libseccomp2", "procps", "systemd", "systemd-sysv",
-            "dbus", "rpm", "bash-completion", "ca-certificates", "kmod")
+            "dbus", "rpm", "cloud-init", "curl", "bash-completion", "ca-certificates", "kmod")
 # The tree's last commit is the date of what is built here; it must not move between two builds.
 os.environ.setdefault("SOURCE_DATE_EPOCH", subprocess.run(["git", "-c", "safe.directory=" + TOP, "-C", TOP, "log", "-1", "--format=%ct"], stdout=subprocess.PIPE,
                                                           text=True).stdout.strip() or "1700000000")
@@ -148,8 +148,8 @@ class Root:
         self.unshare, self.pid, self.cgroup = None, None, None
 
     # ---- life ----
-    def boot(self, init=None):
-        """Process 1: systemd where @init is None, else that program; returns when it is up."""
+    def boot(self, init=None, wait=True):
+        """Process 1: systemd where @init is None, else that program; returns when it is up, or with @wait False as soon as it is there."""
         systemd = init is None
         if systemd:
             for unit in MASKED:
@@ -163,9 +163,9 @@ class Root:
                                          ENTER, "sh", self.path] + (SYSTEMD if systemd else init), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                         start_new_session=True)
         self.pid = until("a process 1", 10, self._child)
-        if systemd:
+        if systemd and wait:
             until("systemd", 60, lambda: self.run("systemctl", "is-system-running", "--wait").stdout.strip() in ("running", "degraded"))
-        else:
+        elif not systemd:
             until("the root", 10, lambda: self.run("true").returncode == 0 and os.path.isdir("/proc/%d/root/proc/1" % self.pid) and
                   open("/proc/%d/comm" % self.pid).read() != "unshare\n")
             time.sleep(0.5)
