@@ -53,6 +53,19 @@ def run(argv, timeout, env=None, cwd=None):
         return child.communicate() + (None,)
 
 
+def bad_end(verdicts, out, code, timeout):
+    """What is wrong beside failed lines, or None."""
+    if code is None:
+        return "not done within %s s" % timeout
+    if code and all(v.good for v in verdicts):
+        return "ended with code %d" % code
+    if not verdicts:
+        return "said nothing"
+    if len(verdicts) < max(map(int, PLAN.findall(out)), default=0):
+        return "ended after %d tests of more" % len(verdicts)
+    return None
+
+
 class Tap:
     """Prints numbered TAP lines; safe for threads."""
 
@@ -81,24 +94,30 @@ class Tap:
         print("1..%d" % self.count, flush=True)
         return 1 if self.failed else 0
 
-    def program(self, name, argv, timeout=120, env=None, cwd=None):
-        """Runs one TAP program and repeats its lines under NAME; a bad end counts as a failed test."""
+    def program(self, name, argv, timeout=120, env=None, cwd=None, tries=1, fresh=None):
+        """Runs one TAP program and repeats its lines under NAME; a bad end counts as a failed test. With TRIES 2 a program that fails
+        is run once more, as a busy machine can make anything late: what failed at first is shown, and the lines say so. FRESH is called
+        before each try."""
         started = time.monotonic()
-        out, err, code = run(argv, timeout, env, cwd)
-        verdicts = read_lines(out)
+        for attempt in range(tries):
+            if fresh:
+                fresh()
+            out, err, code = run(argv, timeout, env, cwd)
+            verdicts = read_lines(out)
+            problem = bad_end(verdicts, out, code, timeout)
+            if not problem and all(v.good for v in verdicts):
+                break
+            if attempt + 1 < tries:
+                failed = [v.name for v in verdicts if not v.good] + ([problem] if problem else [])
+                sys.stderr.write("  # %s: first try: %s\n%s\n" % (name, "; ".join(failed), "\n".join(err.splitlines()[-40:])))
+        again = " [second try]" if attempt else ""
         for v in verdicts:
             if v.skip is not None:
                 self.skip("%s: %s" % (name, v.name), v.skip)
             else:
-                self.say(v.good, "%s: %s" % (name, v.name), "\n".join(v.notes + err.splitlines()[-60:]))
-        if code is None:
-            self.say(False, name, "not done within %s s\n%s" % (timeout, err))
-        elif code and all(v.good for v in verdicts):
-            self.say(False, name, "ended with code %d\n%s" % (code, err))
-        elif not verdicts:
-            self.say(False, name, "said nothing\n%s" % err)
-        elif len(verdicts) < max(map(int, PLAN.findall(out)), default=0):
-            self.say(False, name, "ended after %d tests of more\n%s" % (len(verdicts), err))
+                self.say(v.good, "%s: %s%s" % (name, v.name, again), "\n".join(v.notes + err.splitlines()[-60:]))
+        if problem:
+            self.say(False, name, "%s\n%s" % (problem, err))
         self.note("%s: %.1f s" % (name, time.monotonic() - started))
 
     @staticmethod

@@ -222,7 +222,14 @@ class Cloud:
             return {"template": f.read(), "timeout_mins": 30, "parameters": parameters}
 
     def create(self, name, template, **parameters):
-        return self.ask("POST", "/stacks", dict(self.body(template, parameters), stack_name=name))
+        end = time.monotonic() + 90
+        while True:
+            try:
+                return self.ask("POST", "/stacks", dict(self.body(template, parameters), stack_name=name))
+            except RuntimeError as e:
+                if ": 409 " not in str(e) or time.monotonic() > end:
+                    raise
+                time.sleep(1)  # the stack of that name is still being deleted
 
     def show(self, name):
         return self.ask("GET", "/stacks/" + name)["stack"]

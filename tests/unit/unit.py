@@ -55,7 +55,8 @@ def memory_check(t, path, reasons):
     if name_of(path) in reasons:
         return t.skip(name, reasons[name_of(path)])
     with tempfile.TemporaryDirectory() as logs:
-        t.program(name, VALGRIND + ["--log-file=" + os.path.join(logs, "%p"), path], 600, dict(PLAIN, HEAT_PULSE_VALGRIND="1"))
+        t.program(name, VALGRIND + ["--log-file=" + os.path.join(logs, "%p"), path], 600, dict(PLAIN, HEAT_PULSE_VALGRIND="1"), tries=2,
+                  fresh=lambda: [os.unlink(p) for p in glob.glob(os.path.join(logs, "*"))])
         clean, text = read_log(logs)
     return t.say(clean, name + ": no memory error, no leak", text)
 
@@ -67,8 +68,8 @@ def main(builds):
     if not (asan and len(asan) == len(clang) == len(release)):
         t.say(False, "unit", "not every build has its tests: %d, %d, %d" % (len(asan), len(clang), len(release)))
     jobs = [lambda p=p: memory_check(t, p, reasons) for p in release]
-    jobs += [lambda p=p: t.program("asan " + name_of(p), [p], 300, dict(PLAIN, **SANITIZERS)) for p in asan]
-    jobs += [lambda p=p: t.program("clang " + name_of(p), [p], 300, PLAIN) for p in clang]
+    jobs += [lambda p=p: t.program("asan " + name_of(p), [p], 300, dict(PLAIN, **SANITIZERS), tries=2) for p in asan]
+    jobs += [lambda p=p: t.program("clang " + name_of(p), [p], 300, PLAIN, tries=2) for p in clang]
     t.side_by_side(jobs, WORKERS)
     return t.end()
 
