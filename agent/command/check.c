@@ -44,6 +44,7 @@ static void check_rights(struct direct *d, struct problems *found)
 {
 	struct sandbox_user user;
 	struct err e = ERR_INIT;
+	int r;
 
 	if (geteuid() != 0) {
 		problems_add(found, PROBLEM_WARN, "rights", "run it as root",
@@ -51,8 +52,9 @@ static void check_rights(struct direct *d, struct problems *found)
 			     "most kernel records stay closed");
 		return;
 	}
-	if (sandbox_find_user(d->conf.user, &user, &e))
-		problems_add(found, PROBLEM_WARN, "user",
+	r = sandbox_find_user(d->conf.user, &user, &e);
+	if (r)
+		problems_add(found, r < 0 ? PROBLEM_ERROR : PROBLEM_WARN, "user",
 			     "make a system user for it, as the packages do", "%s", e.text);
 	else
 		problems_add(found, PROBLEM_OK, "user", NULL, "the roles run as uid %u",

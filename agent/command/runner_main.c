@@ -225,16 +225,22 @@ static int start_loop(struct runner_main *m, struct err *e)
 	return r;
 }
 
-static void find_user(struct runner_main *m)
+/* Without a user to become, the roles would be root: nothing is started then. */
+static int find_user(struct runner_main *m)
 {
 	struct err e = ERR_INIT;
 	int r = sandbox_find_user(m->conf.user, &m->user, &e);
 
-	if (r) {
+	if (r < 0) {
+		log_err("%s; name a system user without rights as user in [agent]", e.text);
+		return r;
+	}
+	if (r > 0) {
 		log_warn("%s", e.text);
 		problems_add(&m->problems, PROBLEM_WARN, "user",
 			     "make a system user for it, as the packages do", "%s", e.text);
 	}
+	return 0;
 }
 
 static void runner_clean(struct runner_main *m)
@@ -286,7 +292,8 @@ static int runner_life(struct runner_main *m)
 			m->options->hooks_dir ? m->options->hooks_dir : m->conf.hooks_conf_dir);
 		return EXIT_CONFIG;
 	}
-	find_user(m);
+	if (find_user(m))
+		return EXIT_CONFIG;
 	make_folders(m);
 	r = loop_new(m->env, &m->loop);
 	if (r) {
