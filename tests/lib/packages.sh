@@ -7,7 +7,7 @@ packages_lint="python3 universal-ctags $packages_build libcmocka-dev"
 packages_unit="python3 libcmocka-dev clang libclang-rt-dev valgrind iproute2 procps $packages_build"
 packages_fuzz="python3 clang libclang-rt-dev $packages_build"
 packages_system="python3 python3-cryptography openssl iproute2 procps util-linux strace sysstat keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
-  heat-cfntools python3-keystoneclient curl prometheus prometheus-node-exporter $packages_build"
+  heat-cfntools python3-keystoneclient swift-proxy swift-account swift-container swift-object zaqar-server curl prometheus prometheus-node-exporter $packages_build"
 packages_faults="python3 e2fsprogs mount util-linux $packages_build"
 packages_bench="python3 strace valgrind heat-cfntools collectd-core prometheus-node-exporter sysstat $packages_build"
 packages_packaging="python3 mmdebstrap lintian dpkg-dev rpm mandoc man-db groff cloud-init python3-yaml systemd bash-completion busybox-static python3-cryptography openssl iproute2 procps util-linux binutils $(grep -v '^#' "$(dirname "${BASH_SOURCE[0]}")/../../packaging/static/packages") $packages_build"
@@ -22,7 +22,7 @@ missing_packages() { # names...: prints those that are not installed
 # The control plane's packages start services and ask for databases; a test machine wants neither.
 prepare_debconf() {
   local package
-  for package in keystone heat-common; do
+  for package in keystone heat-common zaqar-common; do
     echo "$package ${package%-common}/configure_db boolean false"
     echo "$package $package/configure_db boolean false"
   done | debconf-set-selections || true

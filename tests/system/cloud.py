@@ -1,4 +1,5 @@
-"""A real Keystone and a real Heat on loopback, from Debian's packages: SQLite, an in-memory bus, no other service.
+"""A real Keystone and a real Heat on loopback, from Debian's packages: SQLite, an in-memory bus, no other service until push() adds
+Swift and Zaqar.
 
 Everything lives below one folder and on ports of its own; down() ends what up() started, by its process id.
 """
@@ -11,6 +12,8 @@ import subprocess
 import time
 
 import requests
+
+import push
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -101,6 +104,7 @@ class Cloud:
         self.run = run
         self.ports = dict(keystone=free_port(), heat=free_port(), cfn=free_port())
         self.children = {}
+        self.pushing = False
         self.token = self.base = None
 
     # ---- life ----
@@ -153,7 +157,7 @@ class Cloud:
             self.write("api-paste.ini", f.read().replace("heat.api.aws.ec2token:EC2Token_filter_factory", "heat_shims:filter_factory"))
         self.setup_keystone()
         self.start_keystone()
-        self.call("/usr/bin/python3", os.path.join(HERE, "keystone_setup.py"), *[str(self.ports[p]) for p in ("keystone", "heat", "cfn")])
+        self.setup_users("keystone", "heat", "cfn")
         self.call("heat-manage", "--config-file", self.path("heat.conf"), "db_sync")
         # SQLite hands out a deleted top id again, and Heat deletes cached rows by id: it would hit another resource's. A row at
         # the largest id makes SQLite choose ids at random.
@@ -172,6 +176,9 @@ class Cloud:
         self.call(*manage, "bootstrap", "--bootstrap-password", "adminpw", "--bootstrap-region-id", "RegionOne", "--bootstrap-admin-url", url,
                   "--bootstrap-internal-url", url, "--bootstrap-public-url", url)
 
+    def setup_users(self, *services):
+        self.call("/usr/bin/python3", os.path.join(HERE, "keystone_setup.py"), *["%s=%d" % (name, self.ports[name]) for name in services])
+
     def start_keystone(self):
         # The http-socket of uwsgi closes after each answer without saying so: hence the header.
         self.spawn("keystone", ["uwsgi", "--plugins", "python3", "--http-socket", "127.0.0.1:%d" % self.ports["keystone"], "--wsgi-file",
@@ -187,6 +194,24 @@ class Cloud:
 
     def stop_heat(self):
         self.end("heat")
+
+    def push(self):
+        """Swift and Zaqar beside the rest, once. push.Unsupported: this machine cannot run them."""
+        if self.pushing:
+            return
+        missing = push.missing_packages(shutil.which)
+        if missing:
+            raise RuntimeError("not installed: %s" % ", ".join(missing))
+        push.check_xattrs(self.run)
+        self.ports.update({name: free_port() for name in ("swift", "swift-account", "swift-container", "swift-object", "zaqar")})
+        self.setup_users("keystone", "swift", "zaqar")
+        swift = push.swift_files(self)
+        for name, argv in swift.items():
+            self.spawn(name, argv)
+        self.spawn("zaqar", push.zaqar_files(self))
+        for name in list(swift) + ["zaqar"]:
+            wait_port(self.ports[name], 60, name)
+        self.pushing = True
 
     def down(self):
         for name in list(self.children):

@@ -14,11 +14,13 @@ import sys
 import tempfile
 import time
 import traceback
+import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "fakes")]
 import cloud  # noqa: E402
 import guest  # noqa: E402
+import push  # noqa: E402
 import tap  # noqa: E402
 
 
@@ -27,7 +29,7 @@ class Skip(Exception):
 
 
 # Of the control plane itself; its own tools take them as arguments, so they are looked for in what guests write only.
-CLOUD_SECRETS = {"demopw", "adminpw", "heatpw", "heatdompw"}
+CLOUD_SECRETS = {"demopw", "adminpw", "heatpw", "heatdompw", "swiftpw", "zaqarpw"}
 
 
 class Context:
@@ -49,6 +51,15 @@ class Context:
             self._cloud.up()
         return self._cloud
 
+    @property
+    def push_cloud(self):
+        """The same control plane with Swift and Zaqar beside it; skips where they cannot run."""
+        try:
+            self.cloud.push()
+        except push.Unsupported as e:
+            raise Skip(str(e)) from e
+        return self.cloud
+
     def guest(self, name="guest"):
         one = guest.Guest(name)
         self.guests.append(one)
@@ -62,6 +73,8 @@ class Context:
         for part in block.values():
             if isinstance(part, dict):
                 self.secret(part.get("secret_access_key"), part.get("password"))
+                # A temp URL is a right of its own: its signature is the secret.
+                self.secret(*urllib.parse.parse_qs(urllib.parse.urlsplit(part.get("metadata_url") or "").query).get("temp_url_sig", []))
         return block
 
     def later(self, close):

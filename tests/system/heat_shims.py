@@ -1,15 +1,17 @@
-"""Loaded into heat-all as its `ec2authtoken` paste filter. Two repairs that the packaged Heat 19.0 needs beside a patched Keystone;
+"""Loaded into heat-all as its `ec2authtoken` paste filter. Three repairs that the packaged Heat 19.0 needs beside a patched Keystone;
 neither touches what goes over the wire to a guest.
 
 1. Keystone with the fix for CVE-2025-65073 answers POST /v3/ec2tokens only with a service token. Heat 19.0.0 sends none, so every
    signed request would be 403. Add a token made from [keystone_authtoken]. With HEAT_PULSE_STOCK_EC2=1 this stays out, as
    clouds that patched one and not the other have it.
 2. oslo.messaging 14.0.3 strips credentials from the context before a notification, and Heat then fails. Nobody listens: drop it.
+3. Heat 19.0.0 compares the bytes of a temp URL's placeholder object with a str, so that a handle with TEMP_URL_SIGNAL fails at once.
 """
 import os
 
 from heat.api.aws import ec2token
 from heat.engine import notification
+from heat.engine.clients.os import swift
 from keystoneauth1 import loading, session
 from oslo_config import cfg
 import requests as real_requests
@@ -30,4 +32,5 @@ class _Requests(object):
 if os.environ.get('HEAT_PULSE_STOCK_EC2') != '1':
     ec2token.requests = _Requests()
 notification.notify = lambda *a, **kw: None
+swift.IN_PROGRESS = b'in progress'
 filter_factory = ec2token.EC2Token_filter_factory
