@@ -2,9 +2,8 @@
 # A library is made again when its source, its recipe here, the compiler or a library that it is built on changed.
 
 size_flags="-Os -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables -fstack-protector-strong"
-libraries=(musl openssl curl jansson procps systemd libcap-ng libseccomp)
 
-upstream() { awk -v p="$1" '$1 == p {print $2}' "$here/sources"; }
+upstream() { awk -v p="$1" '$1 == p {print $2}' "$here"/sources*; }
 source_of() { echo "$cache/src/$1-$(upstream "$1")"; }
 
 # configure --host=... of autotools, into the sysroot. Static libraries alone, no dependency files: each is built once.
@@ -188,6 +187,13 @@ make_libseccomp() {
   write_pc libseccomp "$(upstream libseccomp)"
 }
 
+# For the tests alone, which ./build --tests makes.
+make_cmocka() {
+  CC=$CC CFLAGS=$size_flags cmake -S "$(source_of cmocka)" -B . -DCMAKE_BUILD_TYPE=None -DCMAKE_INSTALL_PREFIX="$sysroot/usr" \
+    -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_SYSTEM_NAME=Linux -DBUILD_SHARED_LIBS=OFF -DWITH_EXAMPLES=OFF
+  make -j"$jobs" install
+}
+
 # ---- in order, each once ----
 
 # What a library depends on, as text: the recipe and all it calls, the source, the compiler, what it is built on.
@@ -196,7 +202,7 @@ recipe_of() {
   echo "$size_flags"
   cat "$cache/src/$1.version"
   "${binutils}gcc" --version | head -n 1
-  dpkg-query -W -f '${Version}\n' linux-libc-dev
+  dpkg-query -W -f '${Version}\n' "$headers_package"
   echo "$sysroot"
   case $1 in
     musl) declare -f make_compiler ;;
@@ -207,10 +213,10 @@ recipe_of() {
   esac
 }
 
-make_libraries() {
+# Those named, one after the other.
+make_row() { # names...
   local name wanted started result
-  mkdir -p "$sysroot/usr/lib/pkgconfig" "$sysroot/usr/include" "$work"
-  for name in "${libraries[@]}"; do
+  for name in "$@"; do
     wanted=$(recipe_of "$name" | sha256sum | cut -c1-64)
     [ "$(cat "$sysroot/.made-$name" 2>/dev/null)" != "$wanted" ] || continue
     started=$SECONDS
@@ -227,4 +233,20 @@ make_libraries() {
     echo "$wanted" >"$sysroot/.made-$name"
     echo "build: $name $(upstream "$name") $((SECONDS - started)) s" >&2
   done
+}
+
+# Two rows side by side, as configure scripts keep one processor busy. Each in a process of its own and waited for outside of a condition,
+# so that set -e holds in it.
+make_libraries() {
+  local tls others failed=0
+  mkdir -p "$sysroot/usr/lib/pkgconfig" "$sysroot/usr/include" "$work"
+  make_row musl
+  make_row openssl curl &
+  tls=$!
+  # shellcheck disable=SC2086
+  make_row systemd procps jansson libcap-ng libseccomp ${test_libraries-} &
+  others=$!
+  wait $tls || failed=1
+  wait $others || failed=1
+  return $failed
 }

@@ -8,7 +8,6 @@
  *   growth_bench HOURS PROCESSES_PER_HOUR
  */
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "core/text.h"
 #include "predict/foresee.h"
 #include "sample/process_view.h"
+#include "tests/unit/heap.h"
 
 #define LASTING	    150
 #define FIRST_PID   100000000 /* beyond every pid_max: views must not find these in /proc */
@@ -38,13 +38,6 @@ struct day {
 	uint64_t per_hour;
 	struct sample sample;
 };
-
-static size_t heap_bytes(void)
-{
-	struct mallinfo2 m = mallinfo2();
-
-	return m.uordblks + m.hblkhd;
-}
 
 static uint64_t draw(struct day *d, uint64_t below)
 {

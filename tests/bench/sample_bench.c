@@ -8,7 +8,6 @@
  *   sample_bench SAMPLES PROCESS_INTERVAL_MS
  */
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -25,6 +24,7 @@
 #include "sample/probe.h"
 #include "sample/prober.h"
 #include "sample/sampler.h"
+#include "tests/unit/heap.h"
 
 #define INTERVAL_MS 10000
 
@@ -60,13 +60,6 @@ static double children_ms(void)
 	getrusage(RUSAGE_CHILDREN, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 +
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
-}
-
-static size_t heap_bytes(void)
-{
-	struct mallinfo2 m = mallinfo2();
-
-	return m.uordblks + m.hblkhd;
 }
 
 static void on_message(struct link *link, struct link_msg *msg, void *ctx)

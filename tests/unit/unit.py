@@ -1,5 +1,9 @@
 #!/usr/bin/python3
-"""Runs the unit tests of three builds. usage: unit.py BUILD_FOLDER"""
+"""Runs the unit tests. usage:
+
+  unit.py BUILDS                                   three builds of them: with sanitizers, by clang, under valgrind
+  unit.py --only BUILD [--under PROGRAM REASONS]   one build, plainly or by PROGRAM; REASONS is a file like not-under-valgrind
+"""
 import glob
 import os
 import re
@@ -25,9 +29,9 @@ VALGRIND = ["valgrind", "--leak-check=full", "--errors-for-leak-kinds=definite,i
 SUMMARY = re.compile(r"^==(\d+)== ERROR SUMMARY: (\d+) errors", re.M)
 
 
-def not_under_valgrind():
-    """Name -> reason."""
-    with open(os.path.join(HERE, "not-under-valgrind")) as f:
+def reasons_of(path):
+    """Name -> reason why it is not run."""
+    with open(path) as f:
         rows = [line.strip().partition("#") for line in f]
     return {name.strip(): why.strip() for name, _, why in rows if name.strip()}
 
@@ -63,7 +67,7 @@ def memory_check(t, path, reasons):
 
 def main(builds):
     t = tap.Tap()
-    reasons = not_under_valgrind()
+    reasons = reasons_of(os.path.join(HERE, "not-under-valgrind"))
     asan, clang, release = (tests_of(os.path.join(builds, b)) for b in ("asan", "clang", "release"))
     if not (asan and len(asan) == len(clang) == len(release)):
         t.say(False, "unit", "not every build has its tests: %d, %d, %d" % (len(asan), len(clang), len(release)))
@@ -74,5 +78,23 @@ def main(builds):
     return t.end()
 
 
+def only(build, under=None, path=None):
+    t = tap.Tap()
+    reasons, run, tests = reasons_of(path) if path else {}, [under] if under else [], tests_of(build)
+    if not tests:
+        t.say(False, "unit", "no tests in " + build)
+
+    def one(test):
+        name = name_of(test)
+        if name in reasons:
+            t.skip(name, reasons[name])
+        else:
+            t.program(name, run + [test], 300, PLAIN, tries=2)
+    t.side_by_side([lambda test=test: one(test) for test in tests], WORKERS)
+    return t.end()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "--only":
+        sys.exit(only(sys.argv[2], *sys.argv[4:6]))
     sys.exit(main(sys.argv[1]))
