@@ -121,8 +121,8 @@ static inline void agent_start_store(struct agent *a)
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		prctl(PR_SET_NAME, AGENT_STORE_NAME);
-		fs_close_range(3, 99, 0);
-		fs_close_range((unsigned)fd + 1, ~0U, 0);
+		fs_close_range(3, 99);
+		fs_close_range((unsigned)fd + 1, ~0U);
 		_exit(store_role_run(&a->w->f->env, fd, dir));
 	}
 	close(fds[1]);
