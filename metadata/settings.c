@@ -47,6 +47,23 @@ static int read_health(const json_t *v, struct settings *s, struct err *e)
 	return read_handle(v, &s->health, e);
 }
 
+static int read_action(const json_t *v, struct settings *s, struct err *e)
+{
+	return read_handle(v, &s->action, e);
+}
+
+static int read_threshold(const json_t *v, struct settings *s, struct err *e)
+{
+	double value = json_is_number(v) ? json_number_value(v) : 0;
+
+	if (json_is_string(v) && text_double(json_string_value(v), json_string_length(v), &value))
+		value = 0;
+	if (!(value >= 0.001 && value <= 1))
+		return err_set(e, 1, "must be a number from 0.001 to 1, such as 0.9");
+	s->threshold = value;
+	return 0;
+}
+
 static int read_interval(const json_t *v, struct settings *s, struct err *e)
 {
 	int64_t ms = -1;
@@ -186,8 +203,8 @@ static const struct setting top_settings[] = {
 	{"health", read_health, false},
 	{"interval", read_interval, false},
 	{"watch", NULL, false}, /* an object: watch_settings[] */
-	{"action", NULL, false},
-	{"threshold", NULL, false},
+	{"action", read_action, false},
+	{"threshold", read_threshold, false},
 	{"sinks", read_sinks, false},
 	{"command", NULL, true},
 	{"hooks", NULL, true},
@@ -336,6 +353,7 @@ void settings_deinit(struct settings *s)
 {
 	free(s->boot);
 	free(s->health);
+	free(s->action);
 	list_deinit(s->mounts, &s->n_mounts);
 	list_deinit(s->processes, &s->n_processes);
 	while (s->n_sinks)
@@ -368,7 +386,8 @@ static bool sinks_equal(const struct settings *a, const struct settings *b)
 bool settings_equal(const struct settings *a, const struct settings *b)
 {
 	return text_equal(a->boot, b->boot) && text_equal(a->health, b->health) &&
-	       a->interval_ms == b->interval_ms &&
+	       text_equal(a->action, b->action) && a->interval_ms == b->interval_ms &&
+	       !(a->threshold < b->threshold || a->threshold > b->threshold) &&
 	       list_equal(a->mounts, a->n_mounts, b->mounts, b->n_mounts) &&
 	       list_equal(a->processes, a->n_processes, b->processes, b->n_processes) &&
 	       sinks_equal(a, b);

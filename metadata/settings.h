@@ -14,6 +14,8 @@
 struct settings {
 	char *boot;                      /* handle told once that the guest came up; NULL = none */
 	char *health;                    /* handle that keeps the latest signal; NULL = none */
+	char *action;                    /* workflow, scaling policy or alarm URL; NULL = none */
+	double threshold;                /* of the risk, for the action; 0 = not set */
 	int64_t interval_ms;             /* sampling; 0 = not set */
 	char *mounts[SETTINGS_LIST_MAX]; /* absolute paths */
 	size_t n_mounts;

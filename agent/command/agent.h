@@ -2,8 +2,8 @@
 /*
  * The agent role's own state, shared by the files that make it up: agent_main.c (life),
  * agent_links.c (other roles), agent_identity.c (who the guest is), agent_flow.c (documents, hooks,
- * settings), agent_pulse.c (samples, kernel log, boot and health signals), agent_carry.c (signals to
- * sinks), agent_control.c (questions).
+ * settings), agent_pulse.c (boot and health signals), agent_action.c (the action signal),
+ * agent_carry.c (signals to sinks), agent_control.c (questions).
  */
 #pragma once
 
@@ -19,6 +19,7 @@
 #include "metadata/watch.h"
 #include "predict/foresee.h"
 #include "sample/sampler.h"
+#include "signal/action.h"
 #include "signal/boot.h"
 #include "signal/outbox.h"
 #include "signal/seqkey.h"
@@ -73,6 +74,12 @@ struct agent {
 	bool document_seen, boot_told;
 	char failed_hook[64];
 	char health_state[16]; /* of the last health signal; "" = none yet */
+	/* action */
+	struct action action;
+	struct loop_timer *action_timer;
+	const char *action_waits; /* static text: what it waits for; NULL: for nothing */
+	char action_last[16];	  /* carry_names[] of the last answer; "" = none yet */
+	char action_error[200];
 	/* findings */
 	struct foresee *foresee;
 	struct loop_timer *held_timer;
@@ -112,6 +119,12 @@ int agent_pulse_start(struct agent *a, struct err *e) _must_check_;
 void agent_pulse_stop(struct agent *a);
 void agent_judge_boot(struct agent *a);
 void agent_health_due(struct agent *a); /* tell health soon, for instance as its state changed */
+/* agent_action.c */
+int agent_action_start(struct agent *a, struct err *e) _must_check_; /* after agent_foresee_start() */
+void agent_action_stop(struct agent *a);
+void agent_judge_action(struct agent *a); /* findings, settings or the document changed */
+void agent_action_told(struct agent *a, const struct signal *s, enum carry how, const char *why);
+json_t *agent_action_status(const struct agent *a); /* new reference */
 /* agent_foresee.c */
 int agent_foresee_start(struct agent *a, struct err *e) _must_check_;
 void agent_foresee_stop(struct agent *a);
@@ -120,6 +133,8 @@ int agent_foresee_apply(struct agent *a) _must_check_; /* settings of the docume
 const char *agent_state(const struct agent *a);
 double agent_risk(const struct agent *a, int64_t *ret_horizon_s);
 void agent_note_critical(struct agent *a); /* remembers the time while something critical is open */
+/* The identity that signals carry: the guest's own, with the id Heat knows it by. */
+struct identity agent_signal_identity(const struct agent *a);
 size_t agent_findings(const struct agent *a, struct finding *list, size_t max);
 /* agent_carry.c */
 int agent_carry_start(struct agent *a, struct err *e) _must_check_;

@@ -59,6 +59,8 @@ static void on_told(const struct signal *s, enum carry how, const char *why, voi
 		log_at(final ? LOG_LEVEL_ERR : LOG_LEVEL_WARN, "%s signal %s: %s%s",
 		       signal_kind_names[s->kind], s->status, why ? why : "not delivered",
 		       final ? "; dropped" : "; kept and tried again");
+	if (s->kind == SIGNAL_ACTION)
+		agent_action_told(a, s, how, why);
 	for (size_t i = 0; final && i < AGENT_WAITERS_MAX; i++)
 		if (a->waiters[i].client && !strcmp(a->waiters[i].key, s->key))
 			waiter_answer(&a->waiters[i],
@@ -71,6 +73,7 @@ static void on_outbox_loaded(int status _unused_, void *ctx)
 
 	a->outbox_loaded = true;
 	agent_judge_boot(a);
+	agent_judge_action(a);
 }
 
 int agent_accept(struct agent *a, struct signal *s)

@@ -152,6 +152,7 @@ static json_t *status(struct agent *a)
 	json_object_set_new(answer, "server_id_from", json_string(a->identity.server_from));
 	put_identity(answer, a);
 	json_object_set_new(answer, "boot_told", json_boolean(a->boot_told));
+	json_object_set_new(answer, "action", agent_action_status(a));
 	json_object_set_new(answer, "hooks_disabled", json_boolean(a->hooks_off));
 	json_object_set_new(answer, "sources", watch_status(a->watch));
 	json_object_set_new(answer, "sinks", sink_set_status(a->sinks));

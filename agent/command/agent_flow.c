@@ -43,6 +43,20 @@ static bool is_own(const struct agent *a, const struct document *doc)
 	       text_equal(own->source, doc->source);
 }
 
+/* A URL's query may be a signature. */
+static const char *loggable(const char *target)
+{
+	if (!target)
+		return "-";
+	return strchr(target, '?') ? "a URL" : target;
+}
+
+static void log_settings(const struct settings *s)
+{
+	log_info("settings from metadata: boot=%s health=%s action=%s", loggable(s->boot), loggable(s->health),
+		 loggable(s->action));
+}
+
 static void take_settings(struct agent *a, const struct document *doc)
 {
 	struct problems found = {0};
@@ -59,8 +73,7 @@ static void take_settings(struct agent *a, const struct document *doc)
 			     found.list[i].remedy, "%s", found.list[i].text);
 	problems_deinit(&found);
 	if (!settings_equal(&fresh, &a->settings))
-		log_info("settings from metadata: boot=%s health=%s", fresh.boot ? fresh.boot : "-",
-			 fresh.health ? fresh.health : "-");
+		log_settings(&fresh);
 	settings_deinit(&a->settings);
 	a->settings = fresh;
 	agent_metrics_configure(a, true);
@@ -101,6 +114,8 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 	if (own && a->outbox)
 		outbox_route_changed(a->outbox);
 	agent_judge_boot(a);
+	if (own)
+		agent_judge_action(a);
 }
 
 void agent_on_problem(enum problem_level level, const char *code, const char *text,

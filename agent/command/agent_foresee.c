@@ -186,6 +186,7 @@ static void drain(struct agent *a)
 		return;
 	keep_findings(a);
 	agent_judge_boot(a);
+	agent_judge_action(a);
 	agent_health_due(a);
 }
 

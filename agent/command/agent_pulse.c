@@ -36,8 +36,7 @@ static struct health current_health(struct agent *a, struct finding *list)
 	return h;
 }
 
-/* The identity that signals carry: the guest's own, with the id Heat knows it by. */
-static struct identity signal_identity(const struct agent *a)
+struct identity agent_signal_identity(const struct agent *a)
 {
 	struct identity who = a->identity;
 
@@ -47,7 +46,7 @@ static struct identity signal_identity(const struct agent *a)
 
 static void tell_boot(struct agent *a, bool success, const char *why)
 {
-	struct identity who = signal_identity(a);
+	struct identity who = agent_signal_identity(a);
 	struct finding list[HEALTH_FINDINGS];
 	struct health h = current_health(a, list);
 	struct signal s = {0};
@@ -106,7 +105,7 @@ static void on_boot_timer(struct loop *loop _unused_, void *ctx)
 
 static void tell_health(struct agent *a)
 {
-	struct identity who = signal_identity(a);
+	struct identity who = agent_signal_identity(a);
 	struct finding list[HEALTH_FINDINGS];
 	struct health h = current_health(a, list);
 	struct signal s = {0};
@@ -157,6 +156,7 @@ static void on_seqkey_ready(int status, void *ctx)
 							 : "the signing key is not kept");
 	a->boot_told = seqkey_boot_told(a->seqkey);
 	agent_judge_boot(a);
+	agent_judge_action(a);
 	agent_health_due(a);
 }
 

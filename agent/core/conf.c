@@ -93,6 +93,22 @@ static int conf_set_duration(struct conf *conf, const struct conf_option *o, con
 	return 0;
 }
 
+/* Kept in thousandths, which is what signals and status show. */
+static int conf_set_fraction(struct conf *conf, const struct conf_option *o, const char *text,
+			     const char **why)
+{
+	double value = 0;
+
+	*why = "must be a number such as 0.9";
+	if (text_double(text, strlen(text), &value) < 0)
+		return -EINVAL;
+	*why = "is out of bounds";
+	if (!(value >= (double)o->min / 1000 && value <= (double)o->max / 1000))
+		return -ERANGE;
+	*(int64_t *)conf_at(conf, o) = (int64_t)(value * 1000 + 0.5);
+	return 0;
+}
+
 static int conf_set_size(struct conf *conf, const struct conf_option *o, const char *text, const char **why)
 {
 	uint64_t value = 0;
@@ -124,6 +140,7 @@ static conf_set_fn *const conf_setters[] = {
 	[CONF_STRING] = conf_set_text, [CONF_SECRET] = conf_set_text, [CONF_PATH] = conf_set_text,
 	[CONF_BOOL] = conf_set_bool, [CONF_INT] = conf_set_int, [CONF_DURATION] = conf_set_duration,
 	[CONF_SIZE] = conf_set_size, [CONF_ENUM] = conf_set_word,
+	[CONF_FRACTION] = conf_set_fraction,
 };
 
 int conf_init(struct conf *conf)
@@ -229,6 +246,8 @@ static void conf_put_number(struct buf *out, const struct conf_option *o, int64_
 		text_duration_str(value, text);
 	else if (o->type == CONF_SIZE && value && value % 1024 == 0)
 		snprintf(text, sizeof(text), "%lldKiB", (long long)(value / 1024));
+	else if (o->type == CONF_FRACTION)
+		snprintf(text, sizeof(text), "%.4g", (double)value / 1000);
 	buf_puts(out, text);
 }
 
@@ -247,6 +266,7 @@ static void conf_put_value(struct buf *out, const struct conf *conf, const struc
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
+	case CONF_FRACTION:
 		if (*(const int64_t *)at >= 0)
 			conf_put_number(out, o, *(const int64_t *)at);
 		break;

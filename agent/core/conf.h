@@ -60,6 +60,11 @@ struct conf {
 	int64_t health_interval_ms; /* 5 min at least */
 	int64_t boot_timeout_ms;    /* 10 min */
 	int64_t boot_quiet_ms;      /* 30 s without anything critical before SUCCESS */
+	char *signal_action;       /* workflow, scaling policy or alarm URL, where metadata name none */
+	int64_t action_threshold;  /* thousandths of risk: 900 */
+	int64_t action_uptime_ms;  /* 5 min: not before */
+	int64_t action_pause_ms;   /* 10 min between two */
+	int64_t action_per_day;    /* 4 */
 	bool signal_print;          /* print each signal to stdout (quickstart) */
 	/* [sample] */
 	int64_t sample_interval_ms;  /* 10 s */
@@ -88,10 +93,11 @@ struct conf_option {
 		CONF_DURATION,
 		CONF_SIZE,
 		CONF_ENUM,
-		CONF_PATH
+		CONF_PATH,
+		CONF_FRACTION
 	} type;
 	size_t offset;            /* in struct conf */
-	int64_t min, max;         /* for the number types, in ms or bytes */
+	int64_t min, max;         /* for the number types, in ms, bytes or thousandths */
 	const char *default_text; /* as it would be written; NULL = unset */
 	const char *const
 		*words;   /* CONF_ENUM: NULL-terminated, index = value, "" = no such value */

@@ -122,6 +122,17 @@ const struct conf_option conf_options[] = {
 	       "The boot has failed when it is not healthy by then."),
 	NUMBER(CONF_DURATION, "signal", "boot-quiet", boot_quiet_ms, 0, HOUR, "30s",
 	       "How long nothing critical may be open before the boot counts as good."),
+	SECRET("signal", "action", signal_action,
+	       "What is signalled when the risk reaches the threshold, where metadata name nothing: a "
+	       "workflow or scaling policy (name in the own stack), or an alarm URL."),
+	NUMBER(CONF_FRACTION, "signal", "threshold", action_threshold, 1, 1000, "0.9",
+	       "Risk from which the action is signalled, where metadata give none."),
+	NUMBER(CONF_DURATION, "signal", "action-uptime", action_uptime_ms, 0, DAY, "5m",
+	       "The action is not signalled before the guest has been up for this long."),
+	NUMBER(CONF_DURATION, "signal", "action-pause", action_pause_ms, 0, 7 * DAY, "10m",
+	       "Least time between two action signals."),
+	NUMBER(CONF_INT, "signal", "actions-per-day", action_per_day, 1, 100, "4",
+	       "More action signals do not leave the guest within 24 hours, over all boots."),
 	BOOLEAN("signal", "print", signal_print, "no", "Print each signal on stdout."),
 
 	NUMBER(CONF_DURATION, "sample", "interval", sample_interval_ms, SECOND, HOUR, "10s",

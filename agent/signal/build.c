@@ -244,7 +244,7 @@ static int fill_and_seal(json_t *data, const struct urgent *u, const struct sign
 		       SIGNAL_DATA_MAX);
 }
 
-/* ---- the three kinds ---- */
+/* ---- the kinds ---- */
 
 static int set_texts(struct signal *s, const char *target, const char *status, const char *id)
 {
@@ -320,6 +320,34 @@ int signal_build_boot(bool success, const char *reason, const struct health *h, 
 	if (r == 0) {
 		s.reason = plain_reason(reason);
 		r = s.reason ? boot_data(&s, &t, success, h, key, e) : -ENOMEM;
+	}
+	return finish(r, &s, ret, e);
+}
+
+static json_t *action_input(const struct action_words *w, const char *reason)
+{
+	return json_pack("{s:o, s:s, s:o}", "resource", json_safe(w->resource ? w->resource : "", 255),
+			 "reason", reason, "probability", json_rounded(w->risk));
+}
+
+int signal_build_action(const struct action_words *w, const struct identity *who, int64_t seq,
+			int64_t real_ms, int64_t deadline_real_ms, const char *target, struct signal *ret,
+			struct err *e)
+{
+	struct signal s = {.kind = SIGNAL_ACTION,
+			   .key = "action",
+			   .made_real_ms = real_ms,
+			   .deadline_real_ms = deadline_real_ms};
+	const struct health h = {.state = w->state, .risk = w->risk, .horizon_s = w->horizon_s};
+	char id[160];
+	int r;
+
+	snprintf(id, sizeof(id), "%s %s %s", who->boot_id, w->finding->class_name, w->finding->entity);
+	r = set_texts(&s, target, "SUCCESS", id);
+	if (r == 0) {
+		s.reason = reason_line(&h, seq, w->finding);
+		s.data = s.reason ? action_input(w, s.reason) : NULL;
+		r = s.data ? 0 : -ENOMEM;
 	}
 	return finish(r, &s, ret, e);
 }

@@ -354,6 +354,24 @@ bool outbox_holds(const struct outbox *o, const char *key)
 	return outbox_waiting(o, key) != NULL;
 }
 
+const struct signal *outbox_peek(const struct outbox *o, const char *key)
+{
+	const struct entry *e = outbox_waiting(o, key);
+
+	return e ? &e->s : NULL;
+}
+
+void outbox_withdraw(struct outbox *o, const char *key)
+{
+	struct entry *e = outbox_waiting(o, key);
+
+	if (!e)
+		return;
+	outbox_spool_delete(o, e);
+	supersede(o, e);
+	outbox_plan(o);
+}
+
 size_t outbox_depth(const struct outbox *o)
 {
 	size_t n = 0;

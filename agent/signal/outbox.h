@@ -52,6 +52,11 @@ int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void
  * route and what waited for the server. Cheap. */
 void outbox_route_changed(struct outbox *o);
 bool outbox_holds(const struct outbox *o, const char *key); /* waits (or is under way) */
+/** outbox_peek() - the signal of that key which waits or is under way, or NULL; borrowed until the
+ * loop turns */
+const struct signal *outbox_peek(const struct outbox *o, const char *key);
+/** outbox_withdraw() - it is not to be told any more; one under way may still arrive. */
+void outbox_withdraw(struct outbox *o, const char *key);
 size_t outbox_depth(const struct outbox *o);
 /** {"depth":N,"oldest_s":…,"last_error":…,"memory_only":false,"no_route":N,"unreadable":N} new
  * reference */

@@ -15,7 +15,7 @@
 #define TARGET_MAX 8192
 #define SHORT_MAX  4096
 
-const char *const signal_kind_names[] = {"boot", "custom", "health", NULL};
+const char *const signal_kind_names[] = {"boot", "action", "custom", "health", NULL};
 
 void signal_deinit(struct signal *s)
 {
@@ -120,7 +120,9 @@ static bool makes_sense(const struct signal *s)
 
 	if (!failure && strcmp(s->status, "SUCCESS") != 0)
 		return false;
-	return !(failure && s->kind == SIGNAL_HEALTH) && !has_control(s->target) && s->made_real_ms >= 0 &&
+	if (failure && (s->kind == SIGNAL_HEALTH || s->kind == SIGNAL_ACTION))
+		return false;
+	return !has_control(s->target) && s->made_real_ms >= 0 &&
 	       s->deadline_real_ms >= 0;
 }
 

@@ -11,6 +11,7 @@
 
 enum signal_kind {
 	SIGNAL_BOOT,
+	SIGNAL_ACTION, /* to the workflow or scaling policy that heals this guest */
 	SIGNAL_CUSTOM, /* `heat-pulse signal`, cfn-signal */
 	SIGNAL_HEALTH,
 }; /* in order of urgency */
@@ -18,8 +19,8 @@ extern const char *const signal_kind_names[];
 
 struct signal {
 	enum signal_kind kind;
-	char key[64]; /* spool name: newest per key wins; "boot-<server>", "health", "custom-<seq>"
-		       */
+	char key[64]; /* spool name: newest per key wins; "boot-<server>", "health", "custom-<seq>",
+		       * "action" */
 	char *target; /* handle's resource name, or a URL (presigned, token endpoint) */
 	char *status; /* "SUCCESS" or "FAILURE" */
 	char *reason; /* at most 200 ASCII characters for health */
@@ -57,6 +58,23 @@ int signal_build_boot(bool success, const char *reason, const struct health *h,
 		      const struct identity *who, int64_t seq, int64_t real_ms,
 		      const struct signing_key *key, const char *target, struct signal *ret,
 		      struct err *e) _must_check_;
+struct action_words {         /* what an action signal says, and why */
+	const char *resource; /* logical name of this guest's own resource */
+	const struct finding *finding; /* the one that asks for it */
+	double risk;
+	int64_t horizon_s; /* -1 unknown */
+	const char *state;
+};
+/**
+ * signal_build_action() - key "action", so that one waits at a time
+ *
+ * A workflow takes the data as its input as they are ({"resource","reason","probability"}, flat:
+ * whatever else stood there would be an input it does not declare); a scaling policy ignores them.
+ * Not signed, because there is no room for it. @id of the signal: "<boot id> <class> <entity>".
+ */
+int signal_build_action(const struct action_words *w, const struct identity *who, int64_t seq,
+			int64_t real_ms, int64_t deadline_real_ms, const char *target,
+			struct signal *ret, struct err *e) _must_check_;
 /** signal_build_custom() - what a person or script says, unsigned: key "custom-<seq>". @data is
  * taken by reference (may be NULL); @id NULL becomes the key; @deadline_real_ms 0 = never. -EINVAL
  * for a status, target or reason that cannot be sent; -EFBIG. */

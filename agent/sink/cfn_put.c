@@ -67,9 +67,15 @@ static void finish(struct cfn_put *p, enum put_answer answer, int64_t retry_afte
 	fn(answer, retry_after_s, why, p->ctx);
 }
 
+/* Workflows and policies are no handles: POST /v1/signal, whose answer says that Heat took it and no more. */
+static bool is_post(const struct cfn_put *p)
+{
+	return p->s->kind == SIGNAL_ACTION;
+}
+
 /* ---- the request ---- */
 
-int cfn_path(const char *base_path, const char *arn, struct buf *out)
+int cfn_path(const char *base_path, const char *what, const char *arn, struct buf *out)
 {
 	_cleanup_buf_ struct buf raw = BUF_INIT(8192);
 	size_t n = strcspn(base_path, "?");
@@ -82,7 +88,7 @@ int cfn_path(const char *base_path, const char *arn, struct buf *out)
 	buf_put(out, raw.data, n);
 	if (n < 3 || memcmp(raw.data + n - 3, "/v1", 3) != 0)
 		buf_puts(out, "/v1");
-	buf_printf(out, "/waitcondition/%s", arn);
+	buf_printf(out, "/%s/%s", what, arn);
 	return buf_error(out);
 }
 
@@ -121,11 +127,11 @@ static int sign(const struct cfn_put *p, struct wire *w)
 	const struct ec2_param params[] = {{"ContentType", "JSON"}};
 	const struct form *f = &forms[p->form];
 	struct ec2_request r = {
-		.verb = "PUT",
+		.verb = is_post(p) ? "POST" : "PUT",
 		.host = buf_str(&w->host),
 		.path = buf_str(&p->path),
 		.params = params,
-		.n_params = p->brief ? 0 : 1,
+		.n_params = p->brief || is_post(p) ? 0 : 1,
 		.body = p->body.data,
 		.body_len = p->body.len,
 		.access_key = p->access,
@@ -177,7 +183,7 @@ static int ask(struct cfn_put *p)
 	if (r < 0)
 		return r;
 	req = (struct http_request){
-		.method = "PUT",
+		.method = is_post(p) ? "POST" : "PUT",
 		.url = buf_str(&w.url),
 		.headers = w.headers,
 		.body = p->body.data,
@@ -217,6 +223,8 @@ static struct judged judge_good(const struct cfn_put *p, const struct http_answe
 	enum handle_kind kind;
 	char text[160];
 
+	if (is_post(p))
+		return (struct judged){PUT_DELIVERED, "accepted"};
 	if (p->brief && says(a->body.data, a->body.len, "<resource>"))
 		return (struct judged){PUT_DELIVERED, "stored"};
 	if (json_parse(buf_str(&a->body), a->body.len, &json_limits_default, &v, NULL) < 0)
@@ -338,7 +346,7 @@ static int fill(struct cfn_put *p, const struct cfn_keys *keys, const char *arn,
 	p->insecure = keys->insecure;
 	p->path = BUF_INIT(8192);
 	p->body = BUF_INIT(BODY_MAX);
-	r = cfn_path(u.path, arn, &p->path);
+	r = cfn_path(u.path, is_post(p) ? "signal" : "waitcondition", arn, &p->path);
 	http_url_deinit(&u);
 	if (r == 0)
 		r = handle_body(kind, p->s, &p->body);

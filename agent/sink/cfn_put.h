@@ -2,7 +2,8 @@
 /*
  * PUT /v1/waitcondition/<arn>: the only signal that Heat answers after it was judged and stored.
  * Signed afresh at each try from EC2 keys: V4, then V2, then V2 without a time, where the earlier
- * is refused; a clock that is wrong is corrected once from the answer's Date.
+ * is refused; a clock that is wrong is corrected once from the answer's Date. An action signal is a
+ * POST /v1/signal/<arn> instead, signed the same way: queued, and judged by its status alone.
  */
 #pragma once
 
@@ -30,6 +31,6 @@ struct cfn_put *cfn_put_free(struct cfn_put *p); /* what is under way is not ans
 int cfn_put_start(struct cfn_put *p, const struct cfn_keys *keys, const char *arn,
 		  enum handle_kind kind, const struct signal *s, cfn_put_fn *fn,
 		  void *ctx) _must_check_;
-/** cfn_path() - raw path of the request below a base URL's (decoded) path: adds /v1 where it is not
- * there. 0 or -errno. */
-int cfn_path(const char *base_path, const char *arn, struct buf *out) _must_check_;
+/** cfn_path() - raw path (@what: "waitcondition" or "signal") of the request below a base
+ * URL's (decoded) path: adds /v1 where it is not there. 0 or -errno. */
+int cfn_path(const char *base_path, const char *what, const char *arn, struct buf *out) _must_check_;

@@ -39,11 +39,13 @@ int handle_body(enum handle_kind kind, const struct signal *s, struct buf *out)
 {
 	const struct keys *k = &keys[kind == HANDLE_AWS ? HANDLE_AWS : HANDLE_HEAT];
 	bool all = kind == HANDLE_AWS;
-	_cleanup_json_ json_t *o = json_object();
+	_cleanup_json_ json_t *o = s->kind == SIGNAL_ACTION ? NULL : json_object();
 	_cleanup_free_ char *text = NULL;
 	size_t start = out->len;
 	int bad = o ? 0 : -1;
 
+	if (s->kind == SIGNAL_ACTION) /* no handle: the input of a workflow */
+		return s->data ? json_canonical(s->data, out) : buf_puts(out, "{}");
 	bad |= bad ? 0
 		   : put(o, k->status, s->status, true) | put(o, k->reason, s->reason, all) |
 			       put(o, k->id, s->id ? s->id : (all ? s->key : NULL), all);

@@ -15,7 +15,8 @@ enum handle_kind {
 	HANDLE_AWS,  /* Status, Reason, Data, UniqueId: all of them */
 };
 enum handle_kind handle_other(enum handle_kind kind);
-/** handle_body() - the JSON body of @s for a kind; @out is appended to. 0 or -errno. */
+/** handle_body() - the JSON body of @s for a kind; @out is appended to. An action has one body for every
+ * kind. 0 or -errno. */
 int handle_body(enum handle_kind kind, const struct signal *s, struct buf *out) _must_check_;
 /** handle_holds() - is this signal's content in a handle's metadata ({id: {...}})? @kind: in which
  * shape. */

@@ -225,7 +225,7 @@ int native_start(struct native *n, const struct native_ask *ask, const struct si
 
 	if (n->fn)
 		return -EBUSY;
-	n->searching = ask->kind == HANDLE_UNKNOWN;
+	n->searching = ask->kind == HANDLE_UNKNOWN && s->kind != SIGNAL_ACTION;
 	n->kind = ask->kind == HANDLE_AWS ? HANDLE_AWS : HANDLE_HEAT;
 	n->unreadable = n->never_readable;
 	n->insecure = ask->insecure;

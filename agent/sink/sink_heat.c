@@ -176,7 +176,8 @@ static void put_again(struct sink *k)
 
 static void put_delivered(struct sink *k, const char *why)
 {
-	handle_kinds_learn(k->kinds, k->name, k->kind);
+	if (k->s->kind != SIGNAL_ACTION)
+		handle_kinds_learn(k->kinds, k->name, k->kind);
 	if (!k->own_keys)
 		minted_proved(k->minted);
 	k->put_failures = 0;

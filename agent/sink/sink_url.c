@@ -42,10 +42,13 @@ static bool path_ends(const char *url, const char *ending)
 
 /* Native endpoints end in /signal; the CFN service has /v1/signal/<arn>. Everything else that Heat hands out
  * is for PUT. */
-static const char *method_for(const char *url)
+static const char *method_for(const struct signal *s)
 {
+	const char *url = s->target;
 	const char *signal = strstr(url, "/v1/signal/");
 
+	if (s->kind == SIGNAL_ACTION) /* alarm URLs are for POST wherever they lead */
+		return "POST";
 	return path_ends(url, "/signal") || (signal && signal < url + strcspn(url, "?#")) ? "POST" : "PUT";
 }
 
@@ -91,7 +94,7 @@ static int ask(struct sink *k)
 		headers[1] = buf_str(&token);
 	}
 	req = (struct http_request){
-		.method = method_for(k->s->target),
+		.method = method_for(k->s),
 		.url = k->s->target,
 		.headers = headers,
 		.body = body.data,
@@ -136,7 +139,7 @@ static void answered(const struct http_answer *a, void *ctx)
 	unwrap(a, &v);
 	if (wrong_kind(a) || a->failure == HTTP_BAD_URL)
 		v.how = CARRY_REFUSED;
-	if (v.how == CARRY_DELIVERED && strcmp(method_for(k->s->target), "PUT") == 0)
+	if (v.how == CARRY_DELIVERED && strcmp(method_for(k->s), "PUT") == 0)
 		handle_kinds_learn(k->kinds, k->name, k->kind);
 	reply_end(&k->reply, v.how, v.retry_after_s, "%s", v.why);
 }

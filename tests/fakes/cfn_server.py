@@ -25,7 +25,8 @@ As a module:
 State (configure() merges the given members into it):
     keys        {access: {"secret": S, "enabled": true, "resources": null or ["srv"]}}; resources limits what may be read
     stacks      {name: {"id": UUID, "resources": {R: {"kind": K, "metadata": any, "status": T, "updated": T,
-                "physical_id": T}}}}; kind: "server", "aws-handle", "heat-handle", "none" (not signalable).
+                "physical_id": T}}}}; kind: "server", "aws-handle", "heat-handle", "alarm" (takes
+                any body: a workflow, a scaling policy), "none" (not signalable).
                 configure() merges down to a resource's members; a resource of null is removed
     tenant      part of the ARN
     metadata    "object" or "string": how JSON answers carry it;  timestamp "iso" or "number"
@@ -421,6 +422,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def store_signal(resource, details):
     """What a wait condition handle does with one signal.  False: Metadata format invalid."""
     held = resource.setdefault("signals", {})
+    if resource["kind"] == "alarm":
+        held[str(len(held) + 1)] = details
+        return True
     if resource["kind"] == "aws-handle":
         if set(details) != {"Status", "Reason", "Data", "UniqueId"} or details["Status"] not in ("SUCCESS", "FAILURE"):
             return False

@@ -72,7 +72,8 @@ static void test_table(void **state)
 		const struct conf_option *o = &conf_options[i];
 
 		assert_true(strlen(o->help) > 10 && o->help[strlen(o->help) - 1] == '.');
-		if (o->type == CONF_INT || o->type == CONF_DURATION || o->type == CONF_SIZE)
+		if (o->type == CONF_INT || o->type == CONF_DURATION || o->type == CONF_SIZE ||
+		    o->type == CONF_FRACTION)
 			assert_true(o->min < o->max);
 		assert_int_equal(o->type == CONF_ENUM, o->words != NULL);
 		for (size_t k = 0; k < i; k++) {
@@ -96,9 +97,10 @@ static void test_apply(void **state)
 	      "debug\nca-file=/etc/"
 	      "ca.pem\nuser=\n[metadata]\nsource=heat\ninterval=5s\nsplay=0\nfull-every=3\n"
 	      "[cfn]\nsecret-key=a%b\ninsecure=yes\n[hooks]\nenv-max=1k\ncompat=heat\nenabled="
-	      "off\n",
+	      "off\n[signal]\nthreshold = 0.85\n",
 	      &problems);
 	assert_int_equal(problems.n, 0);
+	assert_int_equal(conf.action_threshold, 850);
 	assert_int_equal(conf.log_level, LOG_LEVEL_DEBUG);
 	assert_string_equal(conf.ca_file, "/etc/ca.pem");
 	assert_null(conf.user);
@@ -126,7 +128,7 @@ static void test_bad_values(void **state)
 	apply(&conf,
 	      "[metadata]\ninterval = 10ms\nfull-every = "
 	      "many\nsource=aws\n[cfn]\ninsecure=perhaps\nsecret-key = hush\n  hush\n"
-	      "[hooks]\nenv-max = 1G\nconf-dir = etc/cfn\nretry = soon\n[agent]\nlog-level=\n",
+	      "[hooks]\nenv-max = 1G\nconf-dir = etc/cfn\nretry = soon\n[agent]\nlog-level=\n[signal]\nthreshold = 1.1\n",
 	      &problems);
 	assert_int_equal(conf.interval_ms, 60000);
 	assert_int_equal(conf.full_every, 20);
@@ -136,7 +138,9 @@ static void test_bad_values(void **state)
 	assert_int_equal(conf.hook_env_max, 65536);
 	assert_string_equal(conf.hooks_conf_dir, "/etc/cfn");
 	assert_int_equal(conf.log_level, LOG_LEVEL_INFO);
-	assert_int_equal(problems.n, 9);
+	assert_int_equal(conf.action_threshold, 900);
+	assert_int_equal(problems.n, 10);
+	assert_true(has_problem(&problems, "conf-value", "[signal] threshold = 1.1 is out of bounds"));
 	assert_true(has_problem(&problems, "conf-value", "f:2: [metadata] interval = 10ms is out of bounds"));
 	assert_true(has_problem(&problems, "conf-value", "f:7: [cfn] secret-key must be one line"));
 	assert_false(has_problem(&problems, "conf-value", "hush"));

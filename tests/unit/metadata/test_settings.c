@@ -38,13 +38,15 @@ static void all_good(void **state)
 
 	(void)state;
 	read_settings("{\"heat-pulse\":{\"boot\":\"boot_handle\",\"health\":\"health\","
-		      "\"interval\":\"10s\","
+		      "\"interval\":\"10s\",\"action\":\"heal\",\"threshold\":0.85,"
 		      "\"watch\":{\"processes\":[\"nginx\"],\"mounts\":[\"/\",\"/srv\"]}}}",
 		      &s, &p);
 	assert_int_equal(p.n, 0);
 	assert_string_equal(s.boot, "boot_handle");
 	assert_string_equal(s.health, "health");
 	assert_int_equal(s.interval_ms, 10000);
+	assert_string_equal(s.action, "heal");
+	assert_true(s.threshold == 0.85);
 	assert_int_equal(s.n_mounts, 2);
 	assert_string_equal(s.mounts[1], "/srv");
 	assert_int_equal(s.n_processes, 1);
@@ -92,6 +94,12 @@ static void wrong_values(void **state)
 		{"\"interval\":1e300", "heat-pulse.interval"},
 		{"\"interval\":\"soon\"", "heat-pulse.interval"},
 		{"\"interval\":true", "heat-pulse.interval"},
+		{"\"action\":{}", "heat-pulse.action"},
+		{"\"action\":\"two words\"", "heat-pulse.action"},
+		{"\"threshold\":0", "heat-pulse.threshold"},
+		{"\"threshold\":1.01", "heat-pulse.threshold"},
+		{"\"threshold\":\"high\"", "heat-pulse.threshold"},
+		{"\"threshold\":true", "heat-pulse.threshold"},
 		{"\"watch\":[]", "watch"},
 		{"\"watch\":{\"mounts\":\"/\"}", "heat-pulse.watch.mounts"},
 		{"\"watch\":{\"mounts\":[\"/\",\"srv\"]}", "heat-pulse.watch.mounts"},
@@ -198,6 +206,9 @@ static void equality(void **state)
 {
 	static const char *const texts[] = {"{\"boot\":\"a\"}",
 					    "{\"health\":\"a\"}",
+					    "{\"action\":\"a\"}",
+					    "{\"threshold\":\"0.5\"}",
+					    "{\"threshold\":0.6}",
 					    "{\"interval\":5}",
 					    "{\"watch\":{\"mounts\":[\"/a\"]}}",
 					    "{\"watch\":{\"mounts\":[\"/b\"]}}",

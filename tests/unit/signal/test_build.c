@@ -373,6 +373,38 @@ static void spool_form(void **state)
 	}
 }
 
+/* A workflow's input is flat and holds three things; the spool gives them back as they were. */
+static void action(void **state)
+{
+	const struct action_words w = {
+		.resource = "server", .finding = &leak, .risk = 0.9516, .horizon_s = -1, .state = "failing"};
+	struct signal s, t;
+	_cleanup_free_ char *saved = NULL;
+	struct buf reason = BUF_INIT(256), text = BUF_INIT(1024);
+
+	(void)state;
+	assert_int_equal(signal_build_action(&w, &who, 42, NOW, NOW + 5, "heal", &s, NULL), 0);
+	assert_int_equal(s.kind, SIGNAL_ACTION);
+	assert_string_equal(s.key, "action");
+	assert_string_equal(s.target, "heal");
+	assert_int_equal(s.deadline_real_ms, NOW + 5);
+	buf_printf(&reason, "hp1 seq=42 state=failing risk=0.952 horizon=- class=%s entity=", leak.class_name);
+	assert_memory_equal(s.reason, reason.data, reason.len);
+	assert_int_equal(json_canonical(s.data, &text), 0);
+	assert_non_null(strstr(buf_str(&text), "\"probability\":0.952,\"reason\":\"hp1 seq=42"));
+	assert_int_equal(json_object_size(s.data), 3);
+	assert_string_equal(json_str(s.data, "resource"), "server");
+	saved = signal_save(&s);
+	assert_int_equal(signal_load(saved, strlen(saved), &t, NULL), 0);
+	assert_int_equal(t.kind, SIGNAL_ACTION);
+	assert_true(json_equal(s.data, t.data));
+	assert_string_equal(s.id, t.id);
+	buf_deinit(&reason);
+	buf_deinit(&text);
+	signal_deinit(&s);
+	signal_deinit(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +414,7 @@ int main(void)
 		cmocka_unit_test(data_members),	  cmocka_unit_test(long_stack_id),
 		cmocka_unit_test(boot_result),	  cmocka_unit_test(custom_signals),
 		cmocka_unit_test(next_seq),	  cmocka_unit_test(spool_form),
+		cmocka_unit_test(action),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 
 #include "life.h"
 
-/* Boot before custom before health, custom in their order; all are gone from disk afterwards. */
+/* Boot before action before custom before health, custom in their order; all are gone from disk afterwards. */
 static void order(void **state)
 {
 	char dir[32];
@@ -24,14 +24,16 @@ static void order(void **state)
 	add(&l, SIGNAL_HEALTH, "health", "h");
 	add(&l, SIGNAL_CUSTOM, "custom-2", "c2");
 	add(&l, SIGNAL_CUSTOM, "custom-1", "c1");
+	add(&l, SIGNAL_ACTION, "action", "a");
 	add(&l, SIGNAL_BOOT, "boot-x", "b");
 	assert_int_equal(run(&l, 20000), 0);
-	assert_int_equal(l.n_tried, 4);
+	assert_int_equal(l.n_tried, 5);
 	assert_string_equal(l.tried[0], "boot-x:b");
-	assert_string_equal(l.tried[1], "custom-2:c2");
-	assert_string_equal(l.tried[2], "custom-1:c1");
-	assert_string_equal(l.tried[3], "health:h");
-	assert_string_equal(l.told[3], "health:delivered");
+	assert_string_equal(l.tried[1], "action:a");
+	assert_string_equal(l.tried[2], "custom-2:c2");
+	assert_string_equal(l.tried[3], "custom-1:c1");
+	assert_string_equal(l.tried[4], "health:h");
+	assert_string_equal(l.told[4], "health:delivered");
 	l.quit_after_accepted = 1;
 	add(&l, SIGNAL_CUSTOM, "custom-flush", "f"); /* on the store's queue behind the removals */
 	l.n_accepted = 0;
@@ -386,6 +388,35 @@ static void frozen_disk(void **state)
 	remove_dir(dir);
 }
 
+/* What is withdrawn is not told and not left on disk, also for the next life; one under way is not told of. */
+static void withdrawn(void **state)
+{
+	char dir[32];
+	struct life l;
+
+	(void)state;
+	begin(&l, new_dir(dir));
+	l.plan[0] = CARRY_SLOWLY;
+	l.n_plan = 1;
+	l.quit_after_accepted = 1;
+	add(&l, SIGNAL_ACTION, "action", "1");
+	assert_int_equal(run(&l, 20000), 0);
+	assert_string_equal(outbox_peek(l.outbox, "action")->reason, "1");
+	outbox_withdraw(l.outbox, "action");
+	outbox_withdraw(l.outbox, "action"); /* nothing there: nothing happens */
+	assert_null(outbox_peek(l.outbox, "action"));
+	assert_int_equal(outbox_depth(l.outbox), 0);
+	clock_offset_ms += 900000;
+	l.n_accepted = 0;
+	add(&l, SIGNAL_CUSTOM, "custom-flush", "f"); /* on the store's queue behind the removal */
+	assert_int_equal(run(&l, 20000), 0);
+	end(&l);
+	assert_true(spooled(dir) <= 1);
+	for (unsigned i = 1; i < l.n_tried; i++)
+		assert_string_equal(l.tried[i], "custom-flush:f");
+	remove_dir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,7 +425,7 @@ int main(void)
 		cmocka_unit_test(no_route),	 cmocka_unit_test(final_refusals),
 		cmocka_unit_test(bounded),	 cmocka_unit_test(next_life),
 		cmocka_unit_test(foreign_files), cmocka_unit_test(killed_at_random),
-		cmocka_unit_test(frozen_disk),
+		cmocka_unit_test(frozen_disk),	 cmocka_unit_test(withdrawn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,10 +117,21 @@ static struct signal bench_signal(const char *target, const char *reason)
 			       .data = json_pack("{s:i, s:f}", "v", 1, "risk", 0.93)};
 }
 
-/* One signal, one answer; a word of the expectation is shown where it is not met. */
-static enum carry bench_send(struct bench *b, const char *target, const char *reason)
+static _unused_ struct signal bench_action(const char *target)
 {
-	struct signal s = bench_signal(target, reason);
+	return (struct signal){.kind = SIGNAL_ACTION,
+			       .key = "action",
+			       .target = strdup(target),
+			       .status = strdup("SUCCESS"),
+			       .reason = strdup("hp1"),
+			       .id = strdup("boot memory_exhaustion guest"),
+			       .data = json_pack("{s:s, s:s, s:f}", "resource", "srv", "reason", "hp1",
+						 "probability", 0.95)};
+}
+
+/* One signal, one answer; a word of the expectation is shown where it is not met. */
+static enum carry bench_send_it(struct bench *b, struct signal s)
+{
 	unsigned before = b->answers;
 
 	assert_int_equal(sink_set_send(b->set, &s, bench_done, b), 0);
@@ -130,4 +141,9 @@ static enum carry bench_send(struct bench *b, const char *target, const char *re
 	assert_int_equal(b->answers, before + 1);
 	signal_deinit(&s);
 	return b->how;
+}
+
+static enum carry bench_send(struct bench *b, const char *target, const char *reason)
+{
+	return bench_send_it(b, bench_signal(target, reason));
 }

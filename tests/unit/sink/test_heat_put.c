@@ -20,7 +20,7 @@ static const char state_text[] =
 	"{\"tenant\":\"5e1f0a\",\"keys\":{\"0f1e\":{\"secret\":\"p%Q^r!S&t*U1v2\"}},\"stacks\":{\"web\":{"
 	"\"id\":\"" STACK_UUID "\",\"resources\":{"
 	"\"srv\":{\"kind\":\"server\"},\"health\":{\"kind\":\"heat-handle\"},\"aws\":{\"kind\":\"aws-"
-	"handle\"},\"odd name~*(1)\":{\"kind\":\"heat-handle\"}}}}}";
+	"handle\"},\"grow\":{\"kind\":\"alarm\"},\"odd name~*(1)\":{\"kind\":\"heat-handle\"}}}}}";
 
 struct fake {
 	pid_t pid;
@@ -364,6 +364,34 @@ static void no_document(void **state)
 	bench_end(&b);
 }
 
+/* An action is posted as it is, flat; signed V4, or V2 where only that is known; refused where the name is no
+ * workflow or policy. */
+static void action(void **state)
+{
+	static const char want[] = "{\"1\":{\"probability\":0.95,\"reason\":\"hp1\",\"resource\":\"srv\"}}";
+	struct bench b;
+	char versions[64];
+	json_t *got, *wanted = json_loads(want, 0, NULL);
+
+	(void)state;
+	open_bench(&b, STACK_ARN);
+	assert_int_equal(bench_send_it(&b, bench_action("grow")), CARRY_DELIVERED);
+	auths(&fake, versions, sizeof(versions));
+	assert_string_equal(versions, "v4");
+	got = control(&fake, "GET", "/handle?name=grow", NULL);
+	assert_true(json_equal(got, wanted));
+	json_decref(got);
+	json_decref(wanted);
+	assert_int_equal(bench_send_it(&b, bench_action("srv")), CARRY_SLOWLY);
+	assert_non_null(strstr(b.why, "does not support signal"));
+	assert_int_equal(bench_send_it(&b, bench_action("absent")), CARRY_SLOWLY);
+	bench_end(&b);
+	open_bench(&b, STACK_ARN);
+	tell(&fake, "/configure", "{\"accept\":[\"v2\"]}");
+	assert_int_equal(bench_send_it(&b, bench_action("grow")), CARRY_DELIVERED);
+	bench_end(&b);
+}
+
 static int group_start(void **state)
 {
 	(void)state;
@@ -386,7 +414,7 @@ int main(void)
 		cmocka_unit_test(clock_behind), cmocka_unit_test(suspended),
 		cmocka_unit_test(not_a_handle), cmocka_unit_test(faults),
 		cmocka_unit_test(neither_kind), cmocka_unit_test(too_many_guests),
-		cmocka_unit_test(no_document),
+		cmocka_unit_test(no_document),	cmocka_unit_test(action),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, group_stop);

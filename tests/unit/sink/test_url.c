@@ -109,6 +109,22 @@ static void token_endpoint(void **state)
 	httpd_stop(other);
 }
 
+/* An alarm URL gets a POST, whatever its path, and the body that a workflow takes as its input. */
+static void alarm_url(void **state)
+{
+	struct bench b;
+	struct httpd *h = begin(&b);
+
+	(void)state;
+	bench_open(&b);
+	assert_int_equal(bench_send_it(&b, bench_action(httpd_url(h, "/hook?x=1"))), CARRY_DELIVERED);
+	assert_string_equal(httpd_seen(h, 0)->method, "POST");
+	assert_string_equal(httpd_seen(h, 0)->body,
+			    "{\"probability\":0.95,\"reason\":\"hp1\",\"resource\":\"srv\"}");
+	bench_end(&b);
+	httpd_stop(h);
+}
+
 static char *captured(struct bench *b, const char *target, const char *reason, enum carry *how)
 {
 	int pair[2], saved = dup(STDOUT_FILENO);
@@ -241,7 +257,7 @@ static void base_urls(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		_cleanup_buf_ struct buf out = BUF_INIT(1000);
 
-		assert_int_equal(cfn_path(paths[i].base, "A", &out), 0);
+		assert_int_equal(cfn_path(paths[i].base, "waitcondition", "A", &out), 0);
 		assert_string_equal(buf_str(&out), paths[i].want);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(auth); i++) {
@@ -256,7 +272,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(presigned),	  cmocka_unit_test(refused),
-		cmocka_unit_test(token_endpoint), cmocka_unit_test(printed_once),
+		cmocka_unit_test(alarm_url),	  cmocka_unit_test(token_endpoint),
+		cmocka_unit_test(printed_once),
 		cmocka_unit_test(print_or_not),	  cmocka_unit_test(bodies),
 		cmocka_unit_test(references),	  cmocka_unit_test(base_urls),
 	};
