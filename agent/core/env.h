@@ -7,10 +7,15 @@
 
 #include "core/clock.h"
 
+struct epoll_event;
+
 struct env {
 	char root[256];           /* "" or an absolute prefix without trailing slash */
 	int64_t (*boot_ms)(void); /* clock_boot_ms outside tests */
 	int64_t (*real_ms)(void); /* clock_real_ms outside tests */
+	/* What the loop sleeps in where time is simulated; NULL: epoll_wait(2) and a timer of the kernel.
+	 * @until_ms: boot ms at which a wake-up is needed, INT64_MAX = never. Return: as epoll_wait(2). */
+	int (*wait)(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms);
 };
 
 /**

@@ -540,13 +540,21 @@ static void dispatch(struct loop *loop, const struct epoll_event *ev, int n)
 	}
 }
 
+static int wait_for(struct loop *loop, struct epoll_event ev[static EVENTS_MAX])
+{
+	bool more = !list_empty(&loop->deferred);
+
+	if (loop->env->wait)
+		return loop->env->wait(loop->epoll_fd, ev, EVENTS_MAX, more ? loop->now : latest_wakeup(loop));
+	arm_timerfd(loop);
+	return epoll_wait(loop->epoll_fd, ev, EVENTS_MAX, more ? 0 : -1);
+}
+
 static int iterate(struct loop *loop)
 {
 	struct epoll_event ev[EVENTS_MAX];
-	int n;
+	int n = wait_for(loop, ev);
 
-	arm_timerfd(loop);
-	n = epoll_wait(loop->epoll_fd, ev, EVENTS_MAX, list_empty(&loop->deferred) ? -1 : 0);
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	loop->stats.wakeups++;
