@@ -93,7 +93,7 @@ static void live_with_backups(struct guest_view *v)
 	v->of[METRIC_IO_PRESSURE_FULL] += 18 * busy;
 	v->of[METRIC_LOAD_1] += 2 * busy;
 	v->of[METRIC_MEM_USABLE_PERC] -= 8 * busy;
-	guest_set(v, METRIC_DISK_SPACE_USED_PERC, "mount_point", "/srv", "vdb", 48 + 26 * copy);
+	guest_set(v, METRIC_DISK_SPACE_USED_PERC, "mount_point", "/srv", "vdb", 48 + 18 * copy);
 }
 
 /* Jobs at odd times, for minutes, that take what is there and give it back. */
