@@ -3,7 +3,7 @@
  * One row per key of the "heat-pulse" section. A row without a reader is a key that metadata may
  * not set, or that this version knows and does not use.
  */
-#include "metadata/settings.h"
+#include "metadata/settings_private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,13 +13,6 @@
 
 #define INTERVAL_MIN_MS 1000
 #define INTERVAL_MAX_MS (3600 * 1000)
-
-struct setting {
-	const char *key;
-	/* Return: 0, -ENOMEM, or 1 with what is wrong in @e */
-	int (*read)(const json_t *value, struct settings *s, struct err *e);
-	bool refused; /* only root-owned configuration may set it */
-};
 
 static int read_handle(const json_t *v, char **to, struct err *e)
 {
@@ -64,21 +57,27 @@ static int read_threshold(const json_t *v, struct settings *s, struct err *e)
 	return 0;
 }
 
-static int read_interval(const json_t *v, struct settings *s, struct err *e)
+int setting_duration(const json_t *v, int64_t min_ms, int64_t max_ms, int64_t *ret_ms)
 {
 	int64_t ms = -1;
 	int bad = 0;
 
 	if (json_is_string(v))
 		bad = text_duration_ms(json_string_value(v), json_string_length(v), &ms);
-	else if (json_is_integer(v) && json_integer_value(v) <= INTERVAL_MAX_MS)
+	else if (json_is_integer(v) && json_integer_value(v) <= max_ms)
 		ms = json_integer_value(v) * 1000;
-	else if (json_is_real(v) && json_real_value(v) >= 0 &&
-		 json_real_value(v) <= INTERVAL_MAX_MS)
+	else if (json_is_real(v) && json_real_value(v) >= 0 && json_real_value(v) <= (double)max_ms)
 		ms = (int64_t)(json_real_value(v) * 1000);
-	if (bad || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
+	if (bad || ms < min_ms || ms > max_ms)
+		return -EINVAL;
+	*ret_ms = ms;
+	return 0;
+}
+
+static int read_interval(const json_t *v, struct settings *s, struct err *e)
+{
+	if (setting_duration(v, INTERVAL_MIN_MS, INTERVAL_MAX_MS, &s->interval_ms))
 		return err_set(e, 1, "must be a time from 1s to 1h, such as 10s");
-	s->interval_ms = ms;
 	return 0;
 }
 
@@ -202,7 +201,8 @@ static const struct setting top_settings[] = {
 	{"boot", read_boot, false},
 	{"health", read_health, false},
 	{"interval", read_interval, false},
-	{"watch", NULL, false}, /* an object: watch_settings[] */
+	{"watch", NULL, false},   /* an object: watch_settings[] */
+	{"predict", NULL, false}, /* an object: predict_settings[] */
 	{"action", read_action, false},
 	{"threshold", read_threshold, false},
 	{"sinks", read_sinks, false},
@@ -230,6 +230,13 @@ static const struct setting watch_settings[] = {
 	{"processes", read_processes, false},
 };
 
+static const struct setting predict_settings[] = {
+	{"disable", setting_disable, false},
+	{"levels", setting_levels, false},
+	{"critical-eta", setting_critical_eta, false},
+	{"horizon", setting_horizon, false},
+};
+
 /* What templates put into the os-collect-config block for another agent: nothing of it is read
  * here. */
 static const struct setting collect_settings[] = {
@@ -241,10 +248,45 @@ static const struct setting collect_settings[] = {
 
 struct section {
 	const char *name;
+	const char *inside; /* key within "heat-pulse"; NULL: the section is all of it */
 	const struct setting *rows;
 	size_t n;
 	bool name_unknown; /* report keys without a row */
 };
+
+#define ROWS(list) list, ARRAY_SIZE(list)
+/* The first is the whole; the others are members of it. */
+static const struct section own_sections[] = {
+	{"heat-pulse", NULL, ROWS(top_settings), true},
+	{"heat-pulse.watch", "watch", ROWS(watch_settings), true},
+	{"heat-pulse.predict", "predict", ROWS(predict_settings), true},
+};
+static const struct section collect_section = {"os-collect-config", NULL, ROWS(collect_settings),
+					       false};
+
+static bool is_section(const char *key)
+{
+	for (size_t i = 1; i < ARRAY_SIZE(own_sections); i++)
+		if (!strcmp(own_sections[i].inside, key))
+			return true;
+	return false;
+}
+
+bool settings_key(size_t i, struct setting_key *ret)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(own_sections); k++) {
+		const struct section *sec = &own_sections[k];
+
+		if (i < sec->n) {
+			*ret = (struct setting_key){.inside = sec->inside,
+						    .key = sec->rows[i].key,
+						    .refused = sec->rows[i].refused};
+			return true;
+		}
+		i -= sec->n;
+	}
+	return false;
+}
 
 static void report(struct problems *problems, const struct section *sec, const char *key,
 		   const struct setting *row, const char *why)
@@ -293,9 +335,8 @@ static int read_member(const struct section *sec, const char *key, const json_t 
 	return r == 1 ? 0 : r;
 }
 
-/* @skip: a member that is a section of its own. */
-static int read_section(const struct section *sec, json_t *object, const char *skip,
-			struct settings *s, struct problems *problems)
+static int read_section(const struct section *sec, json_t *object, struct settings *s,
+			struct problems *problems)
 {
 	const char *key;
 	json_t *value;
@@ -303,7 +344,7 @@ static int read_section(const struct section *sec, json_t *object, const char *s
 
 	json_object_foreach(object, key, value)
 	{
-		if (skip && !strcmp(key, skip))
+		if (sec == own_sections && is_section(key))
 			continue;
 		r = read_member(sec, key, value, s, problems);
 		if (r < 0)
@@ -325,25 +366,19 @@ static json_t *take_object(const json_t *parent, const char *key, struct problem
 
 int settings_from_metadata(const json_t *metadata, struct settings *ret, struct problems *problems)
 {
-	static const struct section top = {"heat-pulse", top_settings, ARRAY_SIZE(top_settings),
-					   true};
-	static const struct section watch = {"heat-pulse.watch", watch_settings,
-					     ARRAY_SIZE(watch_settings), true};
-	static const struct section collect = {"os-collect-config", collect_settings,
-					       ARRAY_SIZE(collect_settings), false};
 	json_t *own = take_object(metadata, "heat-pulse", problems);
-	json_t *cfn_block = json_obj(json_obj(metadata, "os-collect-config"), "cfn");
+	json_t *collect = json_obj(metadata, "os-collect-config");
 	int r;
 
 	*ret = (struct settings){0};
-	r = read_section(&top, own, "watch", ret, problems);
+	r = read_section(own_sections, own, ret, problems);
+	for (size_t i = 1; !r && i < ARRAY_SIZE(own_sections); i++)
+		r = read_section(&own_sections[i], take_object(own, own_sections[i].inside, problems),
+				 ret, problems);
 	if (!r)
-		r = read_section(&watch, take_object(own, "watch", problems), NULL, ret, problems);
+		r = read_section(&collect_section, collect, ret, problems);
 	if (!r)
-		r = read_section(&collect, json_obj(metadata, "os-collect-config"), NULL, ret,
-				 problems);
-	if (!r)
-		r = read_section(&collect, cfn_block, NULL, ret, problems);
+		r = read_section(&collect_section, json_obj(collect, "cfn"), ret, problems);
 	if (r < 0)
 		settings_deinit(ret);
 	return r;
@@ -390,5 +425,5 @@ bool settings_equal(const struct settings *a, const struct settings *b)
 	       !(a->threshold < b->threshold || a->threshold > b->threshold) &&
 	       list_equal(a->mounts, a->n_mounts, b->mounts, b->n_mounts) &&
 	       list_equal(a->processes, a->n_processes, b->processes, b->n_processes) &&
-	       sinks_equal(a, b);
+	       sinks_equal(a, b) && predict_setting_equal(&a->predict, &b->predict);
 }

@@ -21,6 +21,7 @@ struct settings {
 	size_t n_mounts;
 	char *processes[SETTINGS_LIST_MAX]; /* names */
 	size_t n_processes;
+	struct predict_setting predict;     /* what is predicted and from when on */
 	struct sink_setting sinks[SINK_SETTINGS_MAX]; /* where metrics go; never trusted, without secrets */
 	size_t n_sinks;
 };
@@ -38,4 +39,11 @@ struct settings {
 int settings_from_metadata(const json_t *metadata, struct settings *ret,
 			   struct problems *problems) _must_check_;
 void settings_deinit(struct settings *s);
+
+struct setting_key {
+	const char *inside, *key; /* NULL, "boot"; "watch", "mounts" */
+	bool refused;             /* metadata may not set it */
+};
+/** settings_key() - key number @i of the "heat-pulse" section. Return: false beyond the last. */
+bool settings_key(size_t i, struct setting_key *ret);
 bool settings_equal(const struct settings *a, const struct settings *b);

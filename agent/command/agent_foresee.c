@@ -239,6 +239,24 @@ static void on_event(const struct sample_event *e, void *ctx _unused_)
 		 e->value);
 }
 
+/* Root's configuration first, what metadata say over it. */
+static void tune(struct agent *a)
+{
+	const struct conf *c = a->conf;
+	struct predict_setting own;
+	const struct predict_setting *const all[] = {&own, &a->settings.predict};
+
+	if (!a->foresee)
+		return;
+	problems_remove(&a->problems, "predict");
+	foresee_settings(c->predict_disable, c->predict_levels, &own, &a->problems);
+	own.critical_eta_s = c->critical_eta_ms / 1000;
+	own.horizon_s = c->horizon_ms / 1000;
+	foresee_tune(a->foresee, all, ARRAY_SIZE(all), &a->problems);
+	agent_judge_action(a);
+	agent_health_due(a);
+}
+
 int agent_foresee_apply(struct agent *a)
 {
 	const struct sampler_settings settings = {
@@ -249,6 +267,7 @@ int agent_foresee_apply(struct agent *a)
 		.n_processes = a->settings.n_processes,
 	};
 
+	tune(a);
 	return a->sampler ? sampler_apply(a->sampler, &settings) : 0;
 }
 

@@ -30,7 +30,8 @@ static struct health current_health(struct agent *a, struct finding *list)
 	struct health h = {.state = agent_state(a),
 			   .findings = list,
 			   .n_findings = agent_findings(a, list, HEALTH_FINDINGS),
-			   .stack_id = own && own->stack_id ? own->stack_id : NULL};
+			   .stack_id = own && own->stack_id ? own->stack_id : NULL,
+			   .problems = &a->problems};
 
 	h.risk = agent_risk(a, &h.horizon_s);
 	return h;

@@ -71,6 +71,11 @@ struct conf {
 	int64_t process_interval_ms; /* 60 s */
 	char *watch_mounts;          /* comma list; NULL: all local ones */
 	char *watch_processes;       /* comma list of names; NULL: none */
+	/* [predict] */
+	char *predict_disable;   /* comma list of failure classes; NULL: none */
+	char *predict_levels;    /* "METRIC LEVEL NUMBER, ..."; NULL: as the tables have them */
+	int64_t critical_eta_ms; /* 15 min */
+	int64_t horizon_ms;      /* 30 days: farther than the rules see */
 	/* [sinks] */
 	int64_t sinks_interval_ms; /* 30 s between two requests to a sink */
 	uint64_t sinks_spool_max;  /* 64 MiB of metrics on disk */

@@ -145,6 +145,17 @@ const struct conf_option conf_options[] = {
 	       "Names of processes that are watched: what they use, whether they end and start "
 	       "again; comma list."),
 
+	STRING("predict", "disable", predict_disable, NULL,
+	       "Failure classes that are not predicted and not told: comma list."),
+	STRING("predict", "levels", predict_levels, NULL,
+	       "Other thresholds of what is watched: comma list of METRIC LEVEL NUMBER, such as "
+	       "\"guest.mem.pressure_full_perc warning 20\"; \"off\" instead of a number ends that level."),
+	NUMBER(CONF_DURATION, "predict", "critical-eta", critical_eta_ms, MINUTE, DAY, "15m",
+	       "A forecast that a limit is met within this time is critical."),
+	NUMBER(CONF_DURATION, "predict", "horizon", horizon_ms, MINUTE, 30 * DAY, "30d",
+	       "A forecast that a limit is met later than this is not told yet; the rules see a day and a "
+	       "half."),
+
 	NUMBER(CONF_DURATION, "sinks", "push-interval", sinks_interval_ms, 5 * SECOND, HOUR, "30s",
 	       "Time between two requests with metrics to one sink."),
 	NUMBER(CONF_SIZE, "sinks", "spool-max", sinks_spool_max, MIB, 1024 * MIB, "64MiB",

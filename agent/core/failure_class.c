@@ -31,10 +31,15 @@ const char *const failure_class_names[FAILURE_CLASS_NAMES] = {
 	"anomaly",
 };
 
+int failure_class_index(const char *p, size_t n)
+{
+	for (int i = 0; i < FAILURE_CLASS_NAMES; i++)
+		if (strlen(failure_class_names[i]) == n && memcmp(failure_class_names[i], p, n) == 0)
+			return i;
+	return -1;
+}
+
 bool failure_class_known(const char *p, size_t n)
 {
-	for (size_t i = 0; i < FAILURE_CLASS_NAMES; i++)
-		if (strlen(failure_class_names[i]) == n && memcmp(failure_class_names[i], p, n) == 0)
-			return true;
-	return false;
+	return failure_class_index(p, n) >= 0;
 }

@@ -10,5 +10,7 @@
 
 #define FAILURE_CLASS_NAMES 23
 extern const char *const failure_class_names[FAILURE_CLASS_NAMES];
+/** failure_class_index() - its place in the list, or -1 */
+int failure_class_index(const char *p, size_t n);
 /** failure_class_known() - is (@p, @n) the exact name of a class? */
 bool failure_class_known(const char *p, size_t n);

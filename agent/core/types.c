@@ -6,6 +6,7 @@
 #include "core/types.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <openssl/crypto.h>
@@ -240,4 +241,36 @@ bool sink_setting_equal(const struct sink_setting *a, const struct sink_setting 
 	return a->trusted == b->trusted && text_equal(a->type, b->type) && text_equal(a->url, b->url) &&
 	       text_equal(a->path, b->path) && text_equal(a->token, b->token) &&
 	       text_equal(a->username, b->username) && text_equal(a->password, b->password);
+}
+
+/* ---- predict_setting ---- */
+
+static bool same_number(double a, double b)
+{
+	return isnan(a) || isnan(b) ? isnan(a) && isnan(b) : !(a < b || a > b);
+}
+
+bool predict_setting_equal(const struct predict_setting *a, const struct predict_setting *b)
+{
+	if (a->disabled != b->disabled || a->critical_eta_s != b->critical_eta_s ||
+	    a->horizon_s != b->horizon_s || a->n_levels != b->n_levels)
+		return false;
+	for (size_t i = 0; i < a->n_levels; i++)
+		if (strcmp(a->levels[i].metric, b->levels[i].metric) != 0 ||
+		    a->levels[i].level != b->levels[i].level ||
+		    !same_number(a->levels[i].value, b->levels[i].value))
+			return false;
+	return true;
+}
+
+bool finding_level_parse(const char *p, size_t n, enum finding_level *ret)
+{
+	static const char *const names[] = {"notice", "warning", "critical"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i]) == n && !memcmp(names[i], p, n)) {
+			*ret = (enum finding_level)i;
+			return true;
+		}
+	return false;
 }

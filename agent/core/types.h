@@ -84,6 +84,24 @@ void sink_setting_deinit(struct sink_setting *s); /* wipes secrets */
 int sink_setting_copy(struct sink_setting *to, const struct sink_setting *from) _must_check_;
 bool sink_setting_equal(const struct sink_setting *a, const struct sink_setting *b);
 
+/* ---- what is predicted and from when on; root-owned configuration first, metadata over it ---- */
+struct level_setting {
+	char metric[48];
+	enum finding_level level;
+	double value; /* of the metric; NAN: this level is never reached */
+};
+#define LEVEL_SETTINGS_MAX 32
+struct predict_setting {
+	uint32_t disabled;      /* a bit for each row of core/failure_class.h */
+	int64_t critical_eta_s; /* a limit met within so long is critical; 0 = not set */
+	int64_t horizon_s;      /* a limit met later is no finding yet; 0 = not set */
+	struct level_setting levels[LEVEL_SETTINGS_MAX];
+	size_t n_levels;
+};
+bool predict_setting_equal(const struct predict_setting *a, const struct predict_setting *b);
+/** finding_level_parse() - "notice", "warning", "critical" to its level. Return: true when it is one. */
+bool finding_level_parse(const char *p, size_t n, enum finding_level *ret);
+
 /* ---- credentials as found; secrets are wiped by the deinit ---- */
 enum credentials_kind {
 	CREDENTIALS_NONE,

@@ -14,7 +14,6 @@
 
 #define HOUR_MS    (3600 * INT64_C(1000))
 #define DAY_MS     (24 * HOUR_MS)
-#define RISK_ETA_S 900 /* a limit met within so long is critical */
 #define FULL       0.97
 
 int findings_new(unsigned budget_a_day, struct findings **ret)
@@ -25,6 +24,7 @@ int findings_new(unsigned budget_a_day, struct findings **ret)
 		return -ENOMEM;
 	f->budget = budget_a_day ? budget_a_day : FINDINGS_BUDGET;
 	f->day = INT64_MIN;
+	findings_limits(f, FINDINGS_CRITICAL_ETA_S, INFINITY);
 	*ret = f;
 	return 0;
 }
@@ -267,6 +267,12 @@ void findings_switch(struct findings *f, enum failure_class class, bool on)
 			f->slots[i].state = SLOT_FREE;
 }
 
+void findings_limits(struct findings *f, double critical_eta_s, double horizon_s)
+{
+	f->critical_eta_s = critical_eta_s;
+	f->horizon_s = horizon_s;
+}
+
 /* ---- who observes ---- */
 
 void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hit)
@@ -313,12 +319,12 @@ void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class cl
 				.eta_low_s = v->eta_low_s,
 				.eta_high_s = v->eta_high_s};
 
-	if (!v->open) {
+	if (!v->open || (v->used < FULL && v->eta_s > f->horizon_s)) {
 		findings_good(f, now_ms, class, entity);
 		return;
 	}
 	if (v->level >= FINDING_WARNING &&
-	    (v->used >= FULL || (v->eta_s >= 0 && v->eta_s < RISK_ETA_S)))
+	    (v->used >= FULL || (v->eta_s >= 0 && v->eta_s < f->critical_eta_s)))
 		o.level = FINDING_CRITICAL;
 	if (v->eta_s >= 0)
 		span(eta, sizeof(eta), v->eta_s);

@@ -38,6 +38,10 @@ DEFINE_CLEANUP(struct findings, findings_free)
 /** findings_switch() - observations of a class that is off are ignored; open ones close. */
 void findings_switch(struct findings *f, enum failure_class class, bool on);
 
+/** findings_limits() - forecasts: critical within @critical_eta_s, nothing yet beyond @horizon_s. */
+#define FINDINGS_CRITICAL_ETA_S 900
+void findings_limits(struct findings *f, double critical_eta_s, double horizon_s);
+
 /* One bad look at an entity. */
 struct observation {
 	enum failure_class class;

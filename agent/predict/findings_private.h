@@ -21,6 +21,7 @@ struct slot {
 struct findings {
 	struct slot slots[SLOTS];
 	bool off[FAILURE_CLASSES];
+	double critical_eta_s, horizon_s;
 	unsigned budget, told_today, untold_today;
 	int64_t day;
 	struct findings_news queue[QUEUE];

@@ -10,36 +10,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "predict/foresee_rules.h"
+#include "predict/foresee_private.h"
 #include "predict/host.h"
 
-#define COUNTERS_MAX 96
 #define HOST_STEP_MS 60000
 #define BLAME_SHARE  30.0 /* percent of all growth that makes a process the culprit */
-
-struct series {
-	const struct series_rule *rule; /* NULL: free */
-	char entity[64];
-	int64_t fed_ms;
-	struct forecast forecast;
-};
-
-struct counter { /* the last value of a watched counter or state */
-	const struct watch_rule *rule;
-	char entity[64];
-	int64_t fed_ms;
-	double value;
-};
-
-struct foresee {
-	struct findings *findings;
-	struct klog *klog;
-	struct host *host;
-	int64_t host_ms;
-	uint8_t series_of[METRIC_COUNT], watch_of[METRIC_COUNT]; /* row + 1 */
-	struct series series[FORESEE_SERIES_MAX];
-	struct counter counters[COUNTERS_MAX];
-};
 
 int foresee_new(struct foresee **ret)
 {
@@ -54,6 +29,7 @@ int foresee_new(struct foresee **ret)
 		f->series_of[series_rules[i].metric] = (uint8_t)(i + 1);
 	for (size_t i = 0; i < watch_rules_n; i++)
 		f->watch_of[watch_rules[i].metric] = (uint8_t)(i + 1);
+	foresee_tune(f, NULL, 0, NULL);
 	*ret = f;
 	return 0;
 }
@@ -175,10 +151,10 @@ static double measured(struct foresee *f, const struct watch_rule *rule, const c
 }
 
 /* Return: the level, or -1 when the number is good. */
-static int level_of(const struct watch_rule *rule, double number)
+static int level_of(const struct foresee *f, const struct watch_rule *rule, double number)
 {
 	for (int level = 2; level >= 0; level--) {
-		double limit = rule->levels[level];
+		double limit = f->levels[rule - watch_rules][level];
 
 		if (!isnan(limit) &&
 		    (rule->kind == WATCH_BELOW ? number <= limit : number >= limit))
@@ -199,7 +175,7 @@ static void watch_value(struct foresee *f, const struct watch_rule *rule, const 
 
 	if (isnan(number))
 		return;
-	level = level_of(rule, number);
+	level = level_of(f, rule, number);
 	if (level < 0) {
 		findings_good(f->findings, s->real_ms, rule->class, entity);
 		return;

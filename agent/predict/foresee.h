@@ -15,6 +15,16 @@ struct foresee;
 /** foresee_new() - the only allocation. Return: 0 or -ENOMEM. */
 int foresee_new(struct foresee **ret) _must_check_;
 struct foresee *foresee_free(struct foresee *f);
+/**
+ * foresee_tune() - what is predicted and from when on: the tables, and over them @all in their order
+ * @problems: gets code "predict" for a metric that has no levels
+ */
+void foresee_tune(struct foresee *f, const struct predict_setting *const *all, size_t n,
+		  struct problems *problems);
+/** foresee_settings() - [predict] of the configuration as a setting; what is wrong becomes a problem,
+ * the rest applies. */
+void foresee_settings(const char *disable, const char *levels, struct predict_setting *ret,
+		      struct problems *problems);
 /** foresee_sample() - one sample of the guest. */
 void foresee_sample(struct foresee *f, const struct sample *s);
 /**

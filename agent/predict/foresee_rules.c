@@ -175,6 +175,7 @@ const struct watch_rule watch_rules[] = {
 	 " ms off"},
 };
 const size_t watch_rules_n = ARRAY_SIZE(watch_rules);
+_Static_assert(ARRAY_SIZE(watch_rules) <= WATCH_RULES_MAX, "room for the levels of each row");
 
 const enum metric host_metrics[] = {
 	METRIC_CPU_PERCENT,      METRIC_CPU_SYSTEM_PERC,

@@ -29,6 +29,7 @@ struct watch_rule {
 	const char *entity;         /* NULL: the value's own */
 	const char *before, *after; /* the evidence, around the number */
 };
+#define WATCH_RULES_MAX 32
 extern const struct watch_rule watch_rules[];
 extern const size_t watch_rules_n;
 

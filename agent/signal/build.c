@@ -16,6 +16,8 @@
 
 #define FINDINGS_TRIED 16  /* more never fit */
 #define SEAL_ROOM      190 /* what "key" and "sig" add to the canonical form */
+#define SETTINGS_TOLD  3
+#define SETTING_MAX    96
 #define WORD_MAX       31  /* state and class in the reason line */
 
 /* ---- text ---- */
@@ -122,6 +124,37 @@ static json_t *json_safe(const char *s, size_t max)
 	return buf_error(&out) ? NULL : json_string(buf_str(&out));
 }
 
+static bool about_settings(const struct problem *p)
+{
+	static const char *const codes[] = {"metadata-setting", "metadata-refused", "predict"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+		if (!strcmp(p->code, codes[i]))
+			return true;
+	return false;
+}
+
+/* What is wrong with the settings, in few words: who wrote the template reads it in the handle. */
+static json_t *json_wrong_settings(const struct problems *p)
+{
+	json_t *list = json_array();
+	size_t n = 0;
+
+	for (size_t i = 0; list && i < p->n; i++) {
+		if (!about_settings(&p->list[i]))
+			continue;
+		if (n++ < SETTINGS_TOLD)
+			json_array_append_new(list, json_safe(p->list[i].text, SETTING_MAX));
+	}
+	if (list && n > SETTINGS_TOLD)
+		json_array_append_new(list, json_sprintf("%zu more", n - SETTINGS_TOLD));
+	if (n == 0) {
+		json_decref(list);
+		return NULL;
+	}
+	return list;
+}
+
 static const char *const level_words[] = {"notice", "warning", "critical"};
 
 static json_t *finding_json(const struct finding *f)
@@ -201,6 +234,11 @@ static json_t *base_data(const struct stamp *t, const struct health *h)
 		bad |= json_object_set_new(o, "state", json_safe(h->state, WORD_MAX));
 		bad |= json_object_set_new(o, "risk", json_rounded(h->risk));
 		bad |= json_object_set_new(o, "horizon_s", json_seconds(h->horizon_s));
+	}
+	if (h && h->problems) {
+		json_t *wrong = json_wrong_settings(h->problems);
+
+		bad |= wrong ? json_object_set_new(o, "settings", wrong) : 0;
 	}
 	return bad ? NULL : json_incref(o);
 }

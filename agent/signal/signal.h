@@ -47,6 +47,7 @@ struct health {            /* what a health signal says */
 	const struct finding *findings;
 	size_t n_findings;
 	const char *stack_id;
+	const struct problems *problems; /* those about settings in metadata are told; NULL: none */
 };
 /** signal_build_health() - the reason line and signed data of at most 2 KiB: findings are left out
  * from the least urgent when too large. */

@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spool files and the stored key and seq: whatever is on disk is refused or becomes a signal that can be
+/* Spool files, the stored key and seq, what was signalled: whatever is on disk is refused or becomes a signal that can be
  * written back unchanged. */
 #include <stdint.h>
 #include <string.h>
 
+#include "signal/action.h"
 #include "signal/seqkey.h"
 #include "signal/signal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What was signalled: read, written, read again it is the same. */
+static void check_action(const char *p, size_t n)
+{
+	static struct action a, again;
+	struct buf out = BUF_INIT(1u << 20);
+
+	if (action_load(p, n, &a) == 0 &&
+	    (action_save(&a, &out) < 0 || action_load(out.data, out.len, &again) < 0 || again.n_told != a.n_told ||
+	     again.n_at != a.n_at))
+		abort();
+	buf_deinit(&out);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -29,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(text);
 		signal_deinit(&s);
 	}
+	check_action((const char *)data, size);
 	if (seqkey_parse_key((const char *)data, size, &key) == 0)
 		signing_key_wipe(&key);
 	if (seqkey_parse_seq((const char *)data, size, &seq) == 0 && (seq < 0 || seq > SIGNAL_SEQ_MAX))

@@ -7,7 +7,7 @@ packages_lint="python3 universal-ctags $packages_build libcmocka-dev"
 packages_unit="python3 libcmocka-dev clang libclang-rt-dev valgrind iproute2 procps $packages_build"
 packages_fuzz="python3 clang libclang-rt-dev $packages_build"
 packages_sim="python3 $packages_build"
-packages_system="python3 python3-cryptography openssl iproute2 procps util-linux strace sysstat keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
+packages_system="python3 python3-cryptography python3-jsonschema openssl iproute2 procps util-linux strace sysstat keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
   heat-cfntools python3-keystoneclient swift-proxy swift-account swift-container swift-object zaqar-server curl prometheus prometheus-node-exporter $packages_build"
 packages_faults="python3 e2fsprogs mount util-linux $packages_build"
 packages_bench="python3 strace valgrind heat-cfntools collectd-core prometheus-node-exporter sysstat $packages_build"

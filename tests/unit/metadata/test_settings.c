@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The heat-pulse section: good values are taken, wrong ones named, and nothing that metadata may
  * not set is obeyed. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -212,6 +213,10 @@ static void equality(void **state)
 					    "{\"interval\":5}",
 					    "{\"watch\":{\"mounts\":[\"/a\"]}}",
 					    "{\"watch\":{\"mounts\":[\"/b\"]}}",
+					    "{\"predict\":{\"disable\":[\"anomaly\"]}}",
+					    "{\"predict\":{\"horizon\":60}}",
+					    "{\"predict\":{\"levels\":{\"m\":{\"warning\":1}}}}",
+					    "{\"predict\":{\"levels\":{\"m\":{\"warning\":\"off\"}}}}",
 					    "{\"watch\":{\"processes\":[\"a\"]}}"};
 	struct settings s[ARRAY_SIZE(texts)];
 	struct problems p;
@@ -257,13 +262,41 @@ static void sinks(void **state)
 	settings_deinit(&t);
 }
 
+/* Classes and levels of predict: what is good is used beside the first that is named. */
+static void predict(void **state)
+{
+	struct settings s;
+	struct problems p = {0};
+
+	(void)state;
+	read_settings("{\"heat-pulse\":{\"predict\":{\"disable\":[\"anomaly\",\"typo\",\"swap_thrash\"],"
+		      "\"levels\":{\"m.a\":{\"warning\":20,\"critical\":\"off\"},\"m.b\":{\"loud\":1}},"
+		      "\"critical-eta\":\"30m\",\"horizon\":7200}}}",
+		      &s, &p);
+	assert_int_equal(p.n, 2);
+	assert_non_null(problem_with(&p, "heat-pulse.predict.disable in the metadata [1] is no failure class"));
+	assert_non_null(problem_with(&p, "heat-pulse.predict.levels"));
+	assert_int_equal(s.predict.disabled, 1u << 22 | 1u << 1);
+	assert_int_equal(s.predict.critical_eta_s, 1800);
+	assert_int_equal(s.predict.horizon_s, 7200);
+	assert_int_equal(s.predict.n_levels, 2);
+	assert_string_equal(s.predict.levels[0].metric, "m.a");
+	assert_int_equal(s.predict.levels[0].level, FINDING_WARNING);
+	assert_true(s.predict.levels[0].value == 20);
+	assert_int_equal(s.predict.levels[1].level, FINDING_CRITICAL);
+	assert_true(isnan(s.predict.levels[1].value));
+	assert_true(settings_equal(&s, &s));
+	settings_deinit(&s);
+	problems_deinit(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_good),     cmocka_unit_test(absent),
 		cmocka_unit_test(wrong_values), cmocka_unit_test(refused),
 		cmocka_unit_test(edges),        cmocka_unit_test(equality),
-		cmocka_unit_test(sinks),
+		cmocka_unit_test(sinks),        cmocka_unit_test(predict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,6 +193,69 @@ static void room_is_bounded(void **state)
 	assert_int_equal(known, FORESEE_SERIES_MAX);
 }
 
+static void feed_pressure(struct foresee *f, int from, double value)
+{
+	for (int step = from; step < from + 12; step++)
+		feed_state(f, step, METRIC_MEM_PRESSURE_FULL, NULL, value);
+}
+
+/* Levels and classes as they are tuned; without a setting as the tables have them; unknown words are named. */
+static void tuned(void **state)
+{
+	struct foresee *f = *state;
+	struct predict_setting own, other = {.disabled = 0};
+	const struct predict_setting *const all[] = {&own, &other};
+	struct problems p = {0};
+	struct finding found;
+
+	foresee_settings("anomaly, nonsense",
+			 "guest.mem.pressure_full_perc warning 3, guest.mem.pressure_full_perc critical off, "
+			 "guest.cpu.percent warning 9, x y, guest.mem.pressure_full_perc severe 1",
+			 &own, &p);
+	assert_int_equal(p.n, 3);
+	assert_int_equal(own.n_levels, 3);
+	foresee_tune(f, all, 2, &p);
+	assert_int_equal(p.n, 4); /* guest.cpu.percent has no levels */
+	problems_deinit(&p);
+	feed_pressure(f, 0, 5);
+	assert_true(find(f, "swap_thrash", &found));
+	assert_int_equal(found.level, FINDING_WARNING);
+	feed_pressure(f, 12, 90);
+	assert_true(find(f, "swap_thrash", &found));
+	assert_int_equal(found.level, FINDING_WARNING); /* critical is off */
+	other.disabled = 1u << FAILURE_SWAP_THRASH;
+	foresee_tune(f, all, 2, NULL);
+	assert_false(find(f, "swap_thrash", &found));
+	feed_pressure(f, 24, 90);
+	assert_false(find(f, "swap_thrash", &found));
+	foresee_tune(f, NULL, 0, NULL);
+	feed_pressure(f, 36, 5);
+	assert_false(find(f, "swap_thrash", &found));
+	feed_pressure(f, 48, 90);
+	assert_true(find(f, "swap_thrash", &found));
+	assert_int_equal(found.level, FINDING_CRITICAL);
+}
+
+/* Forecasts: critical from a time that can be set; what lies beyond the horizon is not told yet. */
+static void limits(void **state)
+{
+	static const struct forecast_view view = {
+		.open = true, .level = FINDING_WARNING, .eta_s = 3000, .eta_low_s = 2500, .eta_high_s = 3500, .used = 0.8};
+	struct findings *f = foresee_findings(*state);
+	struct finding found;
+
+	findings_forecast(f, START_MS, FAILURE_DISK_EXHAUSTION, "/a", "space", "", &view);
+	assert_true(find(*state, "disk_exhaustion", &found));
+	assert_int_equal(found.level, FINDING_WARNING);
+	findings_limits(f, 3600, INFINITY);
+	findings_forecast(f, START_MS, FAILURE_INODE_EXHAUSTION, "/a", "inodes", "", &view);
+	assert_true(find(*state, "inode_exhaustion", &found));
+	assert_int_equal(found.level, FINDING_CRITICAL);
+	findings_limits(f, 900, 1800);
+	findings_forecast(f, START_MS, FAILURE_PID_EXHAUSTION, "tasks", "tasks", "", &view);
+	assert_false(find(*state, "pid_exhaustion", &found));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +266,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pressure_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(record_opens, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(tuned, setup, teardown),
+		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

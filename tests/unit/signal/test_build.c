@@ -373,6 +373,34 @@ static void spool_form(void **state)
 	}
 }
 
+/* What is wrong with the settings is told with health, bounded; other problems are not. */
+static void wrong_settings(void **state)
+{
+	struct problems p = {0};
+	struct health h = example_health(&leak, 1);
+	struct signal s;
+	const json_t *list;
+
+	(void)state;
+	problems_add(&p, PROBLEM_WARN, "clock", NULL, "the clock is off");
+	h.problems = &p;
+	s = build(&h);
+	assert_null(json_object_get(s.data, "settings"));
+	signal_deinit(&s);
+	for (int i = 0; i < 6; i++)
+		problems_add(&p, PROBLEM_WARN, i % 2 ? "metadata-setting" : "metadata-refused", NULL,
+			     "heat-pulse.k%d is not a known key, and that at %200d length", i, i);
+	s = build(&h);
+	list = json_object_get(s.data, "settings");
+	assert_int_equal(json_array_size(list), 4);
+	assert_memory_equal(json_string_value(json_array_get(list, 0)), "heat-pulse.k0 ", 14);
+	assert_int_equal(json_string_length(json_array_get(list, 0)), 96);
+	assert_string_equal(json_string_value(json_array_get(list, 3)), "3 more");
+	assert_int_equal(json_array_size(json_object_get(s.data, "findings")), 1);
+	signal_deinit(&s);
+	problems_deinit(&p);
+}
+
 /* A workflow's input is flat and holds three things; the spool gives them back as they were. */
 static void action(void **state)
 {
@@ -414,7 +442,7 @@ int main(void)
 		cmocka_unit_test(data_members),	  cmocka_unit_test(long_stack_id),
 		cmocka_unit_test(boot_result),	  cmocka_unit_test(custom_signals),
 		cmocka_unit_test(next_seq),	  cmocka_unit_test(spool_form),
-		cmocka_unit_test(action),
+		cmocka_unit_test(action),	  cmocka_unit_test(wrong_settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,57 @@
+"""The heat-pulse section: a JSON Schema validator beside the agent's own reader, and what a running agent makes of a change."""
+import json
+import os
+
+from guest import until
+from harness import Skip
+from test_rights import LOCAL, local_guest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NAME = "hp-wanted"
+
+
+def lines(name):
+    with open(os.path.join(TOP, "tests", "fixtures", "settings", name)) as f:
+        return [json.loads(line) for line in f]
+
+
+def test_schema(ctx):
+    """The schema is one, takes what the agent takes, and refuses what it complains of"""
+    try:
+        import jsonschema
+    except ImportError:
+        raise Skip("python3-jsonschema is not installed")
+    with open(os.path.join(TOP, "metadata", "heat-pulse.schema.json")) as f:
+        schema = json.load(f)
+    jsonschema.Draft7Validator.check_schema(schema)
+    judge = jsonschema.Draft7Validator(schema)
+    assert [one for one in lines("good.jsonl") if not judge.is_valid(one)] == []
+    assert [one for one in lines("bad.jsonl") if judge.is_valid(one)] == []
+
+
+def texts(g):
+    return " ".join(p["text"] for p in g.status()["problems"])
+
+
+def classes(g):
+    return {f["class"] for f in g.status()["findings"]}
+
+
+def test_change(ctx):
+    """A class switched off, a key nobody knows and one that metadata may not set: applied and named without a restart"""
+    g = local_guest(ctx, conf=LOCAL + "health = -\n[sample]\ninterval = 1s\nprocess-interval = 1s\n")
+    path, pulse = "/etc/heat-pulse/metadata.json", {"watch": {"processes": [NAME]}, "colour": 1, "command": "reboot"}
+    g.write(path, json.dumps({"heat-pulse": pulse}))
+    g.start()
+    until("the finding", 30, lambda: "process_down" in classes(g))
+    for word in ("heat-pulse.colour in the metadata is not a known key", "heat-pulse.command in the metadata is not obeyed"):
+        assert word in texts(g), texts(g)
+    until("health names them", 20, lambda: "heat-pulse.colour" in g.read("/agent.out") and "heat-pulse.command" in g.read("/agent.out"))
+    pid = g.roles()
+    g.write(path, json.dumps({"heat-pulse": dict(pulse, predict={"disable": ["process_down"], "levels": {"guest.nonsense": {"warning": 1}}})}))
+    until("the class is off", 30, lambda: "process_down" not in classes(g))
+    assert "guest.nonsense" in texts(g), texts(g)
+    g.write(path, json.dumps({"heat-pulse": {"watch": {"processes": [NAME]}, "predict": {"levels": {"process.pid_count": {"critical": "off", "warning": 0}}}}}))
+    until("it is on again, at another level", 30, lambda: [f["level"] for f in g.status()["findings"] if f["class"] == "process_down"] == ["warning"])
+    assert "guest.nonsense" not in texts(g) and "colour" not in texts(g), texts(g)
+    assert g.roles() == pid, "the agent was started again"
