@@ -9,11 +9,13 @@
 #include "core/privpath.h"
 
 const struct probe_ops *const probes[] = {
-	&probe_cpu,        &probe_load,    &probe_memory,     &probe_vmstat,  &probe_pressure,
-	&probe_filesystem, &probe_io,      &probe_disk,       &probe_cgroup,  &probe_vm,
-	&probe_edac,       &probe_process, &probe_net,        &probe_sockets, &probe_limits,
-	&probe_clock,      &probe_pstore,  &probe_kernel_log, &probe_agent, /* last: it tells how
-									       the others fared */
+	&probe_cpu,        &probe_load,     &probe_memory,
+	&probe_vmstat,     &probe_pressure, &probe_filesystem,
+	&probe_io,         &probe_disk,     &probe_cgroup,
+	&probe_vm,         &probe_edac,     &probe_thermal,
+	&probe_process,    &probe_net,      &probe_sockets,
+	&probe_limits,     &probe_clock,    &probe_pstore,
+	&probe_kernel_log, &probe_agent, /* last: it tells how the others fared */
 };
 const size_t probes_n = ARRAY_SIZE(probes);
 _Static_assert(ARRAY_SIZE(probes) <= PROBES_MAX, "PROBES_MAX is too small");

@@ -85,7 +85,7 @@ extern const size_t probes_n;
 extern const struct probe_ops probe_cpu, probe_load, probe_memory, probe_vmstat, probe_pressure,
 	probe_filesystem, probe_io, probe_disk, probe_cgroup, probe_vm, probe_edac, probe_process,
 	probe_kernel_log, probe_agent, probe_net, probe_sockets, probe_limits, probe_clock,
-	probe_pstore;
+	probe_pstore, probe_thermal;
 
 /** probe_pstore_found() - of probe_pstore's state. Return: false until it has an answer or knows
  * that there will be none. */

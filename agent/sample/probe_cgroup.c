@@ -23,13 +23,25 @@
 #define LOOK_AGAIN_MS 60000
 #define PIDS_NEAR     4 /* a quarter in use */
 
-enum group_file { MEM_NOW, MEM_LIMIT, MEM_EVENTS, PIDS_NOW, PIDS_LIMIT, GROUP_FILES };
+enum group_file {
+	MEM_NOW,
+	MEM_LIMIT,
+	MEM_EVENTS,
+	MEM_PRESSURE,
+	PIDS_NOW,
+	PIDS_LIMIT,
+	GROUP_FILES,
+	MEM_HIGH = GROUP_FILES, /* a second number of MEM_EVENTS */
+	GROUP_VALUES
+};
 static const char *const names_v1[GROUP_FILES] = {
-	"memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control",
-	"pids.current",		 "pids.max",
+	"memory.usage_in_bytes", "memory.limit_in_bytes",
+	"memory.oom_control",    NULL,
+	"pids.current",          "pids.max",
 };
 static const char *const names_v2[GROUP_FILES] = {
-	"memory.current", "memory.max", "memory.events", "pids.current", "pids.max",
+	"memory.current",  "memory.max",   "memory.events",
+	"memory.pressure", "pids.current", "pids.max",
 };
 
 struct group {
@@ -37,7 +49,7 @@ struct group {
 	bool used, seen, gone;
 	int fds[GROUP_FILES];
 	unsigned found; /* bit of each file read with a number, or, of limits, with one set */
-	uint64_t values[GROUP_FILES];
+	uint64_t values[GROUP_VALUES];
 };
 
 struct cgroups {
@@ -51,16 +63,48 @@ struct cgroups {
 
 /* ---- files of a group ---- */
 
-static int parse_file(enum group_file file, const char *p, size_t n, uint64_t *ret)
+/* The kills came to version 1 with Linux 4.13; "high" is version 2's. */
+static void parse_events(struct group *g, const char *p, size_t n)
 {
-	static const char *const keys[] = {"oom_kill"};
-	const struct parse_keys oom = {keys, 1};
+	static const char *const keys[] = {"high", "oom_kill"};
+	static const enum group_file of[] = {MEM_HIGH, MEM_EVENTS};
+	const struct parse_keys wanted = {keys, ARRAY_SIZE(keys)};
+	uint64_t values[ARRAY_SIZE(keys)];
+	uint64_t found = parse_keyed(p, n, &wanted, values);
 
-	if (file == MEM_LIMIT || file == PIDS_LIMIT)
-		return parse_limit(p, n, ret);
-	if (file == MEM_EVENTS) /* came to version 1 with Linux 4.13 */
-		return parse_keyed(p, n, &oom, ret) ? 0 : 1;
-	return parse_number(p, n, ret);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (found >> i & 1) {
+			g->values[of[i]] = values[i];
+			g->found |= 1u << of[i];
+		}
+}
+
+static int parse_hundredths(const char *p, size_t n, uint64_t *ret)
+{
+	struct parse_pressure now;
+	int err = parse_pressure(p, n, &now);
+
+	if (err || !now.full.present)
+		return -EINVAL;
+	*ret = (uint64_t)(now.full.avg60 * 100 + 0.5);
+	return 0;
+}
+
+static void parse_file(struct group *g, enum group_file file, const char *p, size_t n)
+{
+	uint64_t *to = &g->values[file];
+	int err = -ENOENT;
+
+	if (file == MEM_EVENTS)
+		parse_events(g, p, n);
+	else if (file == MEM_PRESSURE)
+		err = parse_hundredths(p, n, to);
+	else if (file == MEM_LIMIT || file == PIDS_LIMIT)
+		err = parse_limit(p, n, to);
+	else
+		err = parse_number(p, n, to);
+	if (!err)
+		g->found |= 1u << file;
 }
 
 static void read_file(struct group *g, enum group_file file)
@@ -73,8 +117,8 @@ static void read_file(struct group *g, enum group_file file)
 	n = pread(g->fds[file], text, sizeof(text), 0);
 	if (n < 0)
 		g->gone |= errno == ENODEV || errno == ENOENT;
-	else if (!parse_file(file, text, (size_t)n, &g->values[file]))
-		g->found |= 1u << file;
+	else
+		parse_file(g, file, text, (size_t)n);
 }
 
 static void read_group(struct group *g)
@@ -101,9 +145,11 @@ static void open_group(const struct cgroups *s, struct group *g, const char *nam
 	for (enum group_file file = 0; file < GROUP_FILES; file++) {
 		int dir = file >= PIDS_NOW ? s->pids_dir : s->memory_dir;
 
+		g->fds[file] = -1;
+		if (dir < 0 || !s->files[file])
+			continue;
 		snprintf(path, sizeof(path), "%s%s%s", name, name[0] ? "/" : "", s->files[file]);
-		g->fds[file] =
-			dir < 0 ? -1 : openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		g->fds[file] = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	}
 }
 
@@ -320,6 +366,24 @@ static void report_part(const struct group *g, int entity, struct sample *out)
 	}
 }
 
+static void report_troubles(const struct group *g, int entity, struct sample *out)
+{
+	const struct {
+		enum group_file of;
+		enum metric metric;
+		double unit;
+	} rows[] = {
+		{MEM_EVENTS, METRIC_CGROUP_OOM_KILL, 1},
+		{MEM_HIGH, METRIC_CGROUP_HIGH_EVENTS, 1},
+		{MEM_PRESSURE, METRIC_CGROUP_PRESSURE, 100.0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (has(g, rows[i].of))
+			probe_add_of(out, rows[i].metric, entity,
+				     (double)g->values[rows[i].of] / rows[i].unit);
+}
+
 static void cgroup_report(const void *state, struct sample *out)
 {
 	const struct cgroups *s = state;
@@ -335,9 +399,7 @@ static void cgroup_report(const void *state, struct sample *out)
 			      g->name[0] ? strlen(g->name) : 1);
 		entity = sample_entity(out, "cgroup", shown, NULL);
 		report_part(g, entity, out);
-		if (has(g, MEM_EVENTS))
-			probe_add_of(out, METRIC_CGROUP_OOM_KILL, entity,
-				     (double)g->values[MEM_EVENTS]);
+		report_troubles(g, entity, out);
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /proc/vmstat: what memory shortage costs. oom_kill came with Linux 4.13; before that it is
- * absent. allocstall was one counter and is one for each zone since 4.10: the sum is reported.
+ * absent. allocstall was one counter and is one for each zone since 4.10, refaults one
+ * and two since 5.9: the sums are reported.
  */
 #include "sample/probe.h"
 
@@ -10,18 +11,24 @@
 #include "sample/parse.h"
 
 enum key {
+	REFAULT_FIRST,
+	REFAULT_LAST = REFAULT_FIRST + 2,
 	SWAP_IN,
 	SWAP_OUT,
 	MAJOR_FAULTS,
 	STALL_FIRST,
 	STALL_LAST = STALL_FIRST + 5,
 	OOM_KILL,
+	COMPACT_STALL,
 	BALLOON_INFLATE,
 	BALLOON_DEFLATE,
 	KEYS
 };
 static const char *const key_names[KEYS] = {
 	/* in the order of the file */
+	[REFAULT_FIRST] = "workingset_refault",
+	[REFAULT_FIRST + 1] = "workingset_refault_anon",
+	[REFAULT_LAST] = "workingset_refault_file",
 	[SWAP_IN] = "pswpin",
 	[SWAP_OUT] = "pswpout",
 	[STALL_FIRST] = "allocstall_dma",
@@ -32,11 +39,20 @@ static const char *const key_names[KEYS] = {
 	[STALL_LAST] = "allocstall",
 	[MAJOR_FAULTS] = "pgmajfault",
 	[OOM_KILL] = "oom_kill",
+	[COMPACT_STALL] = "compact_stall",
 	[BALLOON_INFLATE] = "balloon_inflate",
 	[BALLOON_DEFLATE] = "balloon_deflate",
 };
 
-enum vm_rate { RATE_SWAP_IN, RATE_SWAP_OUT, RATE_MAJOR_FAULTS, RATE_STALLS, RATES };
+enum vm_rate {
+	RATE_SWAP_IN,
+	RATE_SWAP_OUT,
+	RATE_MAJOR_FAULTS,
+	RATE_STALLS,
+	RATE_REFAULTS,
+	RATE_COMPACT,
+	RATES
+};
 
 struct vmstat {
 	struct procfile file;
@@ -90,11 +106,13 @@ static int vmstat_read(void *state, int64_t now_ms)
 	update(v, RATE_SWAP_OUT, SWAP_OUT, SWAP_OUT, now_ms);
 	update(v, RATE_MAJOR_FAULTS, MAJOR_FAULTS, MAJOR_FAULTS, now_ms);
 	update(v, RATE_STALLS, STALL_FIRST, STALL_LAST, now_ms);
+	update(v, RATE_REFAULTS, REFAULT_FIRST, REFAULT_LAST, now_ms);
+	update(v, RATE_COMPACT, COMPACT_STALL, COMPACT_STALL, now_ms);
 	return v->found ? 0 : -EINVAL;
 }
 
-/* Pages that virtio's balloon took and gave back since boot; both stay 0 where another kind of balloon
- * is at work, which is no statement. Newer kernels say the size in /proc/meminfo. */
+/* Pages that virtio's balloon took and gave back since boot; both stay 0 where another kind of
+ * balloon is at work, which is no statement. Newer kernels say the size in /proc/meminfo. */
 static void report_balloon(const struct vmstat *v, struct sample *out)
 {
 	const uint64_t both = UINT64_C(3) << BALLOON_INFLATE;
@@ -120,6 +138,8 @@ static void vmstat_report(const void *state, struct sample *out)
 		[RATE_SWAP_OUT] = {METRIC_MEM_SWAP_OUT, v->kib_per_page},
 		[RATE_MAJOR_FAULTS] = {METRIC_MEM_MAJOR_FAULTS, 1},
 		[RATE_STALLS] = {METRIC_MEM_ALLOC_STALLS, 1},
+		[RATE_REFAULTS] = {METRIC_MEM_REFAULTS, 1},
+		[RATE_COMPACT] = {METRIC_MEM_COMPACT_STALLS, 1},
 	};
 
 	for (size_t i = 0; i < RATES; i++)

@@ -79,6 +79,9 @@ static void groups_of_version_2(void **state)
 	tree_value_of(t, METRIC_CGROUP_MEMORY_LIMIT, nginx, 256);
 	tree_value_of(t, METRIC_CGROUP_MEMORY_PERC, nginx, 75);
 	tree_value_of(t, METRIC_CGROUP_OOM_KILL, nginx, 2);
+	tree_value_of(t, METRIC_CGROUP_HIGH_EVENTS, nginx, 41);
+	tree_value_of(t, METRIC_CGROUP_PRESSURE, nginx, 1.25);
+	tree_absent_of(t, METRIC_CGROUP_PRESSURE, system);
 	tree_value_of(t, METRIC_CGROUP_PIDS, nginx, 33);
 	tree_value_of(t, METRIC_CGROUP_PIDS_LIMIT, nginx, 4915);
 	tree_value_of(t, METRIC_CGROUP_MEMORY, system, 512);
@@ -108,6 +111,8 @@ static void groups_of_version_1(void **state)
 	tree_value_of(t, METRIC_CGROUP_PIDS, db, 44);
 	tree_absent_of(t, METRIC_CGROUP_PIDS_LIMIT, db);
 	tree_absent_of(t, METRIC_CGROUP_OOM_KILL, db);
+	tree_absent_of(t, METRIC_CGROUP_HIGH_EVENTS, db);
+	tree_absent_of(t, METRIC_CGROUP_PRESSURE, db);
 	assert_int_equal(tree_entity(t, "cgroup", "system.slice/cron.service"), -2);
 	assert_int_equal(t->sample.n_entities, 2);
 	tree_free(t);
@@ -322,6 +327,20 @@ static void errors_of_all_controllers(void **state)
 	tree_free(none);
 }
 
+static void heat_of_all_cores(void **state)
+{
+	struct tree *t = tree_new("hyperv-linux-6.1"), *none = tree_new("proc-linux-6.18");
+
+	(void)state;
+	assert_int_equal(tree_open(t, &probe_thermal), 0);
+	tree_read(t, 1000);
+	tree_value_of(t, METRIC_HW_THROTTLES, -1, 8);
+	assert_int_equal(tree_open(none, &probe_thermal), -ENODEV);
+	none->probe = NULL;
+	tree_free(t);
+	tree_free(none);
+}
+
 /* ---- questions about devices ---- */
 
 /* Only a name that stands in /sys/block: whoever has taken over the agent must not read a file with
@@ -389,6 +408,7 @@ int main(void)
 		cmocka_unit_test(balloon_by_kernel),
 		cmocka_unit_test(stress_of_memory),
 		cmocka_unit_test(errors_of_all_controllers),
+		cmocka_unit_test(heat_of_all_cores),
 		cmocka_unit_test(device_names_only),
 		cmocka_unit_test(disks_of_another_root_are_absent),
 	};
