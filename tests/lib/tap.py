@@ -33,7 +33,7 @@ def read_lines(text):
             parts = re.split(r"#\s*SKIP\b\s*", found.group(2), maxsplit=1, flags=re.I)
             name = parts[0].strip() or parts[-1]
             why = (reason or (parts[1] if parts[0].strip() else "") or "no reason given") if len(parts) > 1 else None
-            verdicts.append(Verdict(found.group(1) == "ok", name, why))
+            verdicts.append(Verdict(why is not None or found.group(1) == "ok", name, why))  # cmocka says "not ok" of what is skipped
             reason = None
         elif verdicts and line.startswith("#"):
             verdicts[-1].notes.append(line)
@@ -64,6 +64,18 @@ def bad_end(verdicts, out, code, timeout):
     if len(verdicts) < max(map(int, PLAN.findall(out)), default=0):
         return "ended after %d tests of more" % len(verdicts)
     return None
+
+
+def rows_of(name, argv, timeout=120, env=None, cwd=None):
+    """Runs one TAP program. Return: rows (name, good, skip reason or None, why) under NAME, what failed in words, its standard error.
+    A bad end is a row too."""
+    out, err, code = run(argv, timeout, env, cwd)
+    verdicts = read_lines(out)
+    problem = bad_end(verdicts, out, code, timeout)
+    rows = [("%s: %s" % (name, v.name), v.good, v.skip, "\n".join(v.notes + err.splitlines()[-60:])) for v in verdicts]
+    if problem:
+        rows.append((name, False, None, "%s\n%s" % (problem, err)))
+    return rows, [v.name for v in verdicts if not v.good] + ([problem] if problem else []), err
 
 
 class Tap:
@@ -102,22 +114,17 @@ class Tap:
         for attempt in range(tries):
             if fresh:
                 fresh()
-            out, err, code = run(argv, timeout, env, cwd)
-            verdicts = read_lines(out)
-            problem = bad_end(verdicts, out, code, timeout)
-            if not problem and all(v.good for v in verdicts):
+            rows, bad, err = rows_of(name, argv, timeout, env, cwd)
+            if not bad:
                 break
             if attempt + 1 < tries:
-                failed = [v.name for v in verdicts if not v.good] + ([problem] if problem else [])
-                sys.stderr.write("  # %s: first try: %s\n%s\n" % (name, "; ".join(failed), "\n".join(err.splitlines()[-40:])))
+                sys.stderr.write("  # %s: first try: %s\n%s\n" % (name, "; ".join(bad), "\n".join(err.splitlines()[-40:])))
         again = " [second try]" if attempt else ""
-        for v in verdicts:
-            if v.skip is not None:
-                self.skip("%s: %s" % (name, v.name), v.skip)
+        for row, good, skip, why in rows:
+            if skip is not None:
+                self.skip(row, skip)
             else:
-                self.say(v.good, "%s: %s%s" % (name, v.name, again), "\n".join(v.notes + err.splitlines()[-60:]))
-        if problem:
-            self.say(False, name, "%s\n%s" % (problem, err))
+                self.say(good, row + again, why)
         self.note("%s: %.1f s" % (name, time.monotonic() - started))
 
     @staticmethod

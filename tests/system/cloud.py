@@ -14,6 +14,7 @@ import time
 import requests
 
 import push
+import workers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -123,7 +124,7 @@ class Cloud:
     def spawn(self, name, argv, env=None):
         log = open(self.path(name + ".log"), "ab")
         self.children[name] = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-                                               env=dict(os.environ, **(env or {})))
+                                               env=dict(os.environ, **(env or {})), preexec_fn=workers.end_with_parent)
 
     def end(self, name):
         child = self.children.pop(name, None)
@@ -277,7 +278,18 @@ class Cloud:
             if stack["stack_status"].endswith("FAILED"):
                 raise RuntimeError("stack %s: %s %s" % (name, stack["stack_status"], stack["stack_status_reason"]))
             time.sleep(0.3)
-        raise RuntimeError("stack %s is %s, not %s, after %d s" % (name, self.show(name)["stack_status"], wanted, seconds))
+        raise RuntimeError("stack %s is %s, not %s, after %d s\n%s" % (name, self.show(name)["stack_status"], wanted, seconds, self.describe(name)))
+
+    def describe(self, name):
+        """What Heat knows of a stack that is not as it should be, and the last errors of its log."""
+        lines = []
+        for one in self.ask("GET", "/stacks/%s/%s/resources" % (name, self.show(name)["id"]))["resources"]:
+            lines.append("%s %s %s: %s" % (one["resource_name"], one["resource_type"], one["resource_status"], one["resource_status_reason"]))
+            if one["resource_type"].endswith("Handle"):
+                lines.append("  its metadata: %s" % self.metadata(name, one["resource_name"]))
+        with open(self.path("heat.log"), errors="replace") as f:
+            wrong = [line.rstrip()[:300] for line in f if " ERROR " in line or " WARNING " in line]
+        return "\n".join(lines + wrong[-20:])
 
     def output(self, name, key, seconds=60):
         """An output may be null for some seconds while the stack is in progress."""

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 
+import workers
+
 BINARY = os.environ.get("HP_BIN", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build", "release", "agent", "heat-pulse"))
 
 
@@ -79,7 +81,7 @@ class Guest:
     def start(self, *arguments, env=None, wait=True):
         log, out = open(self.log_path, "ab"), open(self.out_path, "ab")
         self.child = subprocess.Popen([BINARY, "run", "--root", self.root, *arguments], stdout=out, stderr=log, stdin=subprocess.DEVNULL,
-                                      env=dict(os.environ, **(env or {})), start_new_session=True)
+                                      env=dict(os.environ, **(env or {})), start_new_session=True, preexec_fn=workers.end_with_parent)
         if wait:
             until("the agent answers", 20, lambda: self.status())
         return self.child

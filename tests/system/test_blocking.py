@@ -10,7 +10,7 @@ import time
 
 import test_fake
 from guest import BINARY, until
-from harness import Skip
+from harness import Skip, alone
 from test_rights import LOCAL, find_role, local_guest
 
 LATE_MS = 50
@@ -30,6 +30,7 @@ def calm(what, attempt, tries=3):
     raise AssertionError("%s: the loop was late by %s ms" % (what, delays))
 
 
+@alone
 def test_frozen_store(ctx):
     """A state disk that hangs (the store stopped in mid-work) delays nothing and loses nothing."""
     def attempt():
@@ -52,6 +53,7 @@ def test_frozen_store(ctx):
     calm("a frozen store", attempt)
 
 
+@alone
 def test_silent_name_server(ctx):
     """A name server that never answers delays nothing; the last good address is not needed to be told so."""
     silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -98,6 +100,7 @@ time.sleep(600)
 '''
 
 
+@alone
 def test_hung_mount(ctx):
     """A mount that hangs is reported as such and delays nothing else."""
     if not os.path.exists("/dev/fuse"):

@@ -6,6 +6,7 @@ import time
 
 import cfn_server
 from guest import until
+from harness import alone
 
 ACCESS, SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "p%Q^r!S&t*U1v2W3x4Y5z6A7b8C9d0E@"
 CONF = """[metadata]
@@ -106,6 +107,7 @@ BAD_SERVERS = [
 ]
 
 
+@alone
 def test_bad_servers(ctx):
     """A server that hangs, trickles, floods, nests, resets or talks nonsense costs bounded, logged failures; then work goes on."""
     fake = serve(ctx)

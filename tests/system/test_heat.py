@@ -5,6 +5,7 @@ import signal
 import time
 
 from guest import until
+from harness import alone
 
 CONF = """[metadata]
 interval = 1s
@@ -103,16 +104,19 @@ def reaction(ctx, name, transport):
     assert max(delays) < 2, delays
 
 
+@alone
 def test_reaction_cfn(ctx):
     """From a finished stack update to the hook's start: under 2 s at a 1 s interval, by cfn."""
     reaction(ctx, "react-cfn", "POLL_SERVER_CFN")
 
 
+@alone
 def test_reaction_heat(ctx):
     """From a finished stack update to the hook's start: under 2 s at a 1 s interval, by heat."""
     reaction(ctx, "react-heat", "POLL_SERVER_HEAT")
 
 
+@alone
 def test_heat_outage(ctx):
     """Heat stopped and started again, with kill -9 in between: nothing accepted is lost."""
     block = deploy(ctx, "outage")

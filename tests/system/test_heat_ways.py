@@ -8,6 +8,7 @@ import requests
 
 import test_fake
 from guest import until
+from harness import alone
 from test_heat import AGENT_PATH, CONF, deploy
 from test_rights import local_guest
 
@@ -59,6 +60,7 @@ def test_token_endpoint(ctx):
     until("the boot result at Heat", 30, lambda: "success" in json.dumps(ctx.cloud.metadata("token", "told")))
 
 
+@alone
 def test_service_token_wanted(ctx):
     """A Keystone that wants a service token of Heat refuses every guest: the 403 names that among its causes, and heals."""
     block = deploy(ctx, "stock")
