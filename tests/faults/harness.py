@@ -56,17 +56,30 @@ def own_mounts():
         libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
 
 
-def run(out, name, function):
+def attempt(function):
+    """Return: None, or what went wrong"""
     context = Context()
     try:
         function(context)
-        out.say(True, name)
-    except Skip as why:
-        out.skip(name, why)
+        return None
+    except Skip:
+        raise
     except Exception:
-        out.say(False, name, traceback.format_exc())
+        return traceback.format_exc()
     finally:
         context.end()
+
+
+def run(out, name, function):
+    """A test that fails is run once more, as a busy machine can make anything late: its first failure is shown, and its line says so."""
+    try:
+        wrong, again = attempt(function), ""
+        if wrong:
+            sys.stderr.write("  # %s: first try:\n%s\n" % (name, wrong))
+            wrong, again = attempt(function), " [second try]"
+        out.say(not wrong, name + again, wrong)
+    except Skip as why:
+        out.skip(name, why)
 
 
 def main(words):
