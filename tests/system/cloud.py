@@ -107,6 +107,7 @@ class Cloud:
         self.children = {}
         self.pushing = False
         self.token = self.base = None
+        self.ids = {}
 
     # ---- life ----
     def path(self, *names):
@@ -251,23 +252,32 @@ class Cloud:
         end = time.monotonic() + 90
         while True:
             try:
-                return self.ask("POST", "/stacks", dict(self.body(template, parameters), stack_name=name))
+                made = self.ask("POST", "/stacks", dict(self.body(template, parameters), stack_name=name))
+                self.ids[name] = made["stack"]["id"]
+                return made
             except RuntimeError as e:
                 if ": 409 " not in str(e) or time.monotonic() > end:
                     raise
                 time.sleep(1)  # the stack of that name is still being deleted
 
-    def show(self, name):
-        return self.ask("GET", "/stacks/" + name)["stack"]
+    def show(self, name, outputs=False):
+        """Outputs cost the engine every attribute of every resource, so only who needs them asks."""
+        place = "/stacks/%s/%s" % (name, self.id_of(name))
+        return self.ask("GET", place + ("" if outputs else "?resolve_outputs=false"))["stack"]
+
+    def id_of(self, name):
+        if name not in self.ids:
+            self.ids[name] = self.ask("GET", "/stacks/" + name)["stack"]["id"]
+        return self.ids[name]
 
     def update(self, name, template, **parameters):
-        return self.ask("PUT", "/stacks/%s/%s" % (name, self.show(name)["id"]), self.body(template, parameters))
+        return self.ask("PUT", "/stacks/%s/%s" % (name, self.id_of(name)), self.body(template, parameters))
 
     def action(self, name, word):
-        return self.ask("POST", "/stacks/%s/%s/actions" % (name, self.show(name)["id"]), {word: None})
+        return self.ask("POST", "/stacks/%s/%s/actions" % (name, self.id_of(name)), {word: None})
 
     def delete(self, name):
-        return self.ask("DELETE", "/stacks/%s/%s" % (name, self.show(name)["id"]))
+        return self.ask("DELETE", "/stacks/%s/%s" % (name, self.id_of(name)))
 
     def wait(self, name, wanted, seconds=180):
         end = time.monotonic() + seconds
@@ -283,7 +293,7 @@ class Cloud:
     def describe(self, name):
         """What Heat knows of a stack that is not as it should be, and the last errors of its log."""
         lines = []
-        for one in self.ask("GET", "/stacks/%s/%s/resources" % (name, self.show(name)["id"]))["resources"]:
+        for one in self.ask("GET", "/stacks/%s/%s/resources" % (name, self.id_of(name)))["resources"]:
             lines.append("%s %s %s: %s" % (one["resource_name"], one["resource_type"], one["resource_status"], one["resource_status_reason"]))
             if one["resource_type"].endswith("Handle"):
                 lines.append("  its metadata: %s" % self.metadata(name, one["resource_name"]))
@@ -295,7 +305,7 @@ class Cloud:
         """An output may be null for some seconds while the stack is in progress."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for one in self.show(name).get("outputs", []):
+            for one in self.show(name, outputs=True).get("outputs", []):
                 if one["output_key"] == key and one.get("output_value") is not None:
                     return one["output_value"]
             time.sleep(0.5)
@@ -304,20 +314,28 @@ class Cloud:
     def made(self, name, *resources, seconds=120):
         """Waits until these resources exist: before that, references to them are only their names."""
         end = time.monotonic() + seconds
-        while not all(self.resource_status(name, one) in ("CREATE_COMPLETE", "UPDATE_COMPLETE") for one in resources):
+        while not all(self.statuses(name).get(one) in ("CREATE_COMPLETE", "UPDATE_COMPLETE") for one in resources):
             if time.monotonic() > end:
-                raise RuntimeError("stack %s: %s not made in %d s" % (name, resources, seconds))
+                raise RuntimeError("stack %s: %s not made in %d s\n%s" % (name, resources, seconds, self.describe(name)))
             time.sleep(0.3)
 
     def block(self, name):
-        """The os-collect-config block of the server "srv", as Heat leaves it in the guest."""
+        """The os-collect-config block of the server "srv", as Heat leaves it in the guest, once it has its keys: a busy engine was seen
+        to show it without."""
         self.made(name, "srv")
-        return self.output(name, "occ")
+        end = time.monotonic() + 60
+        while True:
+            block = self.output(name, "occ")
+            if all(v is not None for part in block.values() if isinstance(part, dict) for v in part.values()):
+                return block
+            if time.monotonic() > end:
+                raise RuntimeError("stack %s: credentials without values\n%s" % (name, self.describe(name)))
+            time.sleep(0.5)
+
+    def statuses(self, name):
+        """name of each resource -> its status; a list costs Heat less than one resource with its attributes"""
+        return {one["resource_name"]: one["resource_status"] for one in
+                self.ask("GET", "/stacks/%s/%s/resources" % (name, self.id_of(name)))["resources"]}
 
     def metadata(self, name, resource):
-        stack = self.show(name)
-        return self.ask("GET", "/stacks/%s/%s/resources/%s/metadata" % (name, stack["id"], resource))["metadata"]
-
-    def resource_status(self, name, resource):
-        stack = self.show(name)
-        return self.ask("GET", "/stacks/%s/%s/resources/%s" % (name, stack["id"], resource))["resource"]["resource_status"]
+        return self.ask("GET", "/stacks/%s/%s/resources/%s/metadata" % (name, self.id_of(name), resource))["metadata"]

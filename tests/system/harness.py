@@ -72,39 +72,53 @@ class Context:
     def __init__(self, folder, secrets):
         self.guests, self.closers = [], []
         self.folder, self.known = folder, secrets
-        self._cloud = self._no_push = None
+        self._cloud = self._no_cloud = self._no_push = None
 
     @property
     def cloud(self):
         if self._cloud is None:
-            raise RuntimeError("the control plane is not up")
+            raise RuntimeError("the control plane is not up: %s" % self._no_cloud)
         return self._cloud
 
     @property
     def push_cloud(self):
         """The same control plane with Swift and Zaqar beside it; skips where they cannot run."""
         if self._no_push:
-            raise Skip(self._no_push)
+            raise self._no_push
         return self.cloud
 
+    def need_cloud(self, with_push=False):
+        """Once each, in the parent of all workers: what runs there is its child."""
+        if not self._cloud and not self._no_cloud:
+            self.raise_cloud()
+        if with_push and not self._no_push:
+            self.raise_push()
+
     def raise_push(self):
+        """What is in the way is each test's to say."""
         try:
             self.cloud.push()
         except push.Unsupported as e:
-            self._no_push = str(e)
+            self._no_push = Skip(str(e))
+        except Exception:
+            self._no_push = RuntimeError(traceback.format_exc())
 
     def raise_cloud(self):
-        if not shutil.which("heat-all"):
-            raise RuntimeError("the packages of Heat are not installed")
-        run = os.path.join(self.folder, "cloud")
-        os.makedirs(run)
-        up = cloud.Cloud(run)
-        try:
-            up.up()
-        except BaseException:
-            up.wipe()
-            raise
-        self._cloud = up
+        """The same; tries twice."""
+        for attempt_dir in ("cloud", "cloud-2"):
+            up = cloud.Cloud(os.path.join(self.folder, attempt_dir))
+            try:
+                os.makedirs(up.run)
+                up.up()
+                self._cloud = up
+                return
+            except Exception:
+                self._no_cloud = traceback.format_exc()
+                sys.stderr.write("  # the control plane: %s\n" % self._no_cloud)
+                up.wipe()
+            except BaseException:
+                up.wipe()
+                raise
 
     def guest(self, name="guest"):
         one = guest.Guest(name)
@@ -277,10 +291,10 @@ def run_beside(t, ctx, tests):
     with workers.Crew(ctx, done) as crew:
         crew.start(PLAIN_WORKERS, [x for x in tests if not x.cloudy])
         if any(x.cloudy for x in tests):
-            ctx.raise_cloud()
+            ctx.need_cloud()
             crew.start(CLOUD_WORKERS, [x for x in tests if x.cloudy and not x.pushy])
         if pushy:
-            ctx.raise_push()
+            ctx.need_cloud(True)
             crew.start(PUSH_WORKERS, pushy)
         crew.finish()
     return failed
@@ -308,10 +322,8 @@ def main(words):
     try:
         again = run_beside(t, ctx, [x for x in tests if not x.alone])
         t.note("beside others: %d s" % (time.monotonic() - started))
-        if ctx._cloud is None and any(x.cloudy for x in tests):
-            ctx.raise_cloud()
-        if any(x.pushy and x.alone for x in tests):
-            ctx.raise_push()
+        if any(x.cloudy and x.alone for x in tests):
+            ctx.need_cloud(any(x.pushy and x.alone for x in tests))
         for test in [x for x in tests if x.alone]:
             run_alone(t, ctx, test)
         for test in again:
