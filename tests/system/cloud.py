@@ -277,7 +277,7 @@ class Cloud:
         return self.ask("POST", "/stacks/%s/%s/actions" % (name, self.id_of(name)), {word: None})
 
     def delete(self, name):
-        return self.ask("DELETE", "/stacks/%s/%s" % (name, self.id_of(name)))
+        return self.ask("DELETE", "/stacks/%s/%s" % (name, self.ids.pop(name, None) or self.id_of(name)))
 
     def wait(self, name, wanted, seconds=180):
         end = time.monotonic() + seconds
