@@ -310,6 +310,30 @@ static void stress_of_memory(void **state)
 	tree_free(t);
 }
 
+/* Of kernels since 5.9 refaults are two counters; a 3.10 has neither. */
+static void memory_read_again_and_moved(void **state)
+{
+	struct tree *t = tree_new(NULL), *old = tree_new("proc-linux-3.10");
+
+	(void)state;
+	tree_put(t, "/proc/vmstat",
+		 "workingset_refault_anon 7\nworkingset_refault_file 100\npswpin 0\ncompact_stall 2\n");
+	assert_int_equal(tree_open(t, &probe_vmstat), 0);
+	tree_read(t, 1000);
+	tree_absent_of(t, METRIC_MEM_REFAULTS, -1);
+	tree_put(t, "/proc/vmstat",
+		 "workingset_refault_anon 17\nworkingset_refault_file 120\npswpin 0\ncompact_stall 12\n");
+	tree_read(t, 11000);
+	tree_value_of(t, METRIC_MEM_REFAULTS, -1, 3);
+	tree_value_of(t, METRIC_MEM_COMPACT_STALLS, -1, 1);
+	assert_int_equal(tree_open(old, &probe_vmstat), 0);
+	tree_read(old, 1000);
+	tree_read(old, 11000);
+	tree_absent_of(old, METRIC_MEM_REFAULTS, -1);
+	tree_free(t);
+	tree_free(old);
+}
+
 /* ---- hardware ---- */
 
 static void errors_of_all_controllers(void **state)
@@ -407,6 +431,7 @@ int main(void)
 		cmocka_unit_test(memory_as_the_host_counts_it),
 		cmocka_unit_test(balloon_by_kernel),
 		cmocka_unit_test(stress_of_memory),
+		cmocka_unit_test(memory_read_again_and_moved),
 		cmocka_unit_test(errors_of_all_controllers),
 		cmocka_unit_test(heat_of_all_cores),
 		cmocka_unit_test(device_names_only),

@@ -216,7 +216,7 @@ static void values_of_linux_3_10(void **state)
 	static const enum metric absent[] = {
 		METRIC_MEM_USABLE_MB,     METRIC_MEM_USABLE_PERC,  METRIC_KERNEL_OOM_KILL,
 		METRIC_MEM_PRESSURE_SOME, METRIC_IO_PRESSURE_FULL, METRIC_KERNEL_LOG_ERR,
-		METRIC_PROCESS_TOTAL,     METRIC_MEM_REFAULTS,
+		METRIC_PROCESS_TOTAL,
 	};
 	struct bench *b = *state;
 
@@ -388,9 +388,7 @@ static void rates_between_two_readings(void **state)
 	assert_int_equal(mkdir(sub, 0700), 0);
 	assert_int_equal(env_init(&b->env, dir), 0);
 	put(dir, "/proc/stat", "cpu  1000 0 500 8000 300 0 0 200\n");
-	put(dir, "/proc/vmstat",
-	    "workingset_refault_anon 7\nworkingset_refault_file 100\npswpin 10\npswpout 0\n"
-	    "allocstall_normal 5\npgmajfault 100\ncompact_stall 2\n");
+	put(dir, "/proc/vmstat", "pswpin 10\npswpout 0\nallocstall_normal 5\npgmajfault 100\n");
 	assert_int_equal(probe_cpu.open(&setup, &cpu, NULL), 0);
 	assert_int_equal(probe_vmstat.open(&setup, &vm, NULL), 0);
 	assert_int_equal(probe_cpu.read(cpu, 1000), 0);
@@ -405,8 +403,7 @@ static void rates_between_two_readings(void **state)
 	 * 25 stolen */
 	put(dir, "/proc/stat", "cpu  1020 0 510 8040 305 0 0 225\n");
 	put(dir, "/proc/vmstat",
-	    "workingset_refault_anon 17\nworkingset_refault_file 120\npswpin 60\npswpout 0\n"
-	    "allocstall_normal 5\nallocstall_movable 20\npgmajfault 90\ncompact_stall 12\n");
+	    "pswpin 60\npswpout 0\nallocstall_normal 5\nallocstall_movable 20\npgmajfault 90\n");
 	assert_int_equal(probe_cpu.read(cpu, 11000), 0);
 	assert_int_equal(probe_vmstat.read(vm, 11000), 0);
 	sample_reset(&b->got, 0, 0);
@@ -420,8 +417,6 @@ static void rates_between_two_readings(void **state)
 	assert_value(&b->got, METRIC_CPU_STOLEN_PERC, 25);
 	assert_value(&b->got, METRIC_MEM_SWAP_IN, 5 * kib);
 	assert_value(&b->got, METRIC_MEM_ALLOC_STALLS, 2);
-	assert_value(&b->got, METRIC_MEM_REFAULTS, 3);
-	assert_value(&b->got, METRIC_MEM_COMPACT_STALLS, 1);
 	assert_absent(&b->got, METRIC_MEM_MAJOR_FAULTS); /* went back */
 	assert_absent(&b->got, METRIC_KERNEL_OOM_KILL);
 	probe_cpu.close(cpu);
@@ -435,9 +430,9 @@ static void rates_between_two_readings(void **state)
 static void sampling_allocates_nothing(void **state)
 {
 	static const struct probe_ops *const files[] = {
-		&probe_cpu,   &probe_load,   &probe_memory,  &probe_vmstat, &probe_pressure,
-		&probe_agent, &probe_net,    &probe_sockets, &probe_limits, &probe_clock,
-		&probe_io,    &probe_cgroup, &probe_vm,      &probe_edac,   &probe_filesystem};
+		&probe_cpu,   &probe_load, &probe_memory,  &probe_vmstat, &probe_pressure,
+		&probe_agent, &probe_net,  &probe_sockets, &probe_limits, &probe_clock,
+		&probe_io,    &probe_cgroup, &probe_vm,	  &probe_edac,	 &probe_filesystem};
 	struct bench *b = *state;
 	void *states[ARRAY_SIZE(files)];
 	uint64_t before, errors = 0;
