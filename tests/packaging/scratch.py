@@ -22,6 +22,9 @@ CACHE = os.path.join(TOP, "build", "packaging-root")
 # What the package depends on, and what an image of a guest has anyway.
 PACKAGES = ("adduser", "libcurl4", "libjansson4", "libproc2-0", "libudev1", "libssl3", "libcap-ng0", "libseccomp2", "procps", "systemd", "systemd-sysv",
             "dbus", "rpm", "cloud-init", "curl", "bash-completion", "ca-certificates", "kmod")
+# Packages that single tests put into such a root.
+DEBS = ("heat-cfntools", "openrc", "libeinfo1", "librc1", "musl")
+NEXT_PACKAGES = ("base-files", "libc6", "libc-bin", "dash", "coreutils", "grep", "sed", "util-linux", "libnss-systemd", "libnss-resolve", "libnss-myhostname")
 # The tree's last commit is the date of what is built here; it must not move between two builds.
 os.environ.setdefault("SOURCE_DATE_EPOCH", subprocess.run(["git", "-c", "safe.directory=" + TOP, "-C", TOP, "log", "-1", "--format=%ct"], stdout=subprocess.PIPE,
                                                           text=True).stdout.strip() or "1700000000")
@@ -70,6 +73,11 @@ def must(*argv, **more):
     return done.stdout
 
 
+def own_suite():
+    with open("/etc/os-release") as f:
+        return [line.split("=")[1].strip().strip('"') for line in f if line.startswith("VERSION_CODENAME=")][0]
+
+
 @contextlib.contextmanager
 def alone(name):
     """What two programs here would make at once is made by one of them."""
@@ -87,26 +95,43 @@ def base():
 
 def make_base():
     mark = os.path.join(CACHE, "packages")
-    wanted = " ".join(PACKAGES)
+    wanted = " ".join(PACKAGES + DEBS)
     if os.path.exists(mark) and open(mark).read() == wanted:
         return os.path.join(CACHE, "base")
     shutil.rmtree(CACHE, ignore_errors=True)
     os.makedirs(os.path.join(CACHE, "base"))
-    with open("/etc/os-release") as f:
-        suite = [line.split("=")[1].strip().strip('"') for line in f if line.startswith("VERSION_CODENAME=")][0]
     tar = os.path.join(CACHE, "base.tar")
-    must("mmdebstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), suite, tar)
+    must("mmdebstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), own_suite(), tar)
     must("tar", "-xf", tar, "-C", os.path.join(CACHE, "base"))
     os.unlink(tar)
-    must("apt-get", "download", "heat-cfntools", cwd=CACHE)
+    must("apt-get", "download", *DEBS, cwd=CACHE)
     with open(mark, "w") as f:
         f.write(wanted)
     return os.path.join(CACHE, "base")
 
 
-def cfntools_deb():
+def deb(name):
+    """One of DEBS."""
     base()
-    return glob.glob(os.path.join(CACHE, "heat-cfntools_*.deb"))[0]
+    return glob.glob(os.path.join(CACHE, name + "_*.deb"))[0]
+
+
+def next_base():
+    """The folder of a root of the Debian after this one, whose C library is newer than what anything here was made with: unpacked alone."""
+    folder = os.path.join(TOP, "build", "packaging-next")
+    with alone("packaging-next"):
+        mark, wanted = folder + ".packages", " ".join(NEXT_PACKAGES)
+        if not os.path.exists(mark) or open(mark).read() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            with open(os.path.join(TOP, "packaging", "static", "sources")) as f:
+                suites = {line.split()[2] for line in f if line.strip() and not line.startswith("#")}
+            must("mmdebstrap", "--variant=extract", "--include=" + ",".join(NEXT_PACKAGES), (suites - {own_suite()}).pop(), folder + ".tar")
+            os.makedirs(folder)
+            must("tar", "-xf", folder + ".tar", "-C", folder)
+            os.unlink(folder + ".tar")
+            with open(mark, "w") as f:
+                f.write(wanted)
+    return folder
 
 
 def release_binary():
@@ -173,6 +198,7 @@ class Root:
             must("mount", "-t", "overlay", "overlay", "-o", "lowerdir=%s,upperdir=%s/upper,workdir=%s/work" % (lower or base(), self.folder, self.folder),
                  self.path)
         self.unshare, self.pid, self.cgroup = None, None, None
+        self.environment = []  # of process 1
 
     # ---- life ----
     def boot(self, init=None, wait=True):
@@ -187,7 +213,7 @@ class Root:
         log = open(os.path.join(self.folder, "log"), "ab")
         join = "echo $$ >%s/cgroup.procs && exec \"$@\"" % self.cgroup
         self.unshare = subprocess.Popen(["/bin/sh", "-c", join, "sh", "unshare", "-C", "-m", "-p", "-i", "-u", "-n", "--fork", "--kill-child", "/bin/sh", "-c",
-                                         ENTER, "sh", self.path] + (SYSTEMD if systemd else init), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                         ENTER, "sh", self.path, *self.environment] + (SYSTEMD if systemd else init), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                         start_new_session=True)
         self.pid = until("a process 1", 10, self._child)
         if systemd and wait:
@@ -280,6 +306,11 @@ class Root:
 
     def there(self, path):
         return os.path.lexists(self.at(path))
+
+    def unpack(self, *debs):
+        """Their files alone."""
+        for one in debs:
+            must("bash", "-c", 'set -o pipefail; dpkg-deb --fsys-tarfile "$0" | tar -x --keep-directory-symlink -C "$1"', deb(one), self.path)
 
     def put(self, source, path="/"):
         """Copies a file in and returns its name inside."""
