@@ -101,7 +101,7 @@ def make_base():
     shutil.rmtree(CACHE, ignore_errors=True)
     os.makedirs(os.path.join(CACHE, "base"))
     tar = os.path.join(CACHE, "base.tar")
-    must("mmdebstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), own_suite(), tar)
+    must("mmdebstrap", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=" + ",".join(PACKAGES), own_suite(), tar)
     must("tar", "-xf", tar, "-C", os.path.join(CACHE, "base"))
     os.unlink(tar)
     must("apt-get", "download", *DEBS, cwd=CACHE)
