@@ -2,7 +2,7 @@
 /*
  * Is a service up, and if not, start it. One question runs at a time: status, then perhaps start. A
  * service that is on its way (activating, reloading, stopping) is not down: a slow starter must not
- * be started twice. What each init system calls these things is one row of the table.
+ * be started twice. What each init system calls these things is in init_system.c.
  */
 #include "hooks/service.h"
 
@@ -13,47 +13,9 @@
 #include <sys/wait.h>
 
 #include "core/spawn.h"
+#include "hooks/init_system.h"
 
 #define WORD_MAX 32
-
-struct manager {
-	const char *needs; /* a path that shows that it is in charge; NULL: the program is enough */
-	const char *programs[2];
-	const char *before, *status, *start,
-		*after;            /* argv: before? verb name, or name verb when after is set */
-	const char *down_words[4]; /* judged by the first word of output … */
-	int up_codes[4];           /* … or else by exit code: these are not down, -1 ends */
-};
-
-#define NO_CODE -1
-
-static const struct manager managers[] = {
-	{"/run/systemd/system",
-	 {"/usr/bin/systemctl", "/bin/systemctl"},
-	 "--no-ask-password",
-	 "is-active",
-	 "start",
-	 NULL,
-	 {"inactive", "failed"},
-	 {NO_CODE}},
-	/* OpenRC: 0 started, 4 stopping, 8 starting, 16 inactive (waits for something) */
-	{NULL,
-	 {"/sbin/rc-service", "/usr/sbin/rc-service"},
-	 NULL,
-	 "status",
-	 "start",
-	 "",
-	 {NULL},
-	 {0, 4, 8, 16}},
-	{NULL,
-	 {"/usr/sbin/service", "/sbin/service"},
-	 NULL,
-	 "status",
-	 "start",
-	 "",
-	 {NULL},
-	 {0, NO_CODE}},
-};
 
 enum step { STEP_STATUS, STEP_START };
 
@@ -67,7 +29,7 @@ struct services {
 	struct loop *loop;
 	struct question queue[SERVICES_QUEUE_MAX];
 	size_t n;
-	const struct manager *manager; /* of the question that runs */
+	const struct init_system *manager; /* of the question that runs */
 	char program[ENV_PATH_MAX];
 	enum step step;
 	pid_t pid;
@@ -87,27 +49,6 @@ bool service_name_valid(const char *name)
 		return false;
 	return strspn(name,
 		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._:\\-") == n;
-}
-
-static bool find_program(struct services *s, const struct manager *m)
-{
-	const struct env *env = loop_env(s->loop);
-	char path[ENV_PATH_MAX];
-
-	if (m->needs && access(env_path(env, m->needs, path), F_OK) < 0)
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(m->programs); i++)
-		if (access(env_path(env, m->programs[i], s->program), X_OK) == 0)
-			return true;
-	return false;
-}
-
-static const struct manager *find_manager(struct services *s)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(managers); i++)
-		if (find_program(s, &managers[i]))
-			return &managers[i];
-	return NULL;
 }
 
 static void next_question(struct loop *loop, void *ctx);
@@ -133,15 +74,10 @@ static void answer(struct services *s, int value)
 	q.fn(value, q.ctx);
 }
 
-/* argv for "systemctl is-active NAME" or "rc-service NAME status" */
 static pid_t run_step(struct services *s, int out_fd)
 {
-	const struct manager *m = s->manager;
-	const char *verb = s->step == STEP_STATUS ? m->status : m->start;
-	const char *list[6] = {s->program};
-	char *argv[6] = {NULL};
-	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	     locale[] = "LC_ALL=C";
+	char *argv[INIT_SYSTEM_ARGS];
+	char path[] = INIT_SYSTEM_PATH, locale[] = "LC_ALL=C";
 	char *envp[] = {path, locale, NULL};
 	struct spawn spec = {.path = s->program,
 			     .argv = argv,
@@ -152,15 +88,9 @@ static pid_t run_step(struct services *s, int out_fd)
 			     .fd_err = -1,
 			     .new_session = true,
 			     .reset_oom = true};
-	size_t n = 1;
 
-	if (m->before)
-		list[n++] = m->before;
-	list[n++] = m->after ? s->queue[0].name : verb;
-	list[n++] = m->after ? verb : s->queue[0].name;
-	for (size_t i = 0; i < n; i++)
-		memcpy(&argv[i], &list[i],
-		       sizeof(argv[i])); /* exec's argv is not const, but is not written to */
+	init_system_argv(s->manager, s->program, s->step == STEP_STATUS ? INIT_STATUS : INIT_START,
+			 s->queue[0].name, argv);
 	return spawn_start(&spec, NULL);
 }
 
@@ -195,22 +125,6 @@ static void read_word(struct services *s)
 	s->word[strcspn(s->word, " \t\r\n")] = '\0';
 }
 
-static bool is_down(const struct services *s, int code)
-{
-	const struct manager *m = s->manager;
-
-	if (m->down_words[0]) {
-		for (size_t i = 0; i < ARRAY_SIZE(m->down_words) && m->down_words[i]; i++)
-			if (strcmp(m->down_words[i], s->word) == 0)
-				return true;
-		return false;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(m->up_codes) && m->up_codes[i] != NO_CODE; i++)
-		if (m->up_codes[i] == code)
-			return false;
-	return true;
-}
-
 static void status_ended(struct services *s, int wstatus)
 {
 	read_word(s);
@@ -219,7 +133,7 @@ static void status_ended(struct services *s, int wstatus)
 		answer(s, SERVICE_FAILED);
 		return;
 	}
-	if (!is_down(s, WEXITSTATUS(wstatus)))
+	if (!init_system_is_down(s->manager, s->word, WEXITSTATUS(wstatus)))
 		answer(s, SERVICE_RUNNING);
 	else if (start_step(s, STEP_START) < 0)
 		answer(s, SERVICE_FAILED);
@@ -258,7 +172,7 @@ static void next_question(struct loop *loop, void *ctx)
 	if (s->active || s->n == 0)
 		return;
 	s->active = true;
-	s->manager = find_manager(s);
+	s->manager = init_system_find(loop_env(s->loop), s->program);
 	loop_timer_arm(s->timer, SERVICE_TIMEOUT_MS);
 	if (!s->manager || start_step(s, STEP_STATUS) < 0)
 		answer(s, SERVICE_FAILED);

@@ -41,6 +41,8 @@ struct http_request {
 	size_t body_len;
 	int64_t timeout_ms; /* whole request; 0 = 30 s */
 	size_t body_max;    /* of the answer; 0 = 8 MiB */
+	int body_fd;        /* over 0: where the body of a 2xx answer is written instead of memory; borrowed.
+			       For commands only: a file's write blocks */
 	bool insecure;      /* TLS verification off: only where root-owned files say so */
 };
 
@@ -50,6 +52,7 @@ struct http_answer {
 	struct buf body;
 	char content_type[96];
 	char etag[160];
+	char location[2048]; /* of a redirect: may hold a signature, not for a log */
 	char www_authenticate[160];
 	char subject_token[4096]; /* X-Subject-Token; wiped */
 	int64_t date_s;           /* Date header, -1 absent */

@@ -25,11 +25,44 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 	return size * n;
 }
 
+/* The status of what is coming; libcurl knows it before the body. */
+static bool goes_to_file(const struct http_call *call)
+{
+	long status = 0;
+
+	return call->body_fd > 0 &&
+	       curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+	       status >= 200 && status < 300;
+}
+
+static size_t write_body(struct http_call *call, const char *p, size_t n)
+{
+	size_t done = 0;
+
+	if (n > call->body_max - call->body_written) {
+		call->too_big = true;
+		return 0;
+	}
+	while (done < n) {
+		ssize_t put = write(call->body_fd, p + done, n - done);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return 0;
+		done += (size_t)put;
+	}
+	call->body_written += n;
+	return n;
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_call *call = ctx;
 
 	call->head.body_began = true;
+	if (goes_to_file(call))
+		return write_body(call, p, size * n);
 	if (buf_put(&call->answer.body, p, size * n) < 0) {
 		call->too_big = call->answer.body.error == -EFBIG;
 		return 0;
@@ -291,6 +324,7 @@ static int copy_request(struct http_call *call, const struct http_request *req)
 {
 	call->timeout_ms = req->timeout_ms > 0 ? req->timeout_ms : HTTP_TIMEOUT_DEFAULT;
 	call->body_max = req->body_max > 0 ? req->body_max : HTTP_BODY_DEFAULT;
+	call->body_fd = req->body_fd;
 	call->answer.body = BUF_INIT(call->body_max);
 	call->answer.date_s = call->answer.retry_after_s = -1;
 	call->method = strdup(req->method);
@@ -359,6 +393,10 @@ void http_call_rewind(struct http_call *call)
 	call->head = (struct http_head){0};
 	call->error[0] = '\0';
 	call->too_big = call->thread_started = false;
+	call->body_written = 0;
+	if (call->body_fd > 0 &&
+	    (ftruncate(call->body_fd, 0) < 0 || lseek(call->body_fd, 0, SEEK_SET) < 0))
+		call->body_fd = 0; /* not a file that can be begun again: the answer then has no body there */
 }
 
 struct http_call *http_call_free(struct http_call *call)

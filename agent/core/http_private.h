@@ -101,6 +101,8 @@ struct http_call {
 	int name_port;
 	int64_t timeout_ms;
 	size_t body_max;
+	int body_fd;                /* 0: the body goes to memory */
+	uint64_t body_written;      /* to body_fd */
 	struct http_head head;
 	struct http_answer answer;
 	char error[CURL_ERROR_SIZE];

@@ -194,6 +194,48 @@ make_cmocka() {
   make -j"$jobs" install
 }
 
+# ---- archives: read alone, in the forms that cfn-init unpacks ----
+
+make_zlib() {
+  cp -a "$(source_of zlib)/." .
+  CC=$CC CFLAGS=$size_flags AR="$binutils"ar RANLIB="$binutils"ranlib CHOST="$arch-linux-musl" ./configure --static --prefix="$sysroot/usr"
+  make -j"$jobs" libz.a
+  cp libz.a "$sysroot/usr/lib/"
+  cp zlib.h zconf.h "$sysroot/usr/include/"
+  printf 'prefix=%s\nName: zlib\nDescription: zlib\nVersion: 1.3.1\nLibs: -L${prefix}/lib -lz\nCflags: -I${prefix}/include\n' "$sysroot/usr" \
+    >"$sysroot/usr/lib/pkgconfig/zlib.pc"
+}
+
+make_bzip2() {
+  local name
+  for name in blocksort huffman crctable randtable compress decompress bzlib; do
+    $CC $size_flags -D_FILE_OFFSET_BITS=64 -c "$(source_of bzip2)/$name.c" -o "$name.o"
+  done
+  rm -f "$sysroot/usr/lib/libbz2.a"
+  "$binutils"ar rcsD "$sysroot/usr/lib/libbz2.a" *.o
+  cp "$(source_of bzip2)/bzlib.h" "$sysroot/usr/include/"
+}
+
+make_xz-utils() {
+  configure "$(source_of xz-utils)" --disable-xz --disable-xzdec --disable-lzmadec --disable-lzmainfo --disable-lzma-links --disable-scripts \
+    --disable-doc --disable-nls --disable-threads --disable-encoders --disable-microlzma --disable-lzip-decoder --enable-small
+  make -C src/liblzma -j"$jobs" liblzma.la
+  make -C src/liblzma install
+}
+
+archive_without="openssl nettle mbedtls cng xml2 expat zstd lz4 libb2 lzo2 iconv"
+make_libarchive() {
+  local word out=()
+  for word in $archive_without; do out+=("--without-$word"); done
+  CPPFLAGS="-I$sysroot/usr/include" LDFLAGS="-L$sysroot/usr/lib" configure "$(source_of libarchive)" "${out[@]}" --disable-bsdtar --disable-bsdcat \
+    --disable-bsdcpio --disable-bsdunzip --disable-acl --disable-xattr
+  make -j"$jobs" libarchive.la
+  cp .libs/libarchive.a "$sysroot/usr/lib/"
+  cp "$(source_of libarchive)"/libarchive/archive.h "$(source_of libarchive)"/libarchive/archive_entry.h "$sysroot/usr/include/"
+  write_pc libarchive "$(upstream libarchive)"
+  sed -i 's/^Libs:.*/& -llzma -lbz2 -lz/' "$sysroot/usr/lib/pkgconfig/libarchive.pc"
+}
+
 # ---- in order, each once ----
 
 # What a library depends on, as text: the recipe and all it calls, the source, the compiler, what it is built on.
@@ -208,6 +250,7 @@ recipe_of() {
     musl) declare -f make_compiler ;;
     systemd) cat "$here"/libudev/*.h "$here"/libudev/inc/*.h "$here/libudev/sources.txt" "$sysroot/.made-musl" ;;
     openssl) echo "$openssl_leaves_out" && cat "$sysroot/.made-musl" ;;
+    libarchive) echo "$archive_without" && cat "$sysroot"/.made-{musl,zlib,bzip2,xz-utils} ;;
     curl) echo "$curl_without" "$curl_disable" && cat "$sysroot/.made-musl" "$sysroot/.made-openssl" ;;
     *) cat "$sysroot/.made-musl" ;;
   esac
@@ -244,7 +287,7 @@ make_libraries() {
   make_row openssl curl &
   tls=$!
   # shellcheck disable=SC2086
-  make_row systemd procps jansson libcap-ng libseccomp ${test_libraries-} &
+  make_row systemd procps jansson libcap-ng libseccomp zlib bzip2 xz-utils libarchive ${test_libraries-} &
   others=$!
   wait $tls || failed=1
   wait $others || failed=1
