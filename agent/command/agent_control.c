@@ -236,12 +236,24 @@ static void serve_signal(struct agent *a, struct control_client *client, const j
 	}
 }
 
+static void serve_metrics(struct agent *a, struct control_client *client, const json_t *request)
+{
+	struct err e = ERR_INIT;
+
+	if (agent_metrics_points(a, json_object_get(request, "points"), json_str(request, "watch"),
+				 &e) < 0)
+		refuse(client, e.text);
+	else
+		control_answer(client, json_pack("{s:i,s:s}", "v", 1, "state", "accepted"));
+}
+
 static const struct {
 	const char *word;
 	void (*serve)(struct agent *a, struct control_client *client, const json_t *request);
 } questions[] = {
 	{"status", serve_status},
 	{"signal", serve_signal},
+	{"metrics", serve_metrics},
 };
 
 static void on_question(struct control_client *client, const json_t *request, void *ctx)

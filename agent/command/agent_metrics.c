@@ -7,14 +7,19 @@
 #include "command/agent.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/log.h"
 #include "sample/hypervisor.h"
 #include "sink/metric_conf.h"
 #include "sink/metric_set.h"
 
 #define FINDINGS_EVERY_MS 60000
+#define POINTS_MAX        32 /* of one command */
+#define POINT_NAME_MAX    120
+#define POINT_UNIT_MAX    32
 
 struct agent_metrics {
 	struct metric_set *set;
@@ -167,6 +172,50 @@ void agent_metrics_sample(struct agent *a, const struct sample *s)
 	if (r < 0)
 		log_debug("a sample is not told: %s", strerror(-r));
 	tell_findings(a);
+}
+
+static bool is_word(const char *text, size_t max)
+{
+	size_t n = text ? strlen(text) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	return n > 0 && n <= max;
+}
+
+static int read_point(const json_t *o, const char *watch, struct metric_point *p, struct err *e)
+{
+	const json_t *value = json_object_get(o, "value");
+
+	*p = (struct metric_point){.name = json_str(o, "name"),
+				   .unit = json_str(o, "unit"),
+				   .value = json_number_value(value),
+				   .dims = {{"AlarmName", watch}},
+				   .n_dims = watch != NULL};
+	if (!is_word(p->name, POINT_NAME_MAX) || !json_is_number(value) || !isfinite(p->value) ||
+	    !is_word(p->unit, POINT_UNIT_MAX) || (watch && !is_word(watch, POINT_NAME_MAX)))
+		return err_set(e, -EINVAL, "a metric needs a name, a number and a unit, in plain words");
+	return 0;
+}
+
+int agent_metrics_points(struct agent *a, const json_t *points, const char *watch, struct err *e)
+{
+	struct metric_point list[POINTS_MAX];
+	size_t n = json_array_size(points);
+	int r;
+
+	if (!a->metrics || !metric_set_has_sinks(a->metrics->set))
+		return err_set(e, -ENOTCONN, "no metric sink is configured");
+	if (n == 0 || n > POINTS_MAX)
+		return err_set(e, -EINVAL, "from 1 to %d metrics at a time", POINTS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		r = read_point(json_array_get(points, i), watch, &list[i], e);
+		if (r < 0)
+			return r;
+	}
+	r = metric_set_points(a->metrics->set, list, n);
+	return r < 0 ? err_sys(e, -r, "the metrics cannot be kept") : 0;
 }
 
 void agent_metrics_status(const struct agent *a, json_t *list, json_t *answer)

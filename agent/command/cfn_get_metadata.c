@@ -9,17 +9,13 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "command/cfn_cache.h"
 #include "command/cfn_common.h"
 #include "command/command.h"
-#include "command/documents.h"
-#include "core/fs.h"
 #include "core/json.h"
 #include "core/path.h"
-#include "core/text.h"
-#include "metadata/document.h"
 
 #define TIMEOUT_MS 60000
-#define CACHE_DIR  "/var/cache/heat-cfntools/"
 #define NAME       "cfn-get-metadata"
 
 struct get_arguments {
@@ -49,62 +45,6 @@ static const struct option_set options = {
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 };
-
-/* ---- what is on this machine ---- */
-
-static json_t *read_tree(const struct env *env, const char *path)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(json_limits_default.text_bytes);
-	char full[ENV_PATH_MAX];
-	json_t *tree = NULL;
-	struct err e = ERR_INIT;
-	int r = fs_read(env_path(env, path, full), &text);
-
-	if (r == 0)
-		r = json_parse(buf_str(&text), text.len, &json_limits_default, &tree, &e);
-	if (r < 0 && r != -ENOENT)
-		fprintf(stderr, NAME ": %s: %s\n", full, e.text[0] ? e.text : strerror(-r));
-	if (!tree || json_is_null(tree)) {
-		json_decref(tree);
-		return NULL;
-	}
-	return tree;
-}
-
-/* The agent's last good document of that resource. */
-static json_t *read_state(const struct env *env, const char *entry_of, const char *resource)
-{
-	_cleanup_(document_cleanup) struct document doc = {0};
-	_cleanup_buf_ struct buf text = BUF_INIT(STORE_ENTRY_MAX);
-	char dir[ENV_PATH_MAX], name[STORE_NAME_MAX];
-
-	if (store_file_read(env, env_path(env, STORE_DIR, dir), documents_entry(entry_of, name),
-			    NULL, &text, NULL) < 0 ||
-	    document_load(text.data, text.len, &doc, NULL) < 0)
-		return NULL;
-	return text_equal(doc.resource, resource) ? json_incref(doc.metadata) : NULL;
-}
-
-/* Newest first: what the agent fetched, then what an older tool left, then what Heat gave at boot.
- * New reference or NULL. */
-static json_t *read_cache(const struct env *env, const char *resource)
-{
-	char of_resource[ENV_PATH_MAX];
-	const char *const files[] = {of_resource, CACHE_DIR "last_metadata",
-				     "/var/lib/heat-cfntools/cfn-init-data"};
-	json_t *tree = read_state(env, resource, resource);
-
-	if (!tree)
-		tree = read_state(env, NULL, resource);
-	if (strchr(resource, '/') ||
-	    snprintf(of_resource, sizeof(of_resource), CACHE_DIR "last_metadata_%s", resource) >=
-		    (int)sizeof(of_resource))
-		of_resource[0] = '\0';
-	for (size_t i = 0; !tree && i < ARRAY_SIZE(files); i++)
-		if (files[i][0])
-			tree = read_tree(env, files[i]);
-	return tree;
-}
 
 /* ---- the server ---- */
 
@@ -136,7 +76,7 @@ static int find_tree(struct cfn_session *s, const struct get_arguments *a, json_
 			return 0;
 	}
 	if (!s->given)
-		*tree = read_cache(s->direct.env, a->resource);
+		*tree = cfn_cache_read(s->direct.env, NAME, a->resource);
 	if (r)
 		fprintf(stderr, NAME ": %s%s\n", e.text,
 			*tree ? "; what follows is the copy on this machine" : "");

@@ -24,8 +24,12 @@ const struct command commands[] = {
 	{"replay", "run the predictions over recorded samples or kernel logs", false,
 	 command_replay},
 	{"cfn-hup", "one pass over the metadata, as heat-cfntools has it", true, command_cfn_hup},
+	{"cfn-init", "apply packages, files, services … of the metadata to this machine", true,
+	 command_cfn_init},
 	{"cfn-signal", "signal a wait condition", true, command_cfn_signal},
 	{"cfn-get-metadata", "print metadata of a resource", true, command_cfn_get_metadata},
+	{"cfn-push-stats", "hand a measurement to the running agent's metric sinks", true,
+	 command_cfn_push_stats},
 	{"cfn-create-aws-symlinks", "link the cfn tools below /opt/aws/bin", true,
 	 command_cfn_create_aws_symlinks},
 };

@@ -31,7 +31,8 @@ extern const size_t commands_n;
 
 command_fn command_run, command_sample, command_status, command_signal, command_metadata,
 	command_check, command_verify, command_replay;
-command_fn command_cfn_hup, command_cfn_signal, command_cfn_get_metadata,
+command_fn command_cfn_hup, command_cfn_init, command_cfn_signal, command_cfn_get_metadata,
+	command_cfn_push_stats,
 	command_cfn_create_aws_symlinks;
 
 /**

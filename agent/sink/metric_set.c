@@ -463,6 +463,19 @@ int metric_set_findings(struct metric_set *set, const struct finding *list, size
 	return r;
 }
 
+bool metric_set_has_sinks(const struct metric_set *set)
+{
+	return set->n_lanes > 0;
+}
+
+int metric_set_points(struct metric_set *set, const struct metric_point *points, size_t n)
+{
+	const struct env *env = loop_env(set->setup.loop);
+
+	return set->n_lanes == 0 ? 0
+				 : put(set, NULL, points, n, env->boot_ms(), env->real_ms(), true);
+}
+
 /* ---- status, life ---- */
 
 json_t *metric_set_status(const struct metric_set *set)

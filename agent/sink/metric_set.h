@@ -48,6 +48,9 @@ void metric_set_keystone(struct metric_set *set,
 /** metric_set_add() - one sample, encoded here and now; nothing without sinks. @urgent: it leaves
  * ahead of what waits. Samples taken between two regular ones are left out unless urgent. */
 int metric_set_add(struct metric_set *set, const struct sample *s, bool urgent);
+bool metric_set_has_sinks(const struct metric_set *set);
+/** metric_set_points() - values that somebody else measured, now; nothing without sinks. */
+int metric_set_points(struct metric_set *set, const struct metric_point *points, size_t n) _must_check_;
 /**
  * metric_set_findings() - guest.failure.risk and guest.failure.eta_sec, one each per class and
  * entity, and guest.health.score; what was there the last time and is gone is told with risk 0,
