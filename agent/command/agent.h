@@ -149,8 +149,9 @@ int agent_metrics_start(struct agent *a, struct err *e) _must_check_; /* after a
 void agent_metrics_configure(struct agent *a, bool complete);
 void agent_metrics_labels(struct agent *a); /* name, project or zone became known */
 void agent_metrics_sample(struct agent *a, const struct sample *s);
-/** agent_metrics_points() - values that a command measured: [{name, value, unit}], all with dimension
- * AlarmName when @watch is given. -EINVAL for what no sink could take, -ENOTCONN without a sink; the reason in @e. */
+/** agent_metrics_points() - values that a command measured: [{name, value, unit}], all with
+ * dimension AlarmName when @watch is given. -EINVAL for what no sink could take, -ENOTCONN without
+ * a sink; the reason in @e. */
 int agent_metrics_points(struct agent *a, const json_t *points, const char *watch,
 			 struct err *e) _must_check_;
 void agent_metrics_status(const struct agent *a, json_t *list, json_t *answer);

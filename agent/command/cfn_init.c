@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `cfn-init`: applies AWS::CloudFormation::Init to this machine, with the flags of heat-cfntools and
- * aws-cfn-bootstrap together. Metadata come from a file that is named, from the server when keys are
- * given, else from what is on this machine already (a hook thus sees what it was started for), and
- * only when there is nothing from the server with keys that are found.
+ * `cfn-init`: applies AWS::CloudFormation::Init to this machine, with the flags of heat-cfntools
+ * and aws-cfn-bootstrap together. Metadata come from a file that is named, from the server when
+ * keys are given, else from what is on this machine already (a hook thus sees what it was started
+ * for), and only when there is nothing from the server with keys that are found.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -44,13 +44,14 @@ static const struct option_row rows[] = {
 static const struct option_set options = {
 	.command = NAME,
 	.synopsis = "[OPTIONS] [FILE|-]",
-	.about = "Applies AWS::CloudFormation::Init: packages, groups, users, sources, files, "
-		 "commands, services.\n"
-		 "Metadata are those of FILE, of the CFN endpoint when keys are given, else of the "
-		 "last document on this\n"
-		 "machine. A second run changes nothing but what commands do.\n"
-		 "Exit: 0 done, 1 configuration or metadata, 2 usage, 3 network or server, 4 a step "
-		 "failed.",
+	.about =
+		"Applies AWS::CloudFormation::Init: packages, groups, users, sources, files, "
+		"commands, services.\n"
+		"Metadata are those of FILE, of the CFN endpoint when keys are given, else of the "
+		"last document on this\n"
+		"machine. A second run changes nothing but what commands do.\n"
+		"Exit: 0 done, 1 configuration or metadata, 2 usage, 3 network or server, 4 a step "
+		"failed.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 	.max_arguments = 1,

@@ -18,22 +18,26 @@
 #include "core/text.h"
 #include "sample/sampler.h"
 
-#define NAME       "cfn-push-stats"
-#define RATE_MS    1000 /* CPU time is looked at over a second, as the old tool did */
-#define ASK_MS     10000
-#define UNIT_DEF   "megabytes"
+#define NAME     "cfn-push-stats"
+#define RATE_MS  1000 /* CPU time is looked at over a second, as the old tool did */
+#define ASK_MS   10000
+#define UNIT_DEF "megabytes"
 
 struct push_arguments {
-	bool service_failure, heartbeat, mem_util, mem_used, mem_avail, swap_util, swap_used, disk_util,
-		disk_used, disk_avail, cpu_util, haproxy, haproxy_latency, verbose;
+	bool service_failure, heartbeat, mem_util, mem_used, mem_avail, swap_util, swap_used,
+		disk_util, disk_used, disk_avail, cpu_util, haproxy, haproxy_latency, verbose;
 	const char *memory_units, *disk_units, *disk_path, *watch, *metric, *units, *value,
 		*credential_file;
 };
 
 #define FLAG(option, member, text)                                                                 \
-	{0, option, OPTION_FLAG, offsetof(struct push_arguments, member), NULL, text}
+	{                                                                                          \
+		0, option, OPTION_FLAG, offsetof(struct push_arguments, member), NULL, text        \
+	}
 #define TEXT(option, member, word, text)                                                           \
-	{0, option, OPTION_TEXT, offsetof(struct push_arguments, member), word, text}
+	{                                                                                          \
+		0, option, OPTION_TEXT, offsetof(struct push_arguments, member), word, text        \
+	}
 
 static const struct option_row rows[] = {
 	FLAG("heartbeat", heartbeat, "Heartbeat: 1"),
@@ -47,7 +51,8 @@ static const struct option_row rows[] = {
 	FLAG("disk-space-used", disk_used, "DiskSpaceUsed in --disk-units"),
 	FLAG("disk-space-avail", disk_avail, "DiskSpaceAvailable in --disk-units"),
 	FLAG("cpu-util", cpu_util, "CPUUtilization in percent, over a second"),
-	TEXT("memory-units", memory_units, "UNIT", "bytes, kilobytes, megabytes (default) or gigabytes"),
+	TEXT("memory-units", memory_units, "UNIT",
+	     "bytes, kilobytes, megabytes (default) or gigabytes"),
 	TEXT("disk-units", disk_units, "UNIT", "the same for disk space"),
 	TEXT("disk-path", disk_path, "PATH", "the file system that is looked at (/)"),
 	TEXT("metric", metric, "NAME", "a value of your own, with --units and --value"),
@@ -74,7 +79,10 @@ static const struct {
 	const char *name;
 	double bytes;
 } units[] = {
-	{"bytes", 1}, {"kilobytes", 1024}, {"megabytes", 1048576}, {"gigabytes", 1073741824},
+	{"bytes", 1},
+	{"kilobytes", 1024},
+	{"megabytes", 1048576},
+	{"gigabytes", 1073741824},
 };
 
 struct pushing {
@@ -204,8 +212,9 @@ static int check_arguments(struct pushing *p, double *value)
 	int r;
 
 	if (a->haproxy || a->haproxy_latency)
-		return command_usage(NAME, "--haproxy%s is not offered: let a Prometheus exporter watch "
-					   "haproxy",
+		return command_usage(NAME,
+				     "--haproxy%s is not offered: let a Prometheus exporter watch "
+				     "haproxy",
 				     a->haproxy ? "" : "-latency");
 	if ((a->metric || a->value || a->units) && (!a->metric || !a->value || !a->units))
 		return command_usage(NAME, "--metric, --units and --value go together");
@@ -232,7 +241,8 @@ static int measure(struct pushing *p, const struct env *env, double value)
 	}
 	if (json_array_size(p->points) > 0)
 		return 0;
-	fprintf(stderr, NAME ": nothing to tell: no option names a measurement, or none could be had\n");
+	fprintf(stderr,
+		NAME ": nothing to tell: no option names a measurement, or none could be had\n");
 	return EXIT_CONFIG;
 }
 
@@ -253,7 +263,9 @@ static int hand_over(const struct pushing *p, const struct env *env)
 	if (r == 0 && state && !strcmp(state, "accepted"))
 		return EXIT_GOOD;
 	fprintf(stderr, NAME ": %s\n",
-		r < 0 ? e.text : json_str(answer, "error") ? json_str(answer, "error") : "refused");
+		r < 0                       ? e.text
+		: json_str(answer, "error") ? json_str(answer, "error")
+					    : "refused");
 	return EXIT_CONFIG;
 }
 

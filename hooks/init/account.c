@@ -84,7 +84,8 @@ int account_owner(const struct env *env, const char *name, uid_t *ret, struct er
 		*ret = a.uid;
 		return 0;
 	}
-	return number(name, ret) ? 0 : err_set(e, -ENOENT, "there is no user \"%s\"", tree_shown(name));
+	return number(name, ret) ? 0
+				 : err_set(e, -ENOENT, "there is no user \"%s\"", tree_shown(name));
 }
 
 int account_owning_group(const struct env *env, const char *name, gid_t *ret, struct err *e)

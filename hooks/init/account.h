@@ -16,7 +16,8 @@ struct account {
 /** account_user(), account_group() - Return: true and what is known. Numbers are no names. */
 bool account_user(const struct env *env, const char *name, struct account *ret);
 bool account_group(const struct env *env, const char *name, gid_t *ret);
-/** account_owner(), account_owning_group() - a name, or a number that stands for itself. -ENOENT with the reason. */
+/** account_owner(), account_owning_group() - a name, or a number that stands for itself. -ENOENT
+ * with the reason. */
 int account_owner(const struct env *env, const char *name, uid_t *ret, struct err *e) _must_check_;
 int account_owning_group(const struct env *env, const char *name, gid_t *ret,
 			 struct err *e) _must_check_;

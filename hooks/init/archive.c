@@ -47,7 +47,8 @@ static int judge_hard_link(const struct judging *j, const struct reading *r, con
 
 	if (archive_name(m->link, strlen(m->link), r->strip, &to) != 0 ||
 	    !json_object_get(j->files, buf_str(&to)))
-		return err_set(e, -EPERM, "refused: member \"%s\" is a hard link to no file of the archive",
+		return err_set(e, -EPERM,
+			       "refused: member \"%s\" is a hard link to no file of the archive",
 			       tree_shown(buf_str(&m->name)));
 	return 0;
 }
@@ -81,7 +82,8 @@ static void see_top(struct judging *j, const char *name)
 {
 	size_t n = strcspn(name, "/");
 
-	if (n >= sizeof(j->top) || (j->n_tops > 0 && (strlen(j->top) != n || memcmp(j->top, name, n))))
+	if (n >= sizeof(j->top) ||
+	    (j->n_tops > 0 && (strlen(j->top) != n || memcmp(j->top, name, n))))
 		j->one_top = false;
 	else
 		snprintf(j->top, sizeof(j->top), "%.*s", (int)n, name);
@@ -103,7 +105,8 @@ static int judge(struct archive_job *job, bool *ret_one_top, struct err *e)
 		ret = reading_next(&r, &m, e);
 		if (ret == 1) {
 			see_top(&j, buf_str(&m.name));
-			j.one_top = j.one_top && (m.kind == MEMBER_FOLDER || strchr(buf_str(&m.name), '/'));
+			j.one_top = j.one_top &&
+				    (m.kind == MEMBER_FOLDER || strchr(buf_str(&m.name), '/'));
 			ret = judge_member(&j, &r, &m, e);
 			ret = ret < 0 ? ret : 1;
 		}

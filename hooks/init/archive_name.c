@@ -130,5 +130,6 @@ int archive_single_name(const char *url, struct buf *out)
 			break;
 		}
 	}
-	return from == host || memchr(from, '/', n) || archive_name(from, n, 0, out) != 0 ? -EPERM : 0;
+	return from == host || memchr(from, '/', n) || archive_name(from, n, 0, out) != 0 ? -EPERM
+											  : 0;
 }

@@ -10,8 +10,8 @@
 #define ARCHIVE_DEPTH_MAX 64
 
 /** archive_name() - a member's name as "a/b/c" into @out: no "." and no double slashes. @strip:
- * that many leading components less. Return: 0; 1 when nothing is left (the target itself); -EPERM for
- * an absolute name, "..", a NUL or a newline; -ENAMETOOLONG. */
+ * that many leading components less. Return: 0; 1 when nothing is left (the target itself); -EPERM
+ * for an absolute name, "..", a NUL or a newline; -ENAMETOOLONG. */
 int archive_name(const char *p, size_t n, size_t strip, struct buf *out) _must_check_;
 /**
  * archive_target() - may member @name (as archive_name() made it) be a symbolic link to @target?
@@ -23,6 +23,6 @@ int archive_target(const char *name, const char *target) _must_check_;
 /** archive_strips_top() - is @url an archive that GitHub makes of a repository, whose one top
  * folder is not wanted? */
 bool archive_strips_top(const char *url);
-/** archive_single_name() - name of what a compressed single file holds: the last part of the URL's path
- * without its ending. -EPERM when there is none. */
+/** archive_single_name() - name of what a compressed single file holds: the last part of the URL's
+ * path without its ending. -EPERM when there is none. */
 int archive_single_name(const char *url, struct buf *out) _must_check_;

@@ -25,13 +25,14 @@ struct reading {
 	uint64_t bytes, packed;
 };
 
-/** reading_open() - from the archive's beginning; -EINVAL when it is none. reading_close() it in any
- * case. */
+/** reading_open() - from the archive's beginning; -EINVAL when it is none. reading_close() it in
+ * any case. */
 int reading_open(struct reading *r, struct archive_job *job, struct err *e) _must_check_;
 void reading_close(struct reading *r);
-/** reading_next() - the next member, judged by itself. Return: 1, 0 at the end, 2 for the target itself,
- * -EPERM, -EINVAL. */
+/** reading_next() - the next member, judged by itself. Return: 1, 0 at the end, 2 for the target
+ * itself, -EPERM, -EINVAL. */
 int reading_next(struct reading *r, struct member *m, struct err *e) _must_check_;
-/** reading_data() - the member's content into @fd (-1: only counted). Counted against the limits. */
+/** reading_data() - the member's content into @fd (-1: only counted). Counted against the limits.
+ */
 int reading_data(struct reading *r, const struct member *m, int fd, struct err *e) _must_check_;
 void member_deinit(struct member *m);

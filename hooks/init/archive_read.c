@@ -16,9 +16,12 @@ static const struct {
 	const char *name;
 	int (*support)(struct archive *a);
 } kinds[] = {
-	{"tar", archive_read_support_format_tar},      {"zip", archive_read_support_format_zip},
-	{"single file", archive_read_support_format_raw}, {"gzip", archive_read_support_filter_gzip},
-	{"bzip2", archive_read_support_filter_bzip2},  {"xz", archive_read_support_filter_xz},
+	{"tar", archive_read_support_format_tar},
+	{"zip", archive_read_support_format_zip},
+	{"single file", archive_read_support_format_raw},
+	{"gzip", archive_read_support_filter_gzip},
+	{"bzip2", archive_read_support_filter_bzip2},
+	{"xz", archive_read_support_filter_xz},
 };
 
 const struct archive_limits archive_limits_default = {8ull << 30, 200, 64ull << 20, 200000};
@@ -133,7 +136,8 @@ int reading_next(struct reading *r, struct member *m, struct err *e)
 	if (ret < ARCHIVE_WARN)
 		return cannot(r, e);
 	if (++r->job->n_members > r->job->limits->members_max)
-		return err_set(e, -EPERM, "refused: more than %zu members", r->job->limits->members_max);
+		return err_set(e, -EPERM, "refused: more than %zu members",
+			       r->job->limits->members_max);
 	m->name = BUF_INIT(ARCHIVE_NAME_MAX);
 	ret = look_at_kind(r, e);
 	if (ret == 0)
@@ -197,10 +201,12 @@ int reading_data(struct reading *r, const struct member *m, int fd, struct err *
 	}
 	if (ret != ARCHIVE_EOF)
 		return cannot(r, e);
-	if (archive_entry_sparse_count(m->entry) > 0 && archive_entry_size(m->entry) > (int64_t)end) {
+	if (archive_entry_sparse_count(m->entry) > 0 &&
+	    archive_entry_size(m->entry) > (int64_t)end) {
 		end = (uint64_t)archive_entry_size(m->entry); /* it ends with a hole */
 		if (count(r, end, e) < 0 || (fd >= 0 && ftruncate(fd, (off_t)end) < 0))
-			return e->code ? e->code : err_sys(e, errno, "cannot write what is unpacked");
+			return e->code ? e->code
+				       : err_sys(e, errno, "cannot write what is unpacked");
 	}
 	r->bytes += end;
 	return 0;

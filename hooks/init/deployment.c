@@ -39,9 +39,10 @@ static const char *sets_of(const json_t *deployment)
 	const json_t *input;
 	size_t i;
 
-	json_array_foreach (json_object_get(deployment, "inputs"), i, input)
-		if (json_str(input, "name") && !strcmp(json_str(input, "name"), "configsets"))
-			return json_str(input, "value");
+	json_array_foreach(json_object_get(deployment, "inputs"), i,
+			   input) if (json_str(input, "name") &&
+				      !strcmp(json_str(input, "name"),
+					      "configsets")) return json_str(input, "value");
 	return json_str(json_object_get(deployment, "options"), "configsets");
 }
 
@@ -78,5 +79,7 @@ int cfn_init_deployment(const struct env *env, const json_t *deployment, json_t 
 		conf_deinit(&conf);
 	}
 	problems_deinit(&problems);
-	return r == -ENOMEM ? r : result_of(r == INIT_DONE ? 0 : STATUS_FAILED, &report, &e, ret_result);
+	return r == -ENOMEM
+		       ? r
+		       : result_of(r == INIT_DONE ? 0 : STATUS_FAILED, &report, &e, ret_result);
 }

@@ -7,8 +7,9 @@
 
 /**
  * cfn_init_deployment() - apply one deployment's config
- * @deployment: an entry of Heat's list: "config" is what stands below AWS::CloudFormation::Init, as an
- * object or as its text (with that key or without); an input or option "configsets" names the sets
+ * @deployment: an entry of Heat's list: "config" is what stands below AWS::CloudFormation::Init, as
+ * an object or as its text (with that key or without); an input or option "configsets" names the
+ * sets
  * @ret_result: what the hook contract wants on stdout: deploy_stdout, deploy_stderr,
  * deploy_status_code; new reference
  *

@@ -12,11 +12,11 @@
 #include "core/text.h"
 #include "hooks/init/tree.h"
 
-#define TRIES       5
-#define REDIRECTS   5
-#define URL_MAX     8192
-#define PAUSE_BASE  200
-#define PAUSE_CAP   20000
+#define TRIES      5
+#define REDIRECTS  5
+#define URL_MAX    8192
+#define PAUSE_BASE 200
+#define PAUSE_CAP  20000
 
 struct download {
 	const struct init_setup *setup;
@@ -46,11 +46,10 @@ static const json_t *entry_for(const json_t *auth, const char *name, const char 
 
 	if (name)
 		return json_object_get(auth, name);
-	json_object_foreach ((json_t *)(uintptr_t)auth, key, entry)
-		json_array_foreach (json_object_get(entry, "uris"), i, uri)
-			if (json_is_string(uri) && json_string_length(uri) > 0 &&
-			    text_starts(url, json_string_value(uri)))
-				return entry;
+	json_object_foreach((json_t *)(uintptr_t)auth, key, entry)
+		json_array_foreach(json_object_get(entry, "uris"), i,
+				   uri) if (json_is_string(uri) && json_string_length(uri) > 0 &&
+					    text_starts(url, json_string_value(uri))) return entry;
 	return NULL;
 }
 
@@ -63,15 +62,18 @@ int fetch_authorization(const json_t *auth, const char *name, const char *url, s
 		   *password = json_str(entry, "password");
 
 	if (!entry)
-		return name ? err_set(e, -EINVAL, "there is no authentication \"%s\"", tree_shown(name))
+		return name ? err_set(e, -EINVAL, "there is no authentication \"%s\"",
+				      tree_shown(name))
 			    : 0;
 	if (!type || strcasecmp(type, "basic") || !user || !password)
-		return err_set(e, -EINVAL, "authentication must be of type basic, with username and "
-					   "password");
+		return err_set(e, -EINVAL,
+			       "authentication must be of type basic, with username and "
+			       "password");
 	buf_printf(&pair, "%s:%s", user, password);
 	buf_puts(out, "Authorization: Basic ");
 	text_base64(out, buf_str(&pair), pair.len);
-	return buf_error(&pair) ? err_set(e, -EINVAL, "authentication is too long") : buf_error(out);
+	return buf_error(&pair) ? err_set(e, -EINVAL, "authentication is too long")
+				: buf_error(out);
 }
 
 /* ---- redirects ---- */

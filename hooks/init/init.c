@@ -36,7 +36,8 @@ static void tell(struct init *in, enum log_level level, const char *name, const 
 	if (!in->setup->quiet)
 		log_at(level, "%s: %s %s: %s", tree_shown(in->config), in->section, name, text);
 	if (report)
-		buf_printf(report, "%s: %s %s: %s\n", tree_shown(in->config), in->section, name, text);
+		buf_printf(report, "%s: %s %s: %s\n", tree_shown(in->config), in->section, name,
+			   text);
 }
 
 void step_say(struct init *in, const char *name, const char *fmt, ...)
@@ -88,8 +89,8 @@ bool step_has_changed(const struct init *in, const char *kind, const char *name)
 int step_failed(struct init *in, const char *name, const struct err *e, bool fatal)
 {
 	if (in->n_failed++ == 0)
-		err_set(&in->first, e->code ? e->code : -EIO, "%s: %s %s: %s", in->config, in->section,
-			tree_shown(name), e->text);
+		err_set(&in->first, e->code ? e->code : -EIO, "%s: %s %s: %s", in->config,
+			in->section, tree_shown(name), e->text);
 	tell(in, LOG_LEVEL_ERR, tree_shown(name), e->text);
 	return in->setup->keep_going && !fatal ? 0 : -ECANCELED;
 }
@@ -136,7 +137,8 @@ static int apply_config(struct init *in, const json_t *config)
 	json_object_clear(in->changed);
 	for (int place = 0; r == 0 && place < (int)ARRAY_SIZE(sections); place++)
 		for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sections); i++)
-			if (place == (in->setup->sources_first ? sections[i].heat : sections[i].aws))
+			if (place ==
+			    (in->setup->sources_first ? sections[i].heat : sections[i].aws))
 				r = apply_section(in, config, &sections[i]);
 	return r;
 }
@@ -185,7 +187,8 @@ int init_apply(const struct init_setup *setup, const json_t *metadata, const cha
 	in.config = "cfn-init";
 	in.section = "summary";
 	step_say(&in, DRY(&in) ? "dry run" : "run", "%zu steps, %zu %s, %zu failed", in.n_steps,
-		 in.n_changed, DRY(&in) ? "would change something" : "changed something", in.n_failed);
+		 in.n_changed, DRY(&in) ? "would change something" : "changed something",
+		 in.n_failed);
 	json_decref(in.changed);
 	json_decref(in.made);
 	return judge(&in, r, e);

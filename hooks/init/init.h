@@ -11,19 +11,19 @@
 #include "core/err.h"
 #include "core/http.h"
 
-#define INIT_KEY         "AWS::CloudFormation::Init"
-#define INIT_AUTH_KEY    "AWS::CloudFormation::Authentication"
-#define INIT_REPORT_MAX  (256u << 10)
+#define INIT_KEY        "AWS::CloudFormation::Init"
+#define INIT_AUTH_KEY   "AWS::CloudFormation::Authentication"
+#define INIT_REPORT_MAX (256u << 10)
 
 struct init_setup {
 	const struct env *env;
-	struct http_setup http;    /* CA and proxies of downloads */
-	bool dry_run;              /* only tell what would change */
-	bool keep_going;           /* go on after a failure, but for commands; the answer stays "failed" */
-	bool sources_first;        /* sources before groups and users, as heat-cfntools has it */
-	bool quiet;                /* no lines on stderr, only @report */
-	int64_t program_ms;        /* limit of one program, 0: 1 h */
-	struct buf *report;        /* each line of the run, too; NULL: not kept. Over its max: cut */
+	struct http_setup http; /* CA and proxies of downloads */
+	bool dry_run;           /* only tell what would change */
+	bool keep_going;    /* go on after a failure, but for commands; the answer stays "failed" */
+	bool sources_first; /* sources before groups and users, as heat-cfntools has it */
+	bool quiet;         /* no lines on stderr, only @report */
+	int64_t program_ms; /* limit of one program, 0: 1 h */
+	struct buf *report; /* each line of the run, too; NULL: not kept. Over its max: cut */
 };
 
 enum init_answer {

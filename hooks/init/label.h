@@ -4,6 +4,6 @@
 
 #include "core/env.h"
 
-/** label_restore() - @path as the kernel sees it; @deep: everything below it too. Best effort: where SELinux is
- * off restorecon has nothing to do. */
+/** label_restore() - @path as the kernel sees it; @deep: everything below it too. Best effort:
+ * where SELinux is off restorecon has nothing to do. */
 void label_restore(const struct env *env, const char *path, bool deep);

@@ -72,8 +72,8 @@ static int read_name(const struct render *r, struct tag *t, size_t from, size_t 
 	t->name = r->p + from;
 	t->name_n = to - from;
 	text_trim(&t->name, &t->name_n);
-	if (t->kind != '!' && (t->name_n == 0 || memchr(t->name, '{', t->name_n) ||
-			       memchr(t->name, '\0', t->name_n)))
+	if (t->kind != '!' &&
+	    (t->name_n == 0 || memchr(t->name, '{', t->name_n) || memchr(t->name, '\0', t->name_n)))
 		return refuse(r, from, "a tag without a name");
 	return 0;
 }
@@ -204,7 +204,8 @@ static int find_close(struct render *r, const struct tag *open, struct tag *clos
 		if (close->kind == '#' || close->kind == '^')
 			depth++;
 		else if (close->kind == '/' && --depth == 0)
-			return same ? 0 : refuse(r, close->begin, "a section's end of another name");
+			return same ? 0
+				    : refuse(r, close->begin, "a section's end of another name");
 	}
 	return ret < 0 ? ret : refuse(r, open->begin, "a section that does not end");
 }
@@ -234,7 +235,8 @@ static int section(struct render *r, const struct tag *open, struct tag *close)
 	if (!json_is_array(value) || open->kind == '^')
 		return inside(r, open->kind == '^' ? r->stack[r->depth - 1] : value, open->end,
 			      close->begin);
-	json_array_foreach (value, i, item) {
+	json_array_foreach(value, i, item)
+	{
 		ret = inside(r, item, open->end, close->begin);
 		if (ret < 0)
 			break;

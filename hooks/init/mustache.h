@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of Mustache that files with a context use: {{name}} (HTML-escaped), {{{name}}} and
- * {{&name}} (as it is), {{#s}}…{{/s}}, {{^s}}…{{/s}}, {{! comment}}, a.b and {{.}}. A line that holds
- * nothing but a section tag or a comment vanishes. Partials and changed delimiters are refused.
- * Pure; no code is ever run.
+ * {{&name}} (as it is), {{#s}}…{{/s}}, {{^s}}…{{/s}}, {{! comment}}, a.b and {{.}}. A line that
+ * holds nothing but a section tag or a comment vanishes. Partials and changed delimiters are
+ * refused. Pure; no code is ever run.
  */
 #pragma once
 

@@ -6,7 +6,10 @@
 #include "core/text.h"
 #include "hooks/init/version.h"
 
-#define RPM_QUERY {"rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}\n", "@"}
+#define RPM_QUERY                                                                                  \
+	{                                                                                          \
+		"rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}\n", "@"                                \
+	}
 
 const struct package_manager package_managers[] = {
 	{.name = "dpkg",

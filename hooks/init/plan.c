@@ -73,7 +73,8 @@ static int add_members(struct walk *w, const json_t *set)
 
 	if (!json_is_array(set))
 		return add_element(w, set);
-	json_array_foreach (set, i, element) {
+	json_array_foreach(set, i, element)
+	{
 		r = add_element(w, element);
 		if (r < 0)
 			break;
@@ -108,9 +109,8 @@ static int add_named(struct walk *w, const char *p, size_t n)
 
 	if (!name)
 		return err_set(w->e, -ENOMEM, "no memory");
-	json_object_foreach ((json_t *)(uintptr_t)w->sets, key, value)
-		if (!strcmp(key, name))
-			return add_set(w, key);
+	json_object_foreach((json_t *)(uintptr_t)w->sets, key,
+			    value) if (!strcmp(key, name)) return add_set(w, key);
 	return refuse(w, name, "there is no such set");
 }
 

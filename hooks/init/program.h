@@ -23,18 +23,18 @@ struct program {
 };
 
 struct program_end {
-	int code;       /* exit code; 128 + signal */
-	bool timed_out; /* ended by us */
+	int code;                            /* exit code; 128 + signal */
+	bool timed_out;                      /* ended by us */
 	char output[PROGRAM_OUTPUT_MAX + 1]; /* both streams, the end of them, any bytes but NUL */
 	size_t output_len;
 };
 
-/** program_run() - Return: 0 when it has run (see @end), -ENOENT when there is no such program, -errno
- * when it could not be started. */
+/** program_run() - Return: 0 when it has run (see @end), -ENOENT when there is no such program,
+ * -errno when it could not be started. */
 int program_run(const struct env *env, const struct program *p, struct program_end *end,
 		struct err *e) _must_check_;
-/** program_must() - program_run(), and an exit code other than 0 is -ECHILD with the last line of the
- * output in @e. */
+/** program_must() - program_run(), and an exit code other than 0 is -ECHILD with the last line of
+ * the output in @e. */
 int program_must(const struct env *env, const struct program *p, struct program_end *end,
 		 struct err *e) _must_check_;
 /** program_find() - absolute path of @name below the prefix, in the usual folders. false: none. */

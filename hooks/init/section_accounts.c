@@ -14,7 +14,7 @@
 #define ID_MAX     4294967294
 #define TIMEOUT_MS 60000
 /* Users are made without a login; that was never configurable. */
-#define NO_LOGIN   "/sbin/nologin"
+#define NO_LOGIN "/sbin/nologin"
 
 struct args {
 	const char *list[ARGS_MAX];
@@ -97,7 +97,8 @@ static int one_group(struct init *in, const char *name, const json_t *value, str
 	if (!account_group(in->setup->env, name, &now))
 		return make_group(in, name, gid, e);
 	if (gid >= 0 && (gid_t)gid != now)
-		return err_set(e, -EEXIST, "it is there with gid %u, not %lld", now, (long long)gid);
+		return err_set(e, -EEXIST, "it is there with gid %u, not %lld", now,
+			       (long long)gid);
 	step_say(in, name, "is there");
 	return 0;
 }
@@ -122,12 +123,14 @@ static int read_groups(struct user *u, const struct init *in, struct err *e)
 	gid_t gid;
 	size_t i;
 
-	json_array_foreach (u->groups, i, group) {
+	json_array_foreach(u->groups, i, group)
+	{
 		const char *name = json_string_value(group);
 
 		if (!name || !account_name_valid(name))
 			return err_set(e, -EINVAL, "groups: not a name");
-		if (!account_group(in->setup->env, name, &gid) && !step_would_be_there(in, "groups", name))
+		if (!account_group(in->setup->env, name, &gid) &&
+		    !step_would_be_there(in, "groups", name))
 			return err_set(e, -ENOENT, "there is no group \"%s\"", tree_shown(name));
 		buf_printf(&u->list, "%s%s", i ? "," : "", name);
 	}
@@ -190,8 +193,8 @@ static void see_group(const char *group, void *ctx)
 	bool named = false;
 	size_t i;
 
-	json_array_foreach (m->user->groups, i, name)
-		named = named || !strcmp(json_string_value(name), group);
+	json_array_foreach(m->user->groups, i, name) named =
+		named || !strcmp(json_string_value(name), group);
 	m->extra = m->extra || !named;
 }
 
@@ -203,9 +206,9 @@ static bool groups_fit(const struct init *in, const struct user *u)
 
 	if (!json_is_array(u->groups))
 		return true;
-	json_array_foreach (u->groups, i, name)
-		if (!account_is_member(in->setup->env, json_string_value(name), u->name))
-			return false;
+	json_array_foreach(u->groups, i,
+			   name) if (!account_is_member(in->setup->env, json_string_value(name),
+							u->name)) return false;
 	account_each_group(in->setup->env, u->name, see_group, &m);
 	return !m.extra;
 }
@@ -245,7 +248,8 @@ static int one_user(struct init *in, const char *name, const json_t *value, stru
 	if (r == 0 && !account_user(in->setup->env, name, &now))
 		r = make_user(in, &u, e);
 	else if (r == 0 && u.uid >= 0 && (uid_t)u.uid != now.uid)
-		r = err_set(e, -EEXIST, "it is there with uid %u, not %lld", now.uid, (long long)u.uid);
+		r = err_set(e, -EEXIST, "it is there with uid %u, not %lld", now.uid,
+			    (long long)u.uid);
 	else if (r == 0)
 		r = correct_user(in, &u, &now, e);
 	buf_deinit(&u.list);

@@ -52,7 +52,8 @@ static int read_env(struct command *c, const json_t *env, struct err *e)
 	if (!json_is_object(env))
 		return err_set(e, -EINVAL, "env is no object");
 	c->own_env = true;
-	json_object_foreach ((json_t *)(uintptr_t)env, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)env, key, value)
+	{
 		_cleanup_buf_ struct buf text = BUF_INIT(128u << 10);
 
 		if (!*key || strchr(key, '=') || c->n_vars == VARS_MAX)
@@ -95,7 +96,8 @@ static int read_cwd(struct command *c, const struct env *env, const json_t *valu
 	return 0;
 }
 
-static int read_timeout(struct command *c, const struct init *in, const json_t *value, struct err *e)
+static int read_timeout(struct command *c, const struct init *in, const json_t *value,
+			struct err *e)
 {
 	const json_t *limit = json_object_get(value, "timeout");
 	const char *text = json_string_value(limit);
@@ -149,7 +151,8 @@ static int fill(const json_t *what, const char *argv[static ARGS_MAX + 1], struc
 	}
 	if (!json_is_array(what) || json_array_size(what) == 0 || json_array_size(what) > ARGS_MAX)
 		return err_set(e, -EINVAL, "neither a text nor a list of texts");
-	json_array_foreach (what, i, word) {
+	json_array_foreach(what, i, word)
+	{
 		if (!json_is_string(word))
 			return err_set(e, -EINVAL, "neither a text nor a list of texts");
 		argv[i] = json_string_value(word);
@@ -158,8 +161,8 @@ static int fill(const json_t *what, const char *argv[static ARGS_MAX + 1], struc
 	return 0;
 }
 
-static int run(struct init *in, const struct command *c, const json_t *what, struct program_end *end,
-	       struct err *e)
+static int run(struct init *in, const struct command *c, const json_t *what,
+	       struct program_end *end, struct err *e)
 {
 	const char *argv[ARGS_MAX + 1];
 	struct program p = {.argv = argv,
@@ -216,7 +219,8 @@ static int told(struct init *in, const char *name, const struct program_end *end
 static int apply(struct init *in, const struct command *c, const char *name, const json_t *value,
 		 struct err *e)
 {
-	const json_t *what = json_object_get(value, "command"), *test = json_object_get(value, "test");
+	const json_t *what = json_object_get(value, "command"),
+		     *test = json_object_get(value, "test");
 	bool ignore = tree_bool(json_object_get(value, "ignoreErrors"));
 	struct program_end *end;
 	int r;
@@ -224,7 +228,8 @@ static int apply(struct init *in, const struct command *c, const char *name, con
 	if (!what)
 		return err_set(e, -EINVAL, "there is no command");
 	if (DRY(in))
-		return step_changed(in, "commands", name, "run%s", test ? " if its test says so" : "");
+		return step_changed(in, "commands", name, "run%s",
+				    test ? " if its test says so" : "");
 	r = ask(in, c, name, test, e);
 	if (r <= 0)
 		return r;

@@ -57,8 +57,11 @@ static int read_rights(struct init *in, struct file *f, const json_t *value, str
 	unsigned bits;
 	int r;
 
-	f->place = (struct place){.mode = PLACE_KEEP, .uid = (uid_t)-1, .gid = (gid_t)-1,
-				  .dry_run = DRY(in), .sync = true};
+	f->place = (struct place){.mode = PLACE_KEEP,
+				  .uid = (uid_t)-1,
+				  .gid = (gid_t)-1,
+				  .dry_run = DRY(in),
+				  .sync = true};
 	if (mode && !json_is_null(mode)) {
 		if (tree_mode(mode, &bits, &f->link) < 0)
 			return err_set(e, -EINVAL, "mode must be octal text, such as \"000644\"");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Section packages: manager -> name -> versions. What is installed in a version that fits is left
- * alone; the rest is installed by one call of the manager. When that fails, its lists may be old: they
- * are read anew once, and it is tried again.
+ * alone; the rest is installed by one call of the manager. When that fails, its lists may be old:
+ * they are read anew once, and it is tried again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,11 +33,11 @@ struct words {
 struct shopping { /* of one manager */
 	const struct package_manager *m;
 	const char *program;
-	char kind[80];           /* what services know it by */
-	char *texts[LIST_MAX];   /* as the manager is told */
+	char kind[80];         /* what services know it by */
+	char *texts[LIST_MAX]; /* as the manager is told */
 	const char *names[LIST_MAX];
 	const char *versions[LIST_MAX];
-	bool older[LIST_MAX];    /* than what is installed */
+	bool older[LIST_MAX]; /* than what is installed */
 	size_t n;
 };
 
@@ -68,8 +68,8 @@ static const char *pick_program(const struct package_manager *m, char *path)
 /* ---- what is there ---- */
 
 /* Return: true and the version that counts. */
-static bool installed(struct init *in, const struct shopping *s, const char *name, const char *wanted,
-		      struct buf *version)
+static bool installed(struct init *in, const struct shopping *s, const char *name,
+		      const char *wanted, struct buf *version)
 {
 	struct words w;
 	struct program p = {.argv = w.list, .timeout_ms = QUERY_MS};
@@ -92,7 +92,8 @@ static int wanted_version(const json_t *value, const char **ret, struct err *e)
 		*ret = NULL;
 	if (value && !json_is_string(value) && !json_is_array(value) && !json_is_null(value))
 		return err_set(e, -EINVAL, "versions are no list");
-	json_array_foreach (value, i, item) {
+	json_array_foreach(value, i, item)
+	{
 		const char *version = json_string_value(item);
 
 		if (!version)
@@ -147,8 +148,8 @@ static const char *ending(const char *url, const struct package_manager *m)
 }
 
 /* A download under a name that the manager takes. */
-static int bring(struct init *in, const struct shopping *s, const char *url, char *folder, char *path,
-		 struct err *e)
+static int bring(struct init *in, const struct shopping *s, const char *url, char *folder,
+		 char *path, struct err *e)
 {
 	struct place p = {.mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
 	_cleanup_close_ int fd = fetch_file(in->setup, url, in->auth, NULL, e), dir = -1;
@@ -190,10 +191,13 @@ static int install_file(struct init *in, struct shopping *s, const char *name, c
 		return err_set(e, -EINVAL, "not a package");
 	there = installed(in, s, end.output, version, &now);
 	if (there && !strcmp(buf_str(&now), version)) {
-		step_say(in, name, "is installed: %s %s", tree_shown(end.output), tree_shown(version));
+		step_say(in, name, "is installed: %s %s", tree_shown(end.output),
+			 tree_shown(version));
 		return 0;
 	}
-	begin(&w, there && version_compare(buf_str(&now), version) > 0 ? s->m->downgrade : s->m->install,
+	begin(&w,
+	      there && version_compare(buf_str(&now), version) > 0 ? s->m->downgrade
+								   : s->m->install,
 	      s->program, NULL);
 	put(&w, path);
 	p.timeout_ms = INSTALL_MS;
@@ -255,7 +259,8 @@ static size_t fill(const struct shopping *s, struct words *w, bool older, size_t
 	return w->n - before;
 }
 
-static int install(struct init *in, const struct shopping *s, bool older, size_t only, struct err *e)
+static int install(struct init *in, const struct shopping *s, bool older, size_t only,
+		   struct err *e)
 {
 	struct words w;
 	struct program p = {.argv = w.list, .timeout_ms = INSTALL_MS};
@@ -284,8 +289,8 @@ static int install_all(struct init *in, const struct shopping *s, struct err *e)
 	if (r == 0 && s->m->join)
 		r = install(in, s, true, s->n, e);
 	for (size_t i = 0; r == 0 && i < s->n; i++)
-		r = step_changed(in, s->kind, s->names[i], "installed%s%s", s->versions[i] ? " " : "",
-				 s->versions[i] ? s->versions[i] : "");
+		r = step_changed(in, s->kind, s->names[i], "installed%s%s",
+				 s->versions[i] ? " " : "", s->versions[i] ? s->versions[i] : "");
 	return r;
 }
 
@@ -359,9 +364,8 @@ int section_packages(struct init *in, const json_t *section)
 		err_set(&e, -EINVAL, "the section is no object");
 		return step_failed(in, "-", &e, false);
 	}
-	json_object_foreach ((json_t *)(uintptr_t)section, name, packages)
-		if (!is_known(name))
-			step_say(in, name, "left out: no package manager of that name is known");
+	json_object_foreach((json_t *)(uintptr_t)section, name, packages) if (!is_known(name))
+		step_say(in, name, "left out: no package manager of that name is known");
 	for (size_t i = 0; r == 0 && i < package_managers_n; i++) {
 		packages = json_object_get(section, package_managers[i].name);
 		if (packages && !json_is_null(packages))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Section services: enabled or not, running or not, restarted when something they name changed in
- * the same config. The key (sysvinit, systemd, …) says what the template was written for; what is in
- * charge of this machine does it.
+ * the same config. The key (sysvinit, systemd, …) says what the template was written for; what is
+ * in charge of this machine does it.
  */
 #include <errno.h>
 #include <string.h>
@@ -84,7 +84,8 @@ static int is_up(struct init *in, const struct init_system *s, char *program, co
 	return !init_system_is_down(s, end.output, end.code);
 }
 
-static int act(struct init *in, const char *name, enum init_verb verb, const char *told, struct err *e)
+static int act(struct init *in, const char *name, enum init_verb verb, const char *told,
+	       struct err *e)
 {
 	char program[ENV_PATH_MAX], *argv[INIT_SYSTEM_ARGS];
 	const struct init_system *s = init_system_find(in->setup->env, program);
@@ -111,9 +112,11 @@ static const char *changed_of(const struct init *in, const char *kind, const jso
 
 	if (json_is_string(names) && step_has_changed(in, kind, json_string_value(names)))
 		return json_string_value(names);
-	json_array_foreach (names, i, name)
-		if (json_is_string(name) && step_has_changed(in, kind, json_string_value(name)))
-			return json_string_value(name);
+	json_array_foreach(
+		names, i,
+		name) if (json_is_string(name) &&
+			  step_has_changed(in, kind,
+					   json_string_value(name))) return json_string_value(name);
 	return NULL;
 }
 
@@ -125,7 +128,8 @@ static const char *changed_dependency(const struct init *in, const json_t *value
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) && !found; i++)
 		found = changed_of(in, kinds[i], json_object_get(value, kinds[i]));
-	json_object_foreach ((json_t *)(uintptr_t)packages, manager, names) {
+	json_object_foreach((json_t *)(uintptr_t)packages, manager, names)
+	{
 		char kind[80];
 
 		snprintf(kind, sizeof(kind), "packages:%.60s", manager);

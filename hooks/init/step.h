@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the sections of cfn-init share while one tree is applied: the setup, what has changed in this
- * config so far, one line per step, and how failures are counted. For hooks/init alone.
+ * What the sections of cfn-init share while one tree is applied: the setup, what has changed in
+ * this config so far, one line per step, and how failures are counted. For hooks/init alone.
  */
 #pragma once
 
@@ -9,13 +9,14 @@
 
 struct init {
 	const struct init_setup *setup;
-	const json_t *auth;   /* AWS::CloudFormation::Authentication, or NULL; borrowed */
-	const char *config;   /* the config that is applied; borrowed */
-	const char *section;  /* and its section */
-	json_t *changed;      /* in this config: section (packages: manager) -> {name: true} */
-	json_t *made;         /* users and groups of all configs so far: with --dry-run they are not there */
+	const json_t *auth;  /* AWS::CloudFormation::Authentication, or NULL; borrowed */
+	const char *config;  /* the config that is applied; borrowed */
+	const char *section; /* and its section */
+	json_t *changed;     /* in this config: section (packages: manager) -> {name: true} */
+	json_t *made; /* users and groups of all configs so far: with --dry-run they are not there
+		       */
 	size_t n_steps, n_changed, n_failed;
-	struct err first;     /* the first failure */
+	struct err first; /* the first failure */
 };
 
 /** step_say() - one line: config, section, @name and what was or would be done. Control characters
@@ -26,9 +27,11 @@ void step_say(struct init *in, const char *name, const char *fmt, ...) _printf_(
 int step_changed(struct init *in, const char *kind, const char *name, const char *fmt, ...)
 	_printf_(4, 5);
 bool step_has_changed(const struct init *in, const char *kind, const char *name);
-/** step_would_be_there() - with --dry-run: would @name of "users" or "groups" have been made by now? */
+/** step_would_be_there() - with --dry-run: would @name of "users" or "groups" have been made by
+ * now? */
 bool step_would_be_there(const struct init *in, const char *kind, const char *name);
-/** step_failed() - counted and told. Return: 0 when the rest is to be tried, -ECANCELED when not. */
+/** step_failed() - counted and told. Return: 0 when the rest is to be tried, -ECANCELED when not.
+ */
 int step_failed(struct init *in, const char *name, const struct err *e, bool fatal);
 
 typedef int step_fn(struct init *in, const char *name, const json_t *value, struct err *e);

@@ -53,8 +53,7 @@ const char **tree_names(const json_t *object, size_t *ret_n)
 	*ret_n = n;
 	if (!names)
 		return NULL;
-	json_object_foreach ((json_t *)(uintptr_t)object, key, value)
-		names[i++] = key;
+	json_object_foreach((json_t *)(uintptr_t)object, key, value) names[i++] = key;
 	qsort(names, n, sizeof(*names), by_bytes);
 	return names;
 }

@@ -97,5 +97,6 @@ bool version_fits(const char *installed, const char *wanted)
 {
 	const char *colon = strchr(installed, ':'); /* an epoch that was not written down */
 
-	return fits(installed, wanted) || (colon && !strchr(wanted, ':') && fits(colon + 1, wanted));
+	return fits(installed, wanted) ||
+	       (colon && !strchr(wanted, ':') && fits(colon + 1, wanted));
 }
