@@ -12,12 +12,15 @@
 #define SLOW_HORIZON   (24 * 60.0f)
 #define SLOW_PERSIST   6
 #define FULL_LEVEL     0.955f
+#define FULL_AGAIN     0.98f /* so full before is no reason to be silent */
+#define FULL_SLACK     0.005f
+#define FULL_HORIZON   (5 * 60.0f)
 #define NOTICE_LEVEL   0.80f
 #define NOTICE_LOW     0.75f
 #define NOTICE_HORIZON (36 * 60.0f)
 #define NOTICE_PERSIST 20
 #define FAST_LEVEL     0.70f
-#define FAST_HEADROOM  0.66f
+#define FAST_HEADROOM  0.68f
 #define FAST_HORIZON   100.0f
 #define FAST_PERSIST   2
 #define SIGNIFICANT    1.7f
@@ -36,6 +39,9 @@
 #define TYPICAL_ETA    132.0f /* the scale whose answer is nearest is believed */
 #define WALK_DAYS      3
 #define HIGHS_ERROR    0.3f
+#define HIGHS_ABOVE    1.25f /* deviations: the highest highs meet the limit */
+#define LATEST_HOURS   2
+#define STEADY_HIGH    0.86f
 #define STEADY_HORIZON 150.0f
 #define STEADY_PERSIST 5
 #define KNOWN_MIN      30 /* before, what is usual is not known */
@@ -102,11 +108,21 @@ static float best_eta(const struct forecast *f)
 	return best;
 }
 
+/* Highest sample of this hour and the two before. */
+static float latest_high(const struct forecast *f)
+{
+	float high = f->hour_now;
+
+	for (int32_t back = 1; back <= LATEST_HOURS && back <= f->hour; back++)
+		high = fmaxf(high, f->hour_high[(f->hour - back) % FORECAST_HOURS]);
+	return high;
+}
+
 /* By the hourly highs, which saw-teeth and noise do not move: of the two fits the one whose slope
  * is better known. */
-static float highs_eta(const struct forecast *f, float *ret_level)
+static float highs_eta(const struct forecast *f, float *ret_level, float *ret_top)
 {
-	float best = HIGHS_ERROR, eta = INFINITY;
+	float best = HIGHS_ERROR, eta = INFINITY, latest = latest_high(f);
 
 	for (size_t i = 0; i < FORECAST_HIGHS; i++) {
 		const struct forecast_scale *s = &f->highs[i];
@@ -121,7 +137,9 @@ static float highs_eta(const struct forecast *f, float *ret_level)
 			continue;
 		best = error;
 		*ret_level = s->level + s->slope * into;
-		eta = fmaxf(1 - *ret_level, 0) / s->slope;
+		*ret_top =
+			fminf(*ret_level + HIGHS_ABOVE * s->deviation, fmaxf(*ret_level, latest));
+		eta = fmaxf(1 - *ret_top, 0) / s->slope;
 	}
 	return eta;
 }
@@ -152,7 +170,7 @@ const char *const forecast_reasons[] = {"nothing",       "growing",          "ne
 					"burst"};
 
 struct judgement {
-	float high, headroom, eta, margin, highs_eta, highs_level, walk_eta;
+	float high, headroom, eta, margin, highs_eta, highs_level, highs_top, walk_eta;
 };
 
 static bool count(float *counter, bool yes, float dt, float persist)
@@ -185,10 +203,10 @@ static bool departs(const struct forecast *f, float now)
 	return now > s->level + fmaxf(s->slope, 0) * into + DEPARTS * s->deviation + 0.01f;
 }
 
-static bool steady(const struct forecast *f, const struct judgement *j)
+static bool steady(const struct judgement *j)
 {
 	return j->highs_eta < STEADY_HORIZON && j->highs_level > j->high + SLOW_MARGIN &&
-	       f->u > FAST_LEVEL;
+	       j->highs_top > STEADY_HIGH;
 }
 
 static bool fast(const struct forecast *f, const struct judgement *j, float *ret_eta)
@@ -243,7 +261,8 @@ static bool burst(const struct forecast *f, const struct judgement *j, float low
 
 static bool slow(const struct forecast *f, const struct judgement *j, float level)
 {
-	return f->u > FULL_LEVEL ||
+	return (f->u > FULL_LEVEL &&
+		(f->u > fminf(j->high, FULL_AGAIN) - FULL_SLACK || j->highs_eta < FULL_HORIZON)) ||
 	       (f->u > level && f->u > j->high + SLOW_MARGIN && j->eta < SLOW_HORIZON);
 }
 
@@ -273,7 +292,7 @@ static void hold(const struct forecast *f, float *left, bool yes, float eta)
 {
 	if (yes)
 		*left = fmaxf(*left - f->dt, fminf(fmaxf(HOLD_PAST * eta, HOLD_MIN), HOLD_MAX));
-	else if (fmaxf(f->u, f->y) <= HOLD_LEVEL)
+	else if (fmaxf(fmaxf(f->u, f->y), f->highs[0].level) <= HOLD_LEVEL)
 		*left = 0;
 	else if (*left > HOLD_MIN || f->u < f->open_high - UNRELEASED || f->since_bad > HOLD_HIGH)
 		*left = fmaxf(*left - f->dt, 0);
@@ -289,9 +308,9 @@ void forecast_judge(struct forecast *f)
 		return;
 	j.headroom = low < 1 ? (f->u - low) / (1 - low) : 0;
 	j.margin = SLOW_MARGIN + NEW_SHARE * (1 - j.high);
-	j.highs_eta = highs_eta(f, &j.highs_level);
+	j.highs_eta = highs_eta(f, &j.highs_level, &j.highs_top);
 	j.walk_eta = walk_days(f);
-	is_steady = count(&f->steady_count, steady(f, &j), dt, STEADY_PERSIST);
+	is_steady = count(&f->steady_count, steady(&j), dt, STEADY_PERSIST);
 	is_daily = j.walk_eta < STEADY_HORIZON;
 	is_slow = count(&f->slow_count, slow(f, &j, SLOW_LEVEL), dt, SLOW_PERSIST);
 	is_notice = count(&f->notice_count, noticeable(f, &j), dt, NOTICE_PERSIST);
