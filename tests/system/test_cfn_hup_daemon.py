@@ -4,6 +4,7 @@ import signal
 import time
 
 from guest import until
+from harness import alone
 from hup import Hup, resource
 
 
@@ -17,6 +18,7 @@ def polls(h, number, name="R1"):
     until("%d more polls" % number, 10 + 3 * number, lambda: len([r for r in h.asked(name) if r["status"]]) >= before + number)
 
 
+@alone
 def test_interval(ctx):
     """fixed: [main] interval is obeyed, with units below a minute too; heat-pulse.conf wins over it."""
     h = Hup(ctx)

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from guest import BINARY, until
+from harness import alone
 from hup import Hup, resource
 
 NOBODY = pwd.getpwnam("nobody")
@@ -183,6 +184,7 @@ def test_timeout(ctx):
         assert fields[2] != group or fields[0] == "Z", "process %s of the hook is still there" % pid
 
 
+@alone
 def test_failure(ctx):
     """fixed: a failed hook is exit 4, tried again in later passes with growing waits, then given up and quiet until the value changes; the others run.
 
@@ -204,6 +206,7 @@ def test_failure(ctx):
     h.once(code=4, said="try 1", ran=['bad post.update {"b": 1}', "good post.update"])
 
 
+@alone
 def test_failure_healed(ctx):
     """fixed: what succeeds at a later try counts as done; a value that went back meanwhile drops what was owed."""
     h = Hup(ctx, conf="[hooks]\nretry = 100ms\n")

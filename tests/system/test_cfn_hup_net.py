@@ -228,6 +228,7 @@ def test_init_data(ctx):
     assert json.loads(h.g.read("/var/lib/heat-cfntools/cfn-init-data")), "read, never written"
 
 
+@harness.alone
 def test_pass_is_cheap(ctx):
     """new: an idle pass ends within 200 ms, whatever the interval of cfn-hup.conf."""
     h = Hup(ctx)

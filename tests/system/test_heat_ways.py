@@ -27,6 +27,7 @@ def test_os_collect_config_conf(ctx):
     assert "os-collect-config.conf" in g.run("check").stdout
 
 
+@alone
 def test_application_credential(ctx):
     """An application credential reads the metadata of a resource."""
     deploy(ctx, "appcred")

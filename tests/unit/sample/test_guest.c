@@ -310,6 +310,50 @@ static void stress_of_memory(void **state)
 	tree_free(t);
 }
 
+/* Debian 12's own kernel, as recorded in a guest of 512 MiB with one limited service. */
+static void recorded_on_debian_12(void **state)
+{
+	static const struct {
+		const struct probe_ops *probe;
+		enum metric metric;
+		double value;
+		const char *group;
+	} want[] = {
+		{&probe_memory, METRIC_MEM_TOTAL_MB, 469, NULL},
+		{&probe_memory, METRIC_MEM_USABLE_MB, 443, NULL},
+		{&probe_memory, METRIC_MEM_USED_CACHE, 10, NULL},
+		{&probe_memory, METRIC_MEM_SLAB_UNRECLAIMABLE_MB, 6, NULL},
+		{&probe_memory, METRIC_MEM_SWAP_FREE_PERC, 100, NULL},
+		{&probe_vmstat, METRIC_KERNEL_OOM_KILL, 0, NULL},
+		{&probe_load, METRIC_TASKS_TOTAL, 54, NULL},
+		{&probe_load, METRIC_CPU_TOTAL_LOGICAL_CORES, 2, NULL},
+		{&probe_cpu, METRIC_CPU_SYSTEM_TIME, 2.47, NULL},
+		{&probe_pressure, METRIC_CPU_PRESSURE_SOME, 1.33, NULL},
+		{&probe_pressure, METRIC_MEM_PRESSURE_FULL, 0, NULL},
+		{&probe_limits, METRIC_TASKS_MAX, 3682, NULL},
+		{&probe_limits, METRIC_FILES_MAX, 46652, NULL},
+		{&probe_sockets, METRIC_NET_TCP_INUSE, 0, NULL},
+		{&probe_vm, METRIC_MEM_INSTALLED_MB, 512, NULL},
+		{&probe_cgroup, METRIC_CGROUP_MEMORY_LIMIT, 64, "system.slice/db.service"},
+		{&probe_cgroup, METRIC_CGROUP_MEMORY, 0.2421875, "system.slice/db.service"},
+		{&probe_cgroup, METRIC_CGROUP_PIDS_PERC, 2, "system.slice/db.service"},
+		{&probe_cgroup, METRIC_CGROUP_HIGH_EVENTS, 0, "system.slice"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		struct tree *t = tree_new("debian-12-linux-6.1");
+		int entity = -1;
+
+		assert_int_equal(tree_open(t, want[i].probe), 0);
+		tree_read(t, 1000);
+		if (want[i].group)
+			entity = tree_entity(t, "cgroup", want[i].group);
+		tree_value_of(t, want[i].metric, entity, want[i].value);
+		tree_free(t);
+	}
+}
+
 /* Of kernels since 5.9 refaults are two counters; a 3.10 has neither. */
 static void memory_read_again_and_moved(void **state)
 {
@@ -431,6 +475,7 @@ int main(void)
 		cmocka_unit_test(memory_as_the_host_counts_it),
 		cmocka_unit_test(balloon_by_kernel),
 		cmocka_unit_test(stress_of_memory),
+		cmocka_unit_test(recorded_on_debian_12),
 		cmocka_unit_test(memory_read_again_and_moved),
 		cmocka_unit_test(errors_of_all_controllers),
 		cmocka_unit_test(heat_of_all_cores),
