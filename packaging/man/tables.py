@@ -1,6 +1,10 @@
 """What the program says of itself, read back: commands and their options from --help, settings from --help-config, metrics from --reference."""
+import os
 import re
 import subprocess
+
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "old-names")) as names:
+    OLD_NAMES = names.read().split()
 
 
 class Option:
@@ -20,7 +24,7 @@ class Command:
 
     @property
     def old(self):
-        return self.name.startswith("cfn-")
+        return self.name in OLD_NAMES
 
 
 class Setting:

@@ -9,14 +9,16 @@ import glob
 import os
 import sys
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import tap  # noqa: E402
 
 LIMIT_S = {"static": 1500, "test-deb": 900}
-# In this order, those that are not named last.
+# In this order; those that are not named between FIRST and LAST.
 FIRST = ("static", "test-deb", "test-man", "test-units", "test-images")
+LAST = ("test-aarch64",)
 WITHOUT_STATIC = FIRST[1:]
 # The long forms: hours.
 DEEP_FACTOR = 12 if os.environ.get("HEAT_PULSE_DEEP") == "1" else 1
@@ -27,14 +29,15 @@ def name_of(path):
 
 
 def order(path):
-    return FIRST.index(name_of(path)) if name_of(path) in FIRST else len(FIRST), path
+    name = name_of(path)
+    return FIRST.index(name) if name in FIRST else len(FIRST) + (name in LAST), path
 
 
 def main(words):
     t = tap.Tap()
     paths = [os.path.join(HERE, "static.py")] + [p for p in glob.glob(os.path.join(HERE, "test-*")) if os.access(p, os.X_OK)]
     paths = sorted((p for p in paths if not words or any(word in name_of(p) for word in words)), key=order)
-    made = threading.Event()
+    made, began = threading.Event(), time.monotonic()
     if not paths or name_of(paths[0]) != "static":
         made.set()
 
@@ -43,7 +46,8 @@ def main(words):
         if name != "static" and name not in WITHOUT_STATIC:
             made.wait()
         try:
-            t.program(name, [path] if os.access(path, os.X_OK) else ["/usr/bin/python3", path], timeout=LIMIT_S.get(name, 600) * DEEP_FACTOR)
+            t.program(name, [path] if os.access(path, os.X_OK) else ["/usr/bin/python3", path], timeout=LIMIT_S.get(name, 600) * DEEP_FACTOR,
+                      env={"HEAT_PULSE_SPENT_S": str(int(time.monotonic() - began))})
         finally:
             if name == "static":
                 made.set()

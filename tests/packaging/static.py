@@ -24,7 +24,7 @@ import tap  # noqa: E402
 import test_fake  # noqa: E402
 from guest import until  # noqa: E402
 
-with open(os.path.join(HERE, "limits.json")) as f:
+with open(os.path.join(HERE, "..", "bench", "limits.json")) as f:
     LIMITS = json.load(f)
 JOBS = os.environ.get("HEAT_PULSE_JOBS", "2")
 DEEP = os.environ.get("HEAT_PULSE_DEEP") == "1"
