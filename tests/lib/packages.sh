@@ -1,11 +1,12 @@
 # Which Debian packages each ring needs, by name. Sourced by tests/run.
 
-all_rings=(lint unit fuzz sim system faults bench)
+all_rings=(lint unit fuzz score sim system faults bench)
 
 packages_build=$(cat "$(dirname "${BASH_SOURCE[0]}")/../../packaging/build-packages")
 packages_lint="python3 universal-ctags $packages_build libcmocka-dev"
 packages_unit="python3 libcmocka-dev clang libclang-rt-dev valgrind iproute2 procps $packages_build"
 packages_fuzz="python3 clang libclang-rt-dev $packages_build"
+packages_score="python3 $packages_build"
 packages_sim="python3 $packages_build"
 packages_system="python3 python3-cryptography python3-jsonschema openssl iproute2 procps util-linux strace sysstat keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
   heat-cfntools python3-keystoneclient swift-proxy swift-account swift-container swift-object zaqar-server curl prometheus prometheus-node-exporter $packages_build"
