@@ -204,21 +204,23 @@ struct guest {
 	struct guest_view now;
 };
 
+/* The kernel keeps its log: a new reader finds the old lines, too, under their old numbers. */
+static void write_line(const struct guest *g, size_t i)
+{
+	char line[512];
+	int n = snprintf(line, sizeof(line), "4,%zu,%lld,-;%s\n", 1000 + i,
+			 (long long)world.shared->line_ms[i] * 1000, g->ailment->lines[i]);
+
+	if (write(world.kmsg[1], line, (size_t)n) < 0)
+		report_line("\"what\":\"lost\",\"line\":%zu", i);
+}
+
 static void tell_kernel(struct guest *g)
 {
-	const struct ailment *a = g->ailment;
-	char line[512];
-	int n;
-
-	if (g->lines_told >= a->n_lines)
-		return;
-	for (; g->lines_told < a->n_lines; g->lines_told++) {
-		uint64_t seq = ++world.shared->kmsg_seq;
-
-		n = snprintf(line, sizeof(line), "4,%llu,%lld,-;%s\n", (unsigned long long)seq,
-			     (long long)world_boot_ms() * 1000, a->lines[g->lines_told]);
-		if (write(world.kmsg[1], line, (size_t)n) < 0)
-			return;
+	for (; g->lines_told < g->ailment->n_lines; g->lines_told++) {
+		if (!world.shared->line_ms[g->lines_told])
+			world.shared->line_ms[g->lines_told] = world_boot_ms();
+		write_line(g, g->lines_told);
 	}
 }
 
@@ -249,6 +251,9 @@ static int guest_open(const struct probe_setup *setup, void **ret, struct err *e
 	for (size_t i = 0; i < ailments_n; i++)
 		if (world.ailment && !strcmp(ailments[i].class_name, world.ailment))
 			g->ailment = &ailments[i];
+	for (; g->ailment && g->lines_told < g->ailment->n_lines && world.shared->line_ms[g->lines_told];
+	     g->lines_told++)
+		write_line(g, g->lines_told);
 	*ret = g;
 	return 0;
 }

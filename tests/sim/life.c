@@ -179,12 +179,22 @@ static int wait_for_all(pid_t agent, pid_t store, pid_t runner)
 	return status;
 }
 
+/* What the dead did not read is still in the kernel's log and is written again. */
+static void forget_unread(void)
+{
+	char line[1024];
+
+	while (read(world.kmsg[0], line, sizeof(line)) > 0)
+		continue;
+}
+
 int life_run(void)
 {
 	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
 	int up[2], down[2], status;
 	pid_t agent, store, runner;
 
+	forget_unread();
 	if (socketpair(AF_UNIX, type, 0, up) || socketpair(AF_UNIX, type, 0, down))
 		return -errno;
 	world.store_end = down[1];

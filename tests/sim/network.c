@@ -77,7 +77,8 @@ struct http *http_free(struct http *http)
 
 void http_cancel(struct http_call *call)
 {
-	call_free(call);
+	if (call && call->fn) /* else it is being answered and ends by itself */
+		call_free(call);
 }
 
 /* ---- servers ---- */
@@ -163,15 +164,30 @@ static void answer_keystone(const struct http_request *req, struct http_answer *
 		   issued, expires);
 }
 
+/* Whoever may read a handle finds what was signalled last; in memory of this process. */
+static void read_handle(struct http_answer *a, const json_t *entry)
+{
+	_cleanup_json_ json_t *all = json_pack("{s:{s:O?}}", "metadata", WORLD_UUID, entry);
+
+	if (!all || json_canonical(all, &a->body))
+		a->status = 500;
+}
+
 static void answer_heat(const struct http_request *req, struct http_answer *a)
 {
+	static json_t *last;
+
 	if (ends(req->url, "/signal")) {
 		report_body("signal", req->body, req->body_len);
-		return;
+		json_decref(last);
+		last = json_loadb(req->body, req->body_len, 0, NULL);
+	} else if (!strstr(req->url, "/resources/server/")) {
+		read_handle(a, last);
+	} else {
+		buf_puts(&a->body, "{\"metadata\":");
+		put_metadata(&a->body);
+		buf_puts(&a->body, "}");
 	}
-	buf_puts(&a->body, "{\"metadata\":");
-	put_metadata(&a->body);
-	buf_puts(&a->body, "}");
 }
 
 static void answer_monasca(const struct http_request *req, struct http_answer *a)

@@ -8,9 +8,10 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 import foresight  # noqa: E402
+import outages  # noqa: E402
 import tap  # noqa: E402
 
-PARTS = [foresight]
+PARTS = [foresight, outages]
 
 
 def job(out, name, test):

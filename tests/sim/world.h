@@ -55,7 +55,7 @@ struct world_shared { /* one page, shared by all processes of a run */
 	_Atomic uint64_t instants;   /* so far, of all processes */
 	_Atomic uint64_t disk_calls; /* so far */
 	_Atomic uint64_t token;	     /* number of the token given last */
-	_Atomic uint64_t kmsg_seq;
+	_Atomic int64_t line_ms[8];  /* when the kernel wrote its nth line; 0 = not yet */
 	_Atomic uint64_t kill_at; /* instant; 0 = none */
 };
 

@@ -11,6 +11,7 @@ BUILD = os.environ.get("HP_BUILD") or os.path.join(HERE, "..", "..", "build", "r
 SIMULATE = os.path.join(BUILD, "tests", "sim", "simulate")
 HEAT_PULSE = os.path.join(BUILD, "agent", "heat-pulse")
 SERVER = "8c1d0a9e-0000-4000-8000-0000000000f1"
+START_S = 1893456000 + 100  # of the simulated clock: world.h and clock.c
 HOUR, DAY = 3600, 86400
 BOOT_ID = "11111111-1111-4111-8111-111111111111"
 CFN = {"cfn": {"url": "https://cfn.sim/v1/", "stack": "sim", "resource": "server", "access-key": "AK", "secret-key": "SK"}}
@@ -29,10 +30,12 @@ class World:
 
     def __init__(self, way="cfn", sections=None):
         self.root = scratch()
-        for folder in ("etc/heat-pulse", "var/lib/heat-pulse/state", "proc/sys/kernel/random", "sys", "dev"):
+        for folder in ("etc/heat-pulse", "var/lib/heat-pulse/state", "proc/sys/kernel/random", "sys/class/dmi/id", "dev"):
             os.makedirs(os.path.join(self.root, folder))
-        with open(os.path.join(self.root, "proc/sys/kernel/random/boot_id"), "w") as f:
-            f.write(BOOT_ID + "\n")
+        for name, text in (("proc/sys/kernel/random/boot_id", BOOT_ID), ("sys/class/dmi/id/product_uuid", SERVER),
+                           ("sys/class/dmi/id/sys_vendor", "OpenStack Foundation"), ("sys/class/dmi/id/product_name", "OpenStack Nova")):
+            with open(os.path.join(self.root, name), "w") as f:
+                f.write(text + "\n")
         conf = {"agent": {"log-level": "error"}, "metadata": {"source": way, "interval": "1h"}}
         conf.update(CFN if way == "cfn" else NATIVE)
         for section, values in (sections or {}).items():
