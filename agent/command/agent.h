@@ -72,6 +72,7 @@ struct agent {
 	struct loop_timer *boot_timer, *health_timer, *store_timer;
 	int64_t started_ms, critical_last_ms;
 	bool document_seen, boot_told;
+	bool boot_spooled; /* an earlier life left its result in the outbox */
 	char failed_hook[64];
 	char health_state[16]; /* of the last health signal; "" = none yet */
 	/* action */

@@ -70,8 +70,11 @@ static void on_told(const struct signal *s, enum carry how, const char *why, voi
 static void on_outbox_loaded(int status _unused_, void *ctx)
 {
 	struct agent *a = ctx;
+	char key[64];
 
 	a->outbox_loaded = true;
+	signal_boot_key(agent_server_id(a), key);
+	a->boot_spooled = outbox_holds(a->outbox, key);
 	agent_judge_boot(a);
 	agent_judge_action(a);
 }

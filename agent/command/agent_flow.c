@@ -115,6 +115,8 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 		outbox_route_changed(a->outbox);
 	agent_judge_boot(a);
 	if (own)
+		agent_health_due(a); /* a later life, whose boot was told, has nothing else to begin with */
+	if (own)
 		agent_judge_action(a);
 }
 

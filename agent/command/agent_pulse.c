@@ -70,6 +70,16 @@ static void tell_boot(struct agent *a, bool success, const char *why)
 	agent_health_due(a);
 }
 
+/* An earlier life was killed after its result was on disk and before it had noted that: it is told
+ * all the same, and another one must not follow it. */
+static void note_spooled_boot(struct agent *a)
+{
+	a->boot_spooled = false;
+	a->boot_told = true;
+	if (seqkey_set_boot_told(a->seqkey, true))
+		log_warn("that the boot result was told is not kept on disk");
+}
+
 void agent_judge_boot(struct agent *a)
 {
 	char why[160];
@@ -77,8 +87,11 @@ void agent_judge_boot(struct agent *a)
 	enum boot_verdict verdict;
 
 	agent_note_critical(a);
-	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer ||
-	    !boot_target(a))
+	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer)
+		return;
+	if (a->boot_spooled)
+		note_spooled_boot(a);
+	if (a->boot_told || !boot_target(a))
 		return;
 	const struct boot_facts facts = {
 		.now_boot_ms = loop_now(a->loop),

@@ -322,7 +322,7 @@ int signal_build_health(const struct health *h, const struct identity *who, int6
 }
 
 /* Store names are narrow; a server UUID is, too, unless it came from somewhere odd. */
-static void boot_key(const char *server, char out[static 64])
+void signal_boot_key(const char *server, char out[static 64])
 {
 	size_t n = (size_t)snprintf(out, 64, "boot-%s", server);
 
@@ -354,7 +354,7 @@ int signal_build_boot(bool success, const char *reason, const struct health *h, 
 	struct stamp t = {"boot", who, seq, real_ms};
 	int r = set_texts(&s, target, success ? "SUCCESS" : "FAILURE", who->server_uuid);
 
-	boot_key(who->server_uuid, s.key);
+	signal_boot_key(who->server_uuid, s.key);
 	if (r == 0) {
 		s.reason = plain_reason(reason);
 		r = s.reason ? boot_data(&s, &t, success, h, key, e) : -ENOMEM;

@@ -51,6 +51,7 @@ struct entry *outbox_append(struct outbox *o, struct signal *s, size_t bytes)
 	*s = (struct signal){0};
 	e->bytes = bytes;
 	e->order = ++o->orders;
+	e->settled_at = loop_now(o->set.loop) + OUTBOX_ACCEPT_MS;
 	e->backoff = (struct backoff){.base_ms = BASE_MS, .cap_ms = CAP_MS};
 	while (*at)
 		at = &(*at)->next;
@@ -80,6 +81,8 @@ static int64_t ready_at(const struct outbox *o, const struct entry *e)
 {
 	if (e->superseded || e->no_route)
 		return INT64_MAX;
+	if (e->s.kind == SIGNAL_BOOT && !e->stored && !e->put_failed)
+		return e->settled_at;
 	if (e->resting && o->pause_until > e->not_before)
 		return o->pause_until;
 	return e->not_before;

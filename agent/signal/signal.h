@@ -54,6 +54,8 @@ struct health {            /* what a health signal says */
 int signal_build_health(const struct health *h, const struct identity *who, int64_t seq,
 			int64_t real_ms, const struct signing_key *key, const char *target,
 			struct signal *ret, struct err *e) _must_check_;
+/** signal_boot_key() - the spool name of that server's boot result. */
+void signal_boot_key(const char *server, char out[static 64]);
 /** signal_build_boot() - told once per server; data carry the public key. */
 int signal_build_boot(bool success, const char *reason, const struct health *h,
 		      const struct identity *who, int64_t seq, int64_t real_ms,

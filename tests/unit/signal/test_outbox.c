@@ -20,12 +20,15 @@ static void order(void **state)
 
 	(void)state;
 	begin(&l, new_dir(dir));
+	l.quit_after_accepted = 1;
+	add(&l, SIGNAL_BOOT, "boot-x", "b"); /* it alone leaves only when it is on disk */
+	assert_int_equal(run(&l, 20000), 0);
+	l.quit_after_accepted = 0;
 	l.quit_when_empty = true;
 	add(&l, SIGNAL_HEALTH, "health", "h");
 	add(&l, SIGNAL_CUSTOM, "custom-2", "c2");
 	add(&l, SIGNAL_CUSTOM, "custom-1", "c1");
 	add(&l, SIGNAL_ACTION, "action", "a");
-	add(&l, SIGNAL_BOOT, "boot-x", "b");
 	assert_int_equal(run(&l, 20000), 0);
 	assert_int_equal(l.n_tried, 5);
 	assert_string_equal(l.tried[0], "boot-x:b");
@@ -40,6 +43,34 @@ static void order(void **state)
 	assert_int_equal(run(&l, 20000), 0);
 	end(&l);
 	assert_true(spooled(dir) <= 1);
+	remove_dir(dir);
+}
+
+/* A boot result is judged once: it leaves when it is on disk, or when the disk had its time. Health does not wait. */
+static void boot_waits_for_disk(void **state)
+{
+	char dir[32];
+	struct life l;
+
+	(void)state;
+	begin(&l, new_dir(dir));
+	l.quit_when_loaded = true;
+	assert_int_equal(outbox_load(l.outbox), 0);
+	assert_int_equal(run(&l, 20000), 0);
+	assert_int_equal(kill(l.store_pid, SIGSTOP), 0);
+	add(&l, SIGNAL_BOOT, "boot-x", "b");
+	assert_int_equal(run(&l, 300), -ETIME);
+	assert_int_equal(l.n_tried, 0);
+	add(&l, SIGNAL_HEALTH, "health", "h");
+	assert_int_equal(run(&l, 300), -ETIME);
+	assert_int_equal(l.n_tried, 1);
+	assert_string_equal(l.tried[0], "health:h");
+	clock_offset_ms += OUTBOX_ACCEPT_MS;
+	l.quit_when_empty = true;
+	assert_int_equal(run(&l, 20000), 0);
+	assert_string_equal(l.tried[1], "boot-x:b");
+	assert_int_equal(kill(l.store_pid, SIGCONT), 0);
+	end(&l);
 	remove_dir(dir);
 }
 
@@ -421,6 +452,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order),	 cmocka_unit_test(replacement),
+		cmocka_unit_test(boot_waits_for_disk),
 		cmocka_unit_test(waits),	 cmocka_unit_test(retry_after_and_route),
 		cmocka_unit_test(no_route),	 cmocka_unit_test(final_refusals),
 		cmocka_unit_test(bounded),	 cmocka_unit_test(next_life),
