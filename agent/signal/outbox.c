@@ -333,6 +333,8 @@ int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void
 		drop(o, e);
 		return r;
 	}
+	if (old) /* it is tried once at once, and then waits as long as the one before it would */
+		e->backoff = old->backoff;
 	supersede(o, old);
 	outbox_plan(o);
 	return 0;

@@ -226,10 +226,16 @@ static void drop_rest(struct metric_lane *l)
 	struct lane_chunk *c = &l->chunk;
 
 	for (size_t i = 0; i < c->n_ranges; i++)
-		l->counts.refused += c->ranges[i].to - c->ranges[i].from;
-	l->counts.refused += c->n - c->at;
+		c->left_out.refused += c->ranges[i].to - c->ranges[i].from;
+	c->left_out.refused += c->n - c->at;
 	c->n_ranges = 0;
 	c->at = c->n;
+}
+
+/* Said of single points one after another, it is meant for whoever asks. */
+static bool is_of_all(enum metric_how how)
+{
+	return how == METRIC_FORBIDDEN || how == METRIC_TOO_LARGE;
 }
 
 /* One point that is refused on its own is left out, and its series for a while: it would cost the
@@ -241,12 +247,13 @@ static void single_refused(struct metric_lane *l, const struct metric_verdict *v
 	char why[200];
 
 	c->singles++;
-	if (v->how == METRIC_FORBIDDEN && !c->any_taken &&
-	    (c->singles >= SINGLES_DENIED || c->n == 1)) {
+	if (is_of_all(v->how) && !c->any_taken && (c->singles >= SINGLES_DENIED || c->n == 1)) {
+		if (v->how == METRIC_TOO_LARGE) /* whatever it is, size it is not */
+			l->batch_max = l->ops->points_max;
 		denied(l, v->why);
 		return;
 	}
-	l->counts.refused++;
+	c->left_out.refused++;
 	put_aside(l, p->key);
 	snprintf(why, sizeof(why), "%.60s was refused: %.120s", p->name, v->why);
 	say(l, "refused", why);

@@ -22,7 +22,7 @@ SINKS = {"sinks": {"monasca": "https://monasca.sim/v2.0", "prometheus": "https:/
                    "otlp": "https://otlp.sim/v1/metrics", **KEYSTONE}}
 WAYS = {"cfn": "handle", "heat": "heat"}
 PAIRS = [("monasca", "prometheus"), ("gnocchi", "otlp")]
-REFUSED_FOR_GOOD = ("413", "422")
+FOR_GOOD = {"monasca": ("422",), "prometheus": ("422",), "otlp": ("422", "500"), "gnocchi": ("403", "422")}  # judged point by point
 AGE_S = {"prometheus": 55 * MINUTE, "gnocchi": 24 * HOUR, "otlp": 24 * HOUR, "monasca": 14 * 24 * HOUR}
 
 
@@ -134,10 +134,11 @@ def metrics_through(pair, trouble, length, interval="10s", after=2 * HOUR):
         counted = dropped(told, sink, witness)
         surplus = sum(max(0, got[ms] - reference.get(ms, 0)) for ms in got if ms <= settled)
         assert surplus == 0 or trouble in ("answer lost", "slow"), "%s got %d values more than once" % (sink, surplus)
-        assert missing == counted, "%s: %d missing, %d counted" % (sink, missing, counted)
+        # what arrived without its answer was sent again until it was too old, and is counted as if it had not arrived
+        assert missing == counted or (trouble == "answer lost" and missing <= counted), "%s: %d missing, %d counted" % (sink, missing, counted)
         loss_s = max(0, length + SOON - AGE_S[sink])
         bound = max(reference.values()) * loss_s / {"10s": 10, "60s": 60}[interval]
-        assert trouble in REFUSED_FOR_GOOD or missing <= bound, "%s lost %d, the bound is %d" % (sink, missing, bound)
+        assert trouble in FOR_GOOD.get(sink, ()) or missing <= bound, "%s lost %d, the bound is %d" % (sink, missing, bound)
         said.append("%s %d of %d left out, counted" % (sink, missing, sum(reference.values())))
         del twice
         paced(told, sink, end)

@@ -132,6 +132,28 @@ static void waits(void **state)
 	remove_dir(dir);
 }
 
+/* Each new health is tried once; what a refusal taught of waiting is not forgotten with the one before. */
+static void replacement_waits_on(void **state)
+{
+	char dir[32];
+	struct life l;
+
+	(void)state;
+	begin(&l, new_dir(dir));
+	for (int i = 0; i < LOG_MAX_; i++)
+		l.plan[i] = CARRY_SLOWLY;
+	l.n_plan = LOG_MAX_;
+	for (int i = 0; i < 30; i++) {
+		add(&l, SIGNAL_HEALTH, "health", "h");
+		assert_int_equal(run(&l, 20), -ETIME);
+		clock_offset_ms += 300000; /* more than three times the first wait: without memory each is tried twice */
+		assert_int_equal(run(&l, 20), -ETIME);
+	}
+	assert_in_range(l.n_tried, 30, 55);
+	end(&l);
+	remove_dir(dir);
+}
+
 /* Retry-After is obeyed, and a successful poll ends the wait for a server that was away, but not for one that
  * refused. */
 static void retry_after_and_route(void **state)
@@ -452,7 +474,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order),	 cmocka_unit_test(replacement),
-		cmocka_unit_test(boot_waits_for_disk),
+		cmocka_unit_test(boot_waits_for_disk), cmocka_unit_test(replacement_waits_on),
 		cmocka_unit_test(waits),	 cmocka_unit_test(retry_after_and_route),
 		cmocka_unit_test(no_route),	 cmocka_unit_test(final_refusals),
 		cmocka_unit_test(bounded),	 cmocka_unit_test(next_life),

@@ -84,6 +84,24 @@ static void test_bisect(void **state)
 	end(f);
 }
 
+/* Whoever calls a single value too large means something else: nothing is dropped, and it is not asked for long. */
+static void test_always_too_large(void **state)
+{
+	struct fix *f = *state;
+
+	f->plan.too_large = 1;
+	serve_plan(f);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	for (int i = 0; i < 3; i++)
+		add(f, i, false);
+	UNTIL(f, 10, state_is(f, "denied"));
+	assert_int_equal(count(f, "refused"), 0);
+	assert_int_equal(count(f, "sent"), 0);
+	assert_true(httpd_count(f->server) < 20);
+	end(f);
+}
+
 /* 413 halves what is sent, and all of it arrives. */
 static void test_too_large(void **state)
 {
@@ -312,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_labels, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bisect, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_always_too_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_place_lost, setup, teardown),
