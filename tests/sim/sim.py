@@ -7,19 +7,22 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+import fleet  # noqa: E402
 import foresight  # noqa: E402
 import outages  # noqa: E402
 import tap  # noqa: E402
 
-PARTS = [foresight, outages]
+PARTS = [fleet, foresight, outages]
 
 
 def job(out, name, test):
     def run():
         started = time.monotonic()
         try:
-            figures = test()
-            out.say(True, "%s%s" % (name, ": " + figures if figures else ""))
+            figures, *more = (test() or "").split("\n")
+            out.say(True, name + (": " + figures if figures else ""))
+            for line in more:
+                out.note(line)
         except Exception as error:  # pylint: disable=broad-except
             out.say(False, name, traceback.format_exc() if not isinstance(error, AssertionError) else "%s\n%s" % (
                 error, traceback.format_exc(limit=-1)))
