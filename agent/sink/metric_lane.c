@@ -213,6 +213,13 @@ static void put_aside(struct metric_lane *l, uint64_t key)
 	l->next_quarantine = (l->next_quarantine + 1) % LANE_QUARANTINE;
 }
 
+/* What was put aside last was not to blame. */
+static void take_back(struct metric_lane *l, unsigned n)
+{
+	for (unsigned i = 1; i <= n && i <= LANE_QUARANTINE; i++)
+		l->quarantine[(l->next_quarantine - i) % LANE_QUARANTINE].until = 0;
+}
+
 static bool is_aside(const struct metric_lane *l, uint64_t key)
 {
 	for (unsigned i = 0; i < LANE_QUARANTINE; i++)
@@ -250,6 +257,7 @@ static void single_refused(struct metric_lane *l, const struct metric_verdict *v
 	if (is_of_all(v->how) && !c->any_taken && (c->singles >= SINGLES_DENIED || c->n == 1)) {
 		if (v->how == METRIC_TOO_LARGE) /* whatever it is, size it is not */
 			l->batch_max = l->ops->points_max;
+		take_back(l, c->singles - 1);
 		denied(l, v->why);
 		return;
 	}
