@@ -53,6 +53,39 @@ static const struct answer_row heat_rows[] = {
 	{500, 599, NULL, FETCH_SERVER_ERROR},
 };
 
+/* A signed URL has no user: 401 is Swift's word for a wrong or expired signature, 403 that of Ceph's gateway. */
+static const struct answer_row tempurl_rows[] = {
+	{401, 401, NULL, FETCH_EXPIRED_URL},
+	{403, 403, NULL, FETCH_EXPIRED_URL},
+	{404, 404, NULL, FETCH_GONE},
+	{410, 410, NULL, FETCH_GONE},
+	{408, 409, NULL, FETCH_BUSY},
+	{429, 429, NULL, FETCH_BUSY},
+	{498, 498, NULL, FETCH_BUSY}, /* Swift's own rate limit */
+	{503, 503, NULL, FETCH_BUSY},
+	{500, 599, NULL, FETCH_SERVER_ERROR},
+};
+
+static const struct answer_row zaqar_rows[] = {
+	{401, 401, NULL, FETCH_REFUSED},
+	{403, 403, NULL, FETCH_REFUSED},
+	{404, 404, NULL, FETCH_GONE},
+	{408, 409, NULL, FETCH_BUSY},
+	{429, 429, NULL, FETCH_BUSY},
+	{503, 503, NULL, FETCH_BUSY},
+	{500, 599, NULL, FETCH_SERVER_ERROR},
+};
+
+static const struct {
+	const struct answer_row *rows;
+	size_t n;
+} apis[] = {
+	[CLASSIFY_CFN] = {cfn_rows, ARRAY_SIZE(cfn_rows)},
+	[CLASSIFY_HEAT] = {heat_rows, ARRAY_SIZE(heat_rows)},
+	[CLASSIFY_TEMPURL] = {tempurl_rows, ARRAY_SIZE(tempurl_rows)},
+	[CLASSIFY_ZAQAR] = {zaqar_rows, ARRAY_SIZE(zaqar_rows)},
+};
+
 static const enum fetch_class failure_classes[] = {
 	[HTTP_OK] = FETCH_OK,
 	[HTTP_RESOLVE] = FETCH_UNREACHABLE,
@@ -103,35 +136,28 @@ static bool row_fits(const struct answer_row *row, long status, const char *code
 	       (message && strstr(message, row->text));
 }
 
-static enum fetch_class look_up(const struct answer_row *rows, size_t n, long status,
-				const char *code, const char *message)
+enum fetch_class classify_status(enum classify_api api, long status, const char *code,
+				 const char *message, bool own)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (row_fits(&rows[i], status, code, message))
-			return rows[i].class;
+	const struct answer_row *rows = apis[api].rows;
+	enum fetch_class class = FETCH_NOT_HEAT;
+
+	for (size_t i = 0; i < apis[api].n; i++) {
+		if (row_fits(&rows[i], status, code, message)) {
+			class = rows[i].class;
+			break;
+		}
 	}
-	return FETCH_NOT_HEAT;
+	return api == CLASSIFY_HEAT && own && class == FETCH_REFUSED_FOREIGN ? FETCH_REFUSED : class;
 }
 
-enum fetch_class classify_cfn(long status, const char *code, const char *message)
-{
-	return look_up(cfn_rows, ARRAY_SIZE(cfn_rows), status, code, message);
-}
-
-enum fetch_class classify_heat(long status, const char *message, bool own)
-{
-	enum fetch_class class = look_up(heat_rows, ARRAY_SIZE(heat_rows), status, NULL, message);
-
-	return own && class == FETCH_REFUSED_FOREIGN ? FETCH_REFUSED : class;
-}
-
-static void from_body(const struct http_answer *a, bool cfn, bool own, struct fetch_result *ret)
+static void from_body(const struct http_answer *a, enum classify_api api, bool own,
+		      struct fetch_result *ret)
 {
 	struct buf code = BUF_INIT(1024), message = BUF_INIT(1024);
 
 	document_cfn_error(buf_str(&a->body), a->body.len, &code, &message);
-	ret->class = cfn ? classify_cfn(a->status, buf_str(&code), buf_str(&message))
-			 : classify_heat(a->status, buf_str(&message), own);
+	ret->class = classify_status(api, a->status, buf_str(&code), buf_str(&message), own);
 	if (code.len || message.len)
 		snprintf(ret->why, sizeof(ret->why), "%ld %s%s%s", a->status, buf_str(&code),
 			 code.len && message.len ? ": " : "", buf_str(&message));
@@ -141,7 +167,8 @@ static void from_body(const struct http_answer *a, bool cfn, bool own, struct fe
 	buf_deinit(&message);
 }
 
-void classify_result(const struct http_answer *a, bool cfn, bool own, struct fetch_result *ret)
+void classify_result(const struct http_answer *a, enum classify_api api, bool own,
+		     struct fetch_result *ret)
 {
 	*ret = (struct fetch_result){.retry_after_s = a->retry_after_s};
 	if (a->failure != HTTP_OK) {
@@ -155,7 +182,7 @@ void classify_result(const struct http_answer *a, bool cfn, bool own, struct fet
 		ret->has_skew = true;
 	}
 	if (a->status != 200)
-		from_body(a, cfn, own, ret);
+		from_body(a, api, own, ret);
 }
 
 void classify_clock(struct fetch_result *r)

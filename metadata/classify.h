@@ -13,14 +13,15 @@
 enum fetch_class classify_failure(enum http_failure failure);
 /** classify_token() - the status with which keystone_get() failed. */
 enum fetch_class classify_token(int status);
-/** classify_cfn() - @status 200: a bare string, judged by its text alone. */
-enum fetch_class classify_cfn(long status, const char *code, const char *message);
-/** classify_heat() - the native API; @own: the guest's own resource was asked for. */
-enum fetch_class classify_heat(long status, const char *message, bool own);
+enum classify_api { CLASSIFY_CFN, CLASSIFY_HEAT, CLASSIFY_TEMPURL, CLASSIFY_ZAQAR };
+/** classify_status() - status and error body of an API; CFN's @status 200: a bare string, judged by its
+ * text alone. @own: the guest's own resource was asked for. */
+enum fetch_class classify_status(enum classify_api api, long status, const char *code,
+				 const char *message, bool own);
 /** classify_result() - @ret from an answer: failure, or status and error body; retry_after_s, skew
  * and why are filled. The body of a 200 is not looked at: class FETCH_OK means that it is the
  * caller's turn. */
-void classify_result(const struct http_answer *answer, bool cfn, bool own,
+void classify_result(const struct http_answer *answer, enum classify_api api, bool own,
 		     struct fetch_result *ret);
 /** classify_clock() - a plain refusal of a guest whose clock is behind is FETCH_CLOCK_SKEW. */
 void classify_clock(struct fetch_result *r);

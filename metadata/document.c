@@ -174,11 +174,19 @@ int document_from_heat(const char *p, size_t n, struct document *ret, struct err
 	return finish(take_metadata(metadata, &doc, e), &doc, ret, e);
 }
 
+/* The tree itself, as documents of sources that wrap nothing around it. */
+static int from_tree(json_t *tree, const char *source, const char *resource, struct document *ret,
+		     struct err *e)
+{
+	struct document doc = {.source = source, .metadata = json_incref(tree)};
+
+	return finish(resource && !(doc.resource = strdup(resource)) ? -ENOMEM : 0, &doc, ret, e);
+}
+
 int document_from_file(const char *p, size_t n, const char *resource, struct document *ret,
 		       struct err *e)
 {
 	_cleanup_json_ json_t *root = NULL;
-	struct document doc = {.source = "local"};
 	int r;
 
 	*ret = (struct document){0};
@@ -187,10 +195,48 @@ int document_from_file(const char *p, size_t n, const char *resource, struct doc
 		return r;
 	if (!json_is_object(root))
 		return err_set(e, -EBADMSG, "metadata file: not a JSON object");
-	doc.metadata = take_ptr(root);
-	if (resource && !(doc.resource = strdup(resource)))
-		r = -ENOMEM;
-	return finish(r, &doc, ret, e);
+	return from_tree(root, "local", resource, ret, e);
+}
+
+/* A deployment's inputs name the server and the stack that it is for. */
+static const char *deployed_to(const json_t *metadata, const char *name)
+{
+	const json_t *list = json_object_get(metadata, "deployments");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *inputs = json_object_get(json_array_get(list, i), "inputs");
+
+		for (size_t j = 0; j < json_array_size(inputs); j++) {
+			const json_t *input = json_array_get(inputs, j);
+
+			if (text_equal(json_str(input, "name"), name))
+				return json_str(input, "value");
+		}
+	}
+	return NULL;
+}
+
+int document_from_push(json_t *tree, const char *source, const char *resource, struct document *ret,
+		       struct err *e)
+{
+	const char *server, *stack;
+	int r;
+
+	*ret = (struct document){0};
+	if (!json_is_object(tree))
+		return err_set(e, -EBADMSG, "the metadata are not a JSON object");
+	r = from_tree(tree, source, resource, ret, e);
+	if (r)
+		return r;
+	server = deployed_to(tree, "deploy_server_id");
+	stack = deployed_to(tree, "deploy_stack_id");
+	if ((server && !(ret->physical_id = strdup(server))) ||
+	    (stack && !(ret->stack_id = strdup(stack))) ||
+	    (stack && !(ret->stack = strndup(stack, strcspn(stack, "/"))))) {
+		document_deinit(ret);
+		return err_set(e, -ENOMEM, "no memory for a document");
+	}
+	return 0;
 }
 
 /* Sets a text member unless it is absent. */

@@ -24,6 +24,10 @@ int document_from_heat(const char *p, size_t n, struct document *ret, struct err
 /** document_from_file() - the metadata tree itself (local source, cfn-init-data, last_metadata). */
 int document_from_file(const char *p, size_t n, const char *resource, struct document *ret,
 		       struct err *e) _must_check_;
+/** document_from_push() - the metadata tree as Heat puts it into an object or a queue; @tree borrowed. What
+ * its deployments tell of server and stack is taken over. */
+int document_from_push(json_t *tree, const char *source, const char *resource, struct document *ret,
+		       struct err *e) _must_check_;
 /** document_save() - the cache's form: one JSON object with "v":1. Return: new string, NULL = no
  * memory. */
 char *document_save(const struct document *doc);

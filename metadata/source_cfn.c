@@ -306,7 +306,7 @@ static void take_document(const struct cfn_fetch *f, const struct http_answer *a
 	}
 	code = document_from_cfn(buf_str(&a->body), a->body.len, &r->doc, &e);
 	if (code == 1) {
-		r->class = classify_cfn(200, NULL, e.text);
+		r->class = classify_status(CLASSIFY_CFN, 200, NULL, e.text, true);
 		snprintf(r->why, sizeof(r->why), "%s", e.text);
 	} else if (code < 0) {
 		classify_document(code, e.text, r);
@@ -322,7 +322,7 @@ static void cfn_answered(const struct http_answer *a, void *ctx)
 	int code;
 
 	f->call = NULL;
-	classify_result(a, true, true, &r);
+	classify_result(a, CLASSIFY_CFN, true, &r);
 	if (r.has_skew)
 		f->s->skew_ms = r.date_skew_ms;
 	if (r.class == FETCH_OK)
@@ -389,6 +389,7 @@ static bool cfn_needs_clock(const struct source *s)
 
 const struct source_ops source_cfn = {
 	.name = "cfn",
+	.block = "cfn",
 	.remote = true,
 	.usable = cfn_usable,
 	.open = cfn_open,

@@ -307,7 +307,7 @@ static void heat_answered(const struct http_answer *a, void *ctx)
 	struct fetch_result r;
 
 	f->call = NULL;
-	classify_result(a, false, f->own, &r);
+	classify_result(a, CLASSIFY_HEAT, f->own, &r);
 	if (a->status == 401 && !f->retried) {
 		f->retried = true;
 		keystone_reject(f->s->keystone, f->token);
@@ -370,6 +370,7 @@ static bool heat_needs_clock(const struct source *s)
 
 const struct source_ops source_heat = {
 	.name = "heat",
+	.block = "heat",
 	.remote = true,
 	.usable = heat_usable,
 	.open = heat_open,

@@ -15,6 +15,8 @@
 #define NO_SOURCE_CODE "no-source"
 #define NO_SOURCE_REMEDY                                                                           \
 	"heat-pulse check tells where credentials are looked for and what was found"
+#define POLLING_MIN_MS 1000 /* of polling_interval in metadata */
+#define POLLING_MAX_MS (3600 * 1000)
 #define HOOK_RESOURCE_CODE "hook-resource"
 #define HOOK_RESOURCE_TEXT "hooks name resources that no source can reach: %s"
 #define HOOK_RESOURCE_REMEDY                                                                       \
@@ -56,6 +58,10 @@ void watch_round(struct watch *w)
 		if (!w->items[i]->answered)
 			return;
 	}
+	for (size_t i = 0; i < w->n_tries && w->setup.one_pass; i++) {
+		if (!w->tries[i]->answered)
+			return;
+	}
 	if (w->setup.events.round_done)
 		w->setup.events.round_done(failures(w), w->setup.events.ctx);
 }
@@ -67,6 +73,8 @@ static const char *wanted_source(const struct conf *conf)
 		[CONF_SOURCE_CFN] = "cfn",
 		[CONF_SOURCE_HEAT] = "heat",
 		[CONF_SOURCE_LOCAL] = "local",
+		[CONF_SOURCE_TEMPURL] = "tempurl",
+		[CONF_SOURCE_ZAQAR] = "zaqar",
 	};
 
 	return conf->source >= 0 && (size_t)conf->source < ARRAY_SIZE(names) ? names[conf->source]
@@ -75,26 +83,36 @@ static const char *wanted_source(const struct conf *conf)
 
 static int copy_credentials(struct watch *w, const struct credentials_set *from)
 {
-	int r = credentials_copy(&w->creds.cfn, &from->cfn);
+	int r = credentials_set_copy(&w->creds, from);
 
-	if (!r)
-		r = credentials_copy(&w->creds.heat, &from->heat);
-	if (!r && from->physical_id && !(w->creds.physical_id = strdup(from->physical_id)))
-		r = -ENOMEM;
-	w->creds.cfn_hup_interval_ms = from->cfn_hup_interval_ms;
 	w->setup.creds = &w->creds;
 	return r;
 }
 
-/* cfn-hup.conf's interval counts for cfn as long as our own configuration leaves the default. */
+static bool bounded(int64_t ms)
+{
+	return ms >= POLLING_MIN_MS && ms <= POLLING_MAX_MS;
+}
+
+/* As long as our own configuration leaves the default, Heat's word (polling_interval) counts, and for cfn
+ * that of cfn-hup.conf before it. */
 static int64_t interval_for(const struct watch *w, const struct source_ops *ops)
 {
-	const int64_t default_ms = 60000;
+	const int64_t default_ms = 60000, own_ms = w->setup.conf->interval_ms;
 
-	if (ops == &source_cfn && w->creds.cfn_hup_interval_ms > 0 &&
-	    w->setup.conf->interval_ms == default_ms)
+	if (own_ms > 0 && own_ms != default_ms)
+		return own_ms;
+	if (ops == &source_cfn && w->creds.cfn_hup_interval_ms > 0)
 		return w->creds.cfn_hup_interval_ms;
-	return w->setup.conf->interval_ms > 0 ? w->setup.conf->interval_ms : default_ms;
+	return ops->remote && bounded(w->creds.polling_ms) ? w->creds.polling_ms : default_ms;
+}
+
+void watch_set_intervals(struct watch *w)
+{
+	for (size_t i = 0; i < w->n_sources; i++) {
+		if (w->sources[i].src)
+			w->sources[i].interval_ms = interval_for(w, w->sources[i].ops);
+	}
 }
 
 static void on_news(void *ctx)
@@ -107,38 +125,86 @@ static void on_news(void *ctx)
 	}
 }
 
-static int open_source(struct watch *w, const struct source_ops *ops, struct err *e)
+static struct watch_source *free_place(struct watch *w)
 {
-	struct watch_source *source = &w->sources[w->n_sources];
-	int r = ops->open(&w->setup, &source->src, e);
+	for (size_t i = 0; i < w->n_sources; i++) {
+		if (!w->sources[i].src)
+			return &w->sources[i];
+	}
+	return w->n_sources < WATCH_SOURCES_MAX ? &w->sources[w->n_sources++] : NULL;
+}
 
+/* A session of its own where the one that sinks share is for other credentials. */
+static int give_keystone(struct watch *w, struct watch_source *source, const struct credentials *cred,
+			 struct watch_setup *setup)
+{
+	int r;
+
+	if (source->ops != &source_heat || (setup->keystone && credentials_equal(cred, &w->shared_cred)))
+		return 0;
+	r = keystone_new(setup->loop, setup->http, cred, &source->keystone);
+	setup->keystone = source->keystone;
+	return r == -ENOMEM ? r : 0;
+}
+
+int watch_open(struct watch *w, const struct source_ops *ops, const struct credentials *cred,
+	       struct watch_source **ret, struct err *e)
+{
+	struct watch_source *source = free_place(w);
+	struct watch_setup setup = w->setup;
+	int r;
+
+	if (!source)
+		return err_set(e, -E2BIG, "too many sources are open");
+	*source = (struct watch_source){.w = w, .ops = ops, .late = cred != NULL};
+	if (!cred && ops->block)
+		cred = credentials_section(&w->creds, ops->block);
+	r = cred ? credentials_copy(&source->cred, cred) : 0;
+	if (!r && source->late)
+		r = give_keystone(w, source, cred, &setup);
+	if (!r)
+		r = ops->open(&setup, &source->src, e);
 	if (r < 0) {
+		watch_close(source);
 		err_prefix(e, "source %s", ops->name);
 		return r;
 	}
-	source->w = w;
-	source->ops = ops;
 	source->interval_ms = interval_for(w, ops);
 	if (ops->subscribe)
 		ops->subscribe(source->src, on_news, source);
-	w->n_sources++;
+	*ret = source;
 	return 0;
+}
+
+void watch_close(struct watch_source *source)
+{
+	if (source->src)
+		source->ops->close(source->src);
+	keystone_free(source->keystone);
+	credentials_deinit(&source->cred);
+	*source = (struct watch_source){0};
+}
+
+bool watch_allows(const struct watch *w, const struct source_ops *ops)
+{
+	const char *wanted = wanted_source(w->setup.conf);
+
+	return !wanted || !strcmp(wanted, ops->name);
 }
 
 /* A source that cannot be opened (a broken URL) leaves the others; it is told when the loop runs.
  */
 static int open_sources(struct watch *w)
 {
-	const char *wanted = wanted_source(w->setup.conf);
+	struct watch_source *source;
 	int r = 0;
 
-	for (size_t i = 0; sources[i] && w->n_sources < WATCH_SOURCES_MAX && r != -ENOMEM; i++) {
+	for (size_t i = 0; sources[i] && r != -ENOMEM; i++) {
 		struct err e = ERR_INIT;
 
-		if ((wanted && strcmp(wanted, sources[i]->name) != 0) ||
-		    !sources[i]->usable(&w->setup))
+		if (!watch_allows(w, sources[i]) || !sources[i]->usable(&w->setup))
 			continue;
-		r = open_source(w, sources[i], &e);
+		r = watch_open(w, sources[i], NULL, &source, &e);
 		if (r < 0)
 			snprintf(w->open_error, sizeof(w->open_error), "%s", e.text);
 	}
@@ -166,6 +232,8 @@ static void adopt_primed(struct watch *w, struct watch_item *item)
 		item->doc = w->primed[i];
 		item->has_doc = true;
 		w->primed[i] = w->primed[--w->n_primed];
+		if (w->setup.primed_is_newest && item == watch_own(w, NULL))
+			watch_follow(w, &item->doc);
 		return;
 	}
 }
@@ -186,17 +254,48 @@ static int add_item(struct watch *w, struct watch_source *source, const char *re
 	return 0;
 }
 
-/* The guest's own resource through the first source that knows it, and the local file whenever
- * there is one. */
+static bool has_sources(const struct watch *w)
+{
+	for (size_t i = 0; i < w->n_sources; i++) {
+		if (w->sources[i].src)
+			return true;
+	}
+	return false;
+}
+
+/* The one that files and documents name, if it knows the guest's own resource. */
+static struct watch_source *preferred_source(struct watch *w)
+{
+	const char *names[WATCH_SOURCES_MAX + 1] = {NULL};
+	const char *block;
+	size_t n = 0;
+
+	for (size_t i = 0; sources[i] && n < WATCH_SOURCES_MAX; i++) {
+		if (sources[i]->block && watch_allows(w, sources[i]))
+			names[n++] = sources[i]->block;
+	}
+	block = credentials_preferred(&w->creds, names);
+	for (size_t i = 0; i < w->n_sources && block; i++) {
+		struct watch_source *source = &w->sources[i];
+
+		if (source->src && text_equal(source->ops->block, block) && source->ops->own(source->src))
+			return source;
+	}
+	return NULL;
+}
+
+/* The guest's own resource through the preferred source, else the first that knows it, and the local file
+ * whenever there is one. */
 static int add_own(struct watch *w)
 {
-	bool have_own = false;
-	int r = 0;
+	struct watch_source *preferred = preferred_source(w);
+	int r = preferred ? add_item(w, preferred, NULL) : 0;
+	bool have_own = preferred != NULL;
 
 	for (size_t i = 0; i < w->n_sources && !r; i++) {
 		struct watch_source *source = &w->sources[i];
 
-		if (!source->ops->own(source->src) || (have_own && source->ops->remote))
+		if (!source->src || !source->ops->own(source->src) || (have_own && source->ops->remote))
 			continue;
 		have_own = true;
 		r = add_item(w, source, NULL);
@@ -211,7 +310,7 @@ static void tell_sources(const struct watch *w)
 	if (*w->open_error)
 		watch_problem(w, PROBLEM_ERROR, "source", "correct the URL or the credentials",
 			      "%s", w->open_error);
-	if (w->n_sources)
+	if (has_sources(w))
 		return;
 	if (wanted)
 		watch_problem(w, PROBLEM_ERROR, NO_SOURCE_CODE, NO_SOURCE_REMEDY,
@@ -236,6 +335,8 @@ static void on_start(struct loop *loop, void *ctx)
 			      HOOK_RESOURCE_TEXT, w->hook_resources);
 	for (size_t i = 0; i < w->n_items; i++)
 		watch_item_first(w->items[i]);
+	for (size_t i = 0; i < w->n_tries; i++)
+		watch_item_first(w->tries[i]);
 	if (!w->n_items)
 		watch_round(w);
 }
@@ -250,6 +351,8 @@ static int make_keystone(struct watch *w)
 		return 0;
 	r = keystone_new(w->setup.loop, w->setup.http, cred, &w->own_keystone);
 	w->setup.keystone = w->own_keystone;
+	if (!r)
+		r = credentials_copy(&w->shared_cred, cred);
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -284,7 +387,9 @@ struct watch *watch_free(struct watch *w)
 	if (!w)
 		return NULL;
 	for (size_t i = 0; i < w->n_sources; i++)
-		w->sources[i].ops->close(w->sources[i].src);
+		watch_close(&w->sources[i]);
+	while (w->n_tries)
+		watch_item_free(w->tries[--w->n_tries]);
 	while (w->n_items)
 		watch_item_free(w->items[--w->n_items]);
 	while (w->dropped)
@@ -293,6 +398,7 @@ struct watch *watch_free(struct watch *w)
 		document_deinit(&w->primed[--w->n_primed]);
 	keystone_free(w->own_keystone);
 	loop_timer_free(w->start);
+	credentials_deinit(&w->shared_cred);
 	credentials_set_deinit(&w->creds);
 	free(w);
 	return NULL;
@@ -301,10 +407,23 @@ struct watch *watch_free(struct watch *w)
 static struct watch_source *source_for(struct watch *w, const char *name)
 {
 	for (size_t i = 0; i < w->n_sources; i++) {
-		if (w->sources[i].ops->reaches(w->sources[i].src, name))
-			return &w->sources[i];
+		struct watch_source *source = &w->sources[i];
+
+		if (source->src && source->ops->reaches(source->src, name))
+			return source;
 	}
 	return NULL;
+}
+
+/* The own resource's name may be known to hooks only. */
+static struct watch_item *own_by_hook(struct watch *w, const char *name)
+{
+	struct watch_item *own = watch_own(w, NULL);
+
+	if (!own || !own->source->ops->rename || !own->source->ops->rename(own->source->src, name))
+		return NULL;
+	adopt_primed(w, own);
+	return own;
 }
 
 static bool is_named(const char *name, const char *const *names, size_t n)
@@ -358,6 +477,8 @@ int watch_set_resources(struct watch *w, const char *const *names, size_t n)
 		struct watch_source *source = source_for(w, names[i]);
 		struct watch_item *item = find_item(w, names[i]);
 
+		if (!item && !source)
+			item = own_by_hook(w, names[i]);
 		if (item) {
 			item->hooked = true;
 		} else if (source) {
@@ -397,6 +518,14 @@ void watch_poll_now(struct watch *w)
 {
 	for (size_t i = 0; i < w->n_items; i++)
 		watch_item_poll_now(w->items[i]);
+}
+
+void watch_kept(struct watch *w)
+{
+	struct watch_item *own = watch_own(w, NULL);
+
+	if (own && own->source->ops->kept && own->doc.source == own->source->ops->name)
+		own->source->ops->kept(own->source->src);
 }
 
 const struct document *watch_document(const struct watch *w, const char *resource)

@@ -27,6 +27,9 @@ struct watch_events {
 	 * counts 1 */
 	void (*round_done)(unsigned failures, void *ctx);
 	void *ctx;
+	/** the guest's own resource is polled another way from now on: @creds is all that is known of
+	 * ways, to be remembered (metadata/transport.h). May be NULL. */
+	void (*transport)(const struct credentials_set *creds, void *ctx);
 };
 struct watch_setup {
 	struct loop *loop;
@@ -38,6 +41,7 @@ struct watch_setup {
 	bool one_pass; /* poll each resource once, no splay */
 	struct watch_events events;
 	struct keystone *keystone; /* NULL: watch_new() makes it and shows it to the sources here */
+	bool primed_is_newest; /* what a primed document says of transports goes before @creds */
 };
 /**
  * watch_new() - opens every usable source, or the one that the configuration names
@@ -57,6 +61,8 @@ int watch_set_resources(struct watch *w, const char *const *names, size_t n) _mu
  * such a name is set. */
 int watch_prime(struct watch *w, const struct document *doc) _must_check_;
 void watch_poll_now(struct watch *w);
+/** watch_kept() - the own document, as last announced, is on disk: it may leave the queue it came from. */
+void watch_kept(struct watch *w);
 /** watch_document() - the last good one; @resource NULL = own. Borrowed, until the next event. */
 const struct document *watch_document(const struct watch *w, const char *resource);
 /** watch_status() - array for `status`: name, resource, state ("ok", "backoff", "never"), last_ok,

@@ -36,6 +36,17 @@ static bool is_failure(enum fetch_class class)
 	return fetch_policy(class)->code != NULL;
 }
 
+bool watch_item_failing(const struct watch_item *item)
+{
+	return item->answered && is_failure(item->class);
+}
+
+/* What is only looked for whether it works is not told when it does not. */
+static bool is_quiet(const struct watch_item *item)
+{
+	return item->part == PART_SPARE || item->part == PART_LOOK;
+}
+
 /* "clock" is about the guest and not about a source. */
 static void problem_code(const struct watch_item *item, enum fetch_class class, char *out,
 			 size_t size)
@@ -71,7 +82,7 @@ static void clear_problem(const struct watch_item *item, enum fetch_class class)
 {
 	char code[32];
 
-	if (!is_failure(class) || others_have(item, class))
+	if (!is_failure(class) || is_quiet(item) || others_have(item, class))
 		return;
 	problem_code(item, class, code, sizeof(code));
 	watch_problem(item->w, PROBLEM_OK, code, NULL, "%s %s: this is over: %s",
@@ -84,7 +95,7 @@ static void tell_problem(const struct watch_item *item)
 	const struct fetch_policy *p = fetch_policy(item->class);
 	char code[32];
 
-	if (!p->code || (p->whole && others_have(item, item->class)))
+	if (!p->code || is_quiet(item) || (p->whole && others_have(item, item->class)))
 		return;
 	problem_code(item, item->class, code, sizeof(code));
 	watch_problem(item->w, p->level, code, p->remedy, "%s %s: %s%s%s", item->source->ops->name,
@@ -112,7 +123,7 @@ static bool document_differs(const struct document *a, const struct document *b)
 	       !text_equal(a->status, b->status) || !text_equal(a->stack_id, b->stack_id);
 }
 
-static int keep_document(struct watch_item *item, const struct document *doc, bool *changed)
+int watch_item_keep(struct watch_item *item, const struct document *doc, bool *changed)
 {
 	struct document copy;
 	int r = document_copy(&copy, doc);
@@ -126,7 +137,7 @@ static int keep_document(struct watch_item *item, const struct document *doc, bo
 	return 0;
 }
 
-static void announce(struct watch_item *item, bool changed)
+void watch_item_announce(struct watch_item *item, bool changed)
 {
 	const struct watch_events *events = &item->w->setup.events;
 
@@ -176,17 +187,33 @@ static bool take_answer(struct watch_item *item, const struct fetch_result *r)
 
 	if (r->has_skew)
 		item->w->skew_ms = r->date_skew_ms;
-	if (r->class == FETCH_OK && keep_document(item, &r->doc, &changed) < 0) {
+	if (r->class == FETCH_OK && watch_item_keep(item, &r->doc, &changed) < 0) {
 		set_class(item, FETCH_BAD_DOCUMENT, "no memory to keep it");
 		return false;
 	}
 	set_class(item, r->class, r->why);
-	if (is_failure(r->class))
+	if (is_failure(r->class)) {
+		item->failures++;
 		return false;
+	}
+	item->failures = 0;
 	item->last_ok_real_ms = loop_env(item->w->setup.loop)->real_ms();
 	if (was_refused)
 		wake_refused(item);
 	return changed;
+}
+
+/* A try that answers may become the own item here, and one that has done its work is dropped. */
+static void tell_answer(struct watch_item *item, const struct fetch_result *r)
+{
+	bool changed = take_answer(item, r);
+
+	if (item->part != PART_POLLED && !watch_try_answered(item, changed))
+		return;
+	if (!is_failure(item->class))
+		watch_item_announce(item, changed);
+	if (!item->dropped)
+		watch_own_answered(item);
 }
 
 /* The item counts as busy until all is told: what the callee does meanwhile (poll now, drop it) is
@@ -196,12 +223,8 @@ static void on_fetched(const struct fetch_result *r, void *ctx)
 	struct watch_item *item = ctx;
 	struct watch *w = item->w;
 
-	if (!item->dropped) {
-		bool changed = take_answer(item, r);
-
-		if (!is_failure(item->class))
-			announce(item, changed);
-	}
+	if (!item->dropped)
+		tell_answer(item, r);
 	item->busy = false;
 	w->busy--;
 	if (item->dropped)
@@ -306,12 +329,14 @@ void watch_item_drop(struct watch_item *item)
 void watch_item_first(struct watch_item *item)
 {
 	const struct watch_setup *setup = &item->w->setup;
-	int64_t splay = setup->conf->splay_ms,
+	const struct credentials_set *creds = setup->creds;
+	int64_t splay = setup->conf->splay_ms >= 0 || !creds->has_splay ? setup->conf->splay_ms
+								       : creds->splay_ms,
 		limit = item->has_doc ? PRIMED_SPLAY_MS : BARE_SPLAY_MS;
 
 	if (splay < 0)
 		splay = item->source->interval_ms < limit ? item->source->interval_ms : limit;
-	if (setup->one_pass || !item->source->ops->remote)
+	if (setup->one_pass || !item->source->ops->remote || item->part != PART_POLLED)
 		splay = 0;
 	loop_timer_arm(item->timer, (int64_t)((double)splay * random_unit()));
 }

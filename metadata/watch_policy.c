@@ -74,8 +74,10 @@ static const struct fetch_policy policies[FETCH_CLASSES] = {
 			       "for the clock to be set",
 			       "set the clock or start NTP in the guest", true},
 	[FETCH_EXPIRED_URL] = {"expired-url", PROBLEM_ERROR, PACE_DOUBLING, MINUTES(1), MINUTES(60),
-			       "the signed URL has expired",
-			       "update the stack so that Heat makes a new URL"},
+			       "the server takes the signed URL no more: it has expired, or its key or "
+			       "object was replaced",
+			       "update the stack so that Heat makes a new URL, and give it to the guest",
+			       true},
 	[FETCH_GONE] = {"gone", PROBLEM_ERROR, PACE_DOUBLING, MINUTES(1), MINUTES(15),
 			"there is no such stack, resource or file",
 			"check the names of stack, resource and file in the configuration and in "

@@ -33,17 +33,6 @@ struct finder {
 	const char *hup_file; /* while cfn-hup.conf is looked at: its credential-file, which the runner opens */
 };
 
-void credentials_set_deinit(struct credentials_set *set)
-{
-	credentials_deinit(&set->cfn);
-	credentials_deinit(&set->heat);
-	free(set->collectors);
-	free(set->cfn_hup_stack);
-	free(set->physical_id);
-	free(set->endpoint);
-	*set = (struct credentials_set){0};
-}
-
 /* ---- reading ---- */
 
 /* The whole of such a file passed through memory: no copy of its secrets stays there. */
@@ -174,8 +163,11 @@ static void adopt_set(struct finder *f, struct credentials_set *found)
 {
 	adopt(f, &f->set->cfn, &found->cfn, "cfn", true);
 	adopt(f, &f->set->heat, &found->heat, "heat", true);
+	adopt(f, &f->set->request, &found->request, "request", true);
+	adopt(f, &f->set->zaqar, &found->zaqar, "zaqar", true);
 	if (!f->set->collectors)
 		f->set->collectors = take_ptr(found->collectors);
+	credentials_pace(f->set, found);
 	credentials_set_deinit(found);
 }
 
@@ -261,6 +253,7 @@ static int find_conf_cfn(struct finder *f)
 		return 0;
 	}
 	c.kind = CREDENTIALS_EC2;
+	c.pinned = c.preferred = true;
 	c.origin = strdup(name);
 	if (!c.origin)
 		return -ENOMEM;
@@ -310,7 +303,34 @@ static int find_conf_heat(struct finder *f)
 	if (copy_all(list, ARRAY_SIZE(list)) < 0)
 		return -ENOMEM;
 	c.kind = c.app_credential_id ? CREDENTIALS_APPLICATION : CREDENTIALS_PASSWORD;
+	c.pinned = c.preferred = true;
 	adopt(f, &f->set->heat, &c, "heat", false);
+	return 0;
+}
+
+static int find_conf_tempurl(struct finder *f)
+{
+	const struct conf *conf = f->conf;
+	_cleanup_(credentials_deinit) struct credentials c = {.kind = CREDENTIALS_URL, .pinned = true,
+								 .preferred = true};
+	const struct copy list[] = {{&c.origin, "configuration [tempurl]"},
+				    {&c.metadata_url, conf->tempurl_url},
+				    {&c.resource, conf->tempurl_resource}};
+	struct http_url parts = {0};
+	int rc;
+
+	if (!conf->tempurl_url)
+		return 0;
+	rc = http_url_parse(conf->tempurl_url, &parts);
+	http_url_deinit(&parts);
+	if (rc == -EINVAL) {
+		problems_add(f->problems, PROBLEM_ERROR, "credentials-url", "write the whole signed URL",
+			     "configuration: [tempurl] url is no http or https URL");
+		return 0;
+	}
+	if (rc < 0 || copy_all(list, ARRAY_SIZE(list)) < 0)
+		return -ENOMEM;
+	adopt(f, &f->set->request, &c, "request", false);
 	return 0;
 }
 
@@ -318,7 +338,9 @@ static int find_conf(struct finder *f)
 {
 	int rc = find_conf_cfn(f);
 
-	return rc < 0 ? rc : find_conf_heat(f);
+	if (rc >= 0)
+		rc = find_conf_heat(f);
+	return rc < 0 ? rc : find_conf_tempurl(f);
 }
 
 /* ---- 2. cfn-init-data ---- */
@@ -488,6 +510,7 @@ static int take_hup(struct finder *f, const struct ini *ini, const char *name)
 	if (copy_all(list, ARRAY_SIZE(list)) < 0)
 		return -ENOMEM;
 	c.kind = CREDENTIALS_EC2;
+	c.pinned = true;
 	adopt(f, &f->set->cfn, &c, "cfn", !own);
 	return 0;
 }
@@ -537,7 +560,8 @@ static void judge_whole(struct finder *f)
 	const struct credentials_set *set = f->set;
 	bool local = f->conf->source == CONF_SOURCE_LOCAL || f->conf->local_file;
 
-	if (set->cfn.kind == CREDENTIALS_NONE && set->heat.kind == CREDENTIALS_NONE && !local)
+	if (set->cfn.kind == CREDENTIALS_NONE && set->heat.kind == CREDENTIALS_NONE &&
+	    set->request.kind == CREDENTIALS_NONE && set->zaqar.kind == CREDENTIALS_NONE && !local)
 		problems_add(f->problems, PROBLEM_WARN, "credentials-none",
 			     "see README: where credentials are looked for",
 			     "no credentials found: configuration, cfn-init-data, os-collect-config.conf and "

@@ -22,12 +22,7 @@
 #define SECRET_MAX	 4096
 #define COLLECTORS_MAX	 1024
 #define DEPLOYMENTS_SCAN 1000
-
-struct block_field {
-	const char *key;
-	size_t offset; /* in struct credentials */
-	bool required;
-};
+#define SECONDS_MAX	 (7 * 86400)
 
 #define FIELD(name, member, needed)                                                                          \
 	{                                                                                                    \
@@ -49,18 +44,29 @@ static const struct block_field heat_fields[] = {
 	FIELD("region_name", region, false),
 };
 
-struct block_section {
-	const char *name;
-	enum credentials_kind kind;
-	size_t offset; /* in struct credentials_set */
-	const struct block_field *fields;
-	size_t n_fields;
+/* Heat names no resource in the two below: resource_name is for people who know it. */
+static const struct block_field request_fields[] = {
+	FIELD("metadata_url", metadata_url, true),
+	FIELD("resource_name", resource, false),
 };
 
-static const struct block_section block_sections[] = {
-	{"cfn", CREDENTIALS_EC2, offsetof(struct credentials_set, cfn), cfn_fields, ARRAY_SIZE(cfn_fields)},
-	{"heat", CREDENTIALS_PASSWORD, offsetof(struct credentials_set, heat), heat_fields,
-	 ARRAY_SIZE(heat_fields)},
+static const struct block_field zaqar_fields[] = {
+	FIELD("auth_url", auth_url, true),   FIELD("user_id", user_id, true),
+	FIELD("password", password, true),   FIELD("project_id", project_id, true),
+	FIELD("queue_id", queue, true),	     FIELD("resource_name", resource, false),
+	FIELD("region_name", region, false),
+};
+
+#define SECTION(name, kind, fields)                                                                          \
+	{                                                                                                    \
+		#name, kind, offsetof(struct credentials_set, name), fields, ARRAY_SIZE(fields)              \
+	}
+
+const struct block_section block_sections[BLOCK_SECTIONS] = {
+	SECTION(cfn, CREDENTIALS_EC2, cfn_fields),
+	SECTION(heat, CREDENTIALS_PASSWORD, heat_fields),
+	SECTION(request, CREDENTIALS_URL, request_fields),
+	SECTION(zaqar, CREDENTIALS_PASSWORD, zaqar_fields),
 };
 
 /* A value of a block, whatever form the block has: the text and its length, NULL when absent. */
@@ -116,6 +122,19 @@ static int replace_url(char **url)
 	return 0;
 }
 
+/* A signed URL stays as it is, byte for byte; CFN's base URL gets the form that requests are built on. */
+static int check_url(enum credentials_kind kind, char **url)
+{
+	struct http_url parts = {0};
+	int rc;
+
+	if (kind != CREDENTIALS_URL)
+		return replace_url(url);
+	rc = http_url_parse(*url, &parts);
+	http_url_deinit(&parts);
+	return rc;
+}
+
 /* Return: 0 whole, 1 absent or unusable (then @e says what lacks, if the section was there at all). */
 static int read_section(const struct block_section *s, block_get_fn *get, const void *block,
 			const char *origin, struct credentials *c, struct err *e)
@@ -139,7 +158,7 @@ static int read_section(const struct block_section *s, block_get_fn *get, const 
 		err_set(e, 1, "%s: section %s lacks %s", origin, s->name, lacking);
 	if (!any || lacking)
 		return 1;
-	if (c->metadata_url && replace_url(&c->metadata_url) < 0)
+	if (c->metadata_url && check_url(s->kind, &c->metadata_url) < 0)
 		return err_set(e, 1, "%s: section %s: metadata_url is no http or https URL", origin, s->name);
 	if (s->kind == CREDENTIALS_EC2 && c->resource)
 		cut_path(c->resource);
@@ -167,6 +186,24 @@ static int read_sections(block_get_fn *get, const void *block, const char *origi
 	return found > 0 ? 0 : 1;
 }
 
+static char *join_collectors(const json_t *list);
+
+static char *collectors_text(const char *text)
+{
+	_cleanup_json_ json_t *list = NULL;
+	struct err why = ERR_INIT;
+	const char *p = text;
+	size_t n = strlen(text);
+
+	text_trim(&p, &n);
+	if (n == 0 || *p != '[' || n > COLLECTORS_MAX)
+		return strdup(text);
+	if (json_parse(p, n, &json_limits_default, &list, &why) < 0 || !json_is_array(list))
+		return strdup(text);
+	return join_collectors(list);
+}
+
+/* As it is written: a list, a text with commas, or (rendered into an INI file) a text with a JSON list. */
 static char *join_collectors(const json_t *list)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(COLLECTORS_MAX);
@@ -174,13 +211,32 @@ static char *join_collectors(const json_t *list)
 	json_t *item;
 
 	if (json_is_string(list))
-		return strdup(json_string_value(list));
+		return collectors_text(json_string_value(list));
 	json_array_foreach((json_t *)(uintptr_t)list, i, item)
 	{
 		if (json_is_string(item))
 			buf_printf(&out, "%s%s", out.len > 0 ? "," : "", json_string_value(item));
 	}
 	return out.len > 0 ? buf_take(&out) : NULL;
+}
+
+/* Whole seconds, as a number or as text. Return: milliseconds, or @otherwise. */
+static int64_t seconds_of(const json_t *value, int64_t otherwise)
+{
+	const char *text = json_string_value(value);
+	int64_t s = -1;
+
+	if (json_is_integer(value))
+		s = json_integer_value(value);
+	else if (text && text_i64(text, json_string_length(value), &s) < 0)
+		return otherwise;
+	return s >= 0 && s <= SECONDS_MAX ? s * 1000 : otherwise;
+}
+
+static void take_splay(struct credentials_set *set, int64_t ms)
+{
+	set->has_splay = ms >= 0;
+	set->splay_ms = ms >= 0 ? ms : 0;
 }
 
 int credentials_from_block(const json_t *block, const char *origin, struct credentials_set *ret,
@@ -190,19 +246,38 @@ int credentials_from_block(const json_t *block, const char *origin, struct crede
 	if (!json_is_object(block))
 		return 1;
 	ret->collectors = join_collectors(json_object_get(block, "collectors"));
+	ret->polling_ms = seconds_of(json_object_get(block, "polling_interval"), 0);
+	take_splay(ret, seconds_of(json_object_get(block, "splay"), -1));
 	return read_sections(get_json, block, origin, ret, e);
+}
+
+/* A key of [DEFAULT] shows in each section that is there. */
+static const char *default_key(const struct ini *ini, const char *key)
+{
+	const char *text = ini_get(ini, "DEFAULT", key);
+
+	for (size_t i = 0; i < BLOCK_SECTIONS && !text; i++)
+		text = ini_get(ini, block_sections[i].name, key);
+	return text;
+}
+
+static int64_t default_seconds(const struct ini *ini, const char *key, int64_t otherwise)
+{
+	const char *text = default_key(ini, key);
+	_cleanup_json_ json_t *value = text ? json_string(text) : NULL;
+
+	return seconds_of(value, otherwise);
 }
 
 int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret,
 			 struct err *e)
 {
-	/* An INI's [DEFAULT] shows in each of its sections. */
-	const char *collectors = ini_get(ini, "cfn", "collectors");
+	const char *collectors = default_key(ini, "collectors");
 
 	*ret = (struct credentials_set){0};
-	if (!collectors)
-		collectors = ini_get(ini, "heat", "collectors");
-	ret->collectors = collectors ? strdup(collectors) : NULL;
+	ret->collectors = collectors ? collectors_text(collectors) : NULL;
+	ret->polling_ms = default_seconds(ini, "polling_interval", 0);
+	take_splay(ret, default_seconds(ini, "splay", -1));
 	return read_sections(get_ini, ini, origin, ret, e);
 }
 

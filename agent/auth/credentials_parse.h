@@ -5,6 +5,25 @@
 
 #include "auth/credentials.h"
 
+/* The sections of an os-collect-config block and their keys: one table for reading and writing. */
+struct block_field {
+	const char *key;
+	size_t offset; /* in struct credentials */
+	bool required;
+};
+struct block_section {
+	const char *name;
+	enum credentials_kind kind;
+	size_t offset; /* in struct credentials_set */
+	const struct block_field *fields;
+	size_t n_fields;
+};
+#define BLOCK_SECTIONS 4
+extern const struct block_section block_sections[BLOCK_SECTIONS];
+
+/** credentials_pace() - interval and splay of @from where @set has none. */
+void credentials_pace(struct credentials_set *set, const struct credentials_set *from);
+
 /** credentials_url() - the base URL of a CFN endpoint
  *
  * Takes what Heat and people write: with or without /v1, with it twice, "host:port", blanks and
@@ -17,7 +36,7 @@ int credentials_url(const char *p, size_t n, const char *scheme, char **ret) _mu
 /** credentials_url_is_far_http() - plain HTTP to a host that is not this guest or its link. */
 bool credentials_url_is_far_http(const char *url);
 
-/** credentials_from_occ() - sections [cfn], [heat] and [DEFAULT] of os-collect-config's own file.
+/** credentials_from_occ() - the sections of block_sections[] and [DEFAULT] of os-collect-config's own file.
  * As credentials_from_block(). */
 int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret,
 			 struct err *e) _must_check_;

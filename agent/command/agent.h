@@ -2,8 +2,8 @@
 /*
  * The agent role's own state, shared by the files that make it up: agent_main.c (life),
  * agent_links.c (other roles), agent_identity.c (who the guest is), agent_flow.c (documents, hooks,
- * settings), agent_pulse.c (boot and health signals), agent_action.c (the action signal),
- * agent_carry.c (signals to sinks), agent_control.c (questions).
+ * settings), agent_transport.c (ways to metadata), agent_pulse.c (boot and health signals),
+ * agent_action.c (the action signal), agent_carry.c (signals to sinks), agent_control.c (questions).
  */
 #pragma once
 
@@ -44,6 +44,7 @@ struct agent {
 	bool identity_weak; /* by what files say; what is remembered or asked may say more */
 	struct agent_identity *who; /* agent_identity.c */
 	struct credentials_set creds;
+	char seed[65]; /* digest of what files say of them */
 	struct store *store;
 	struct http *http;
 	struct watch *watch;
@@ -115,6 +116,11 @@ void agent_prime_document(struct agent *a);
 void agent_prime_pass(struct agent *a, const char *const *names, size_t n);
 const struct document *agent_own_document(void *ctx);
 const char *agent_server_id(const struct agent *a); /* id of its signals */
+/* agent_transport.c */
+/** agent_transport_recall() - what documents of earlier lives said goes into a->creds; before the watch is
+ * made, blocking, short. @newest: documents on disk may be followed, no file is newer. */
+int agent_transport_recall(struct agent *a, bool *newest) _must_check_;
+void agent_on_transport(const struct credentials_set *creds, void *ctx);
 /* agent_pulse.c */
 int agent_pulse_start(struct agent *a, struct err *e) _must_check_;
 void agent_pulse_stop(struct agent *a);

@@ -118,6 +118,8 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 		agent_health_due(a); /* a later life, whose boot was told, has nothing else to begin with */
 	if (own)
 		agent_judge_action(a);
+	if (own && !changed && !store_pending(a->store))
+		watch_kept(a->watch);
 }
 
 void agent_on_problem(enum problem_level level, const char *code, const char *text,

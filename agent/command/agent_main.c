@@ -53,7 +53,7 @@ static int make_queue(struct agent *a, struct err *e)
 
 static int make_watch(struct agent *a, struct err *e)
 {
-	const struct watch_setup setup = {
+	struct watch_setup setup = {
 		.loop = a->loop,
 		.http = a->http,
 		.conf = a->conf,
@@ -61,10 +61,13 @@ static int make_watch(struct agent *a, struct err *e)
 		.open_fd = agent_open_fd,
 		.open_ctx = a,
 		.one_pass = a->setup->one_pass,
-		.events = {agent_on_document, agent_on_problem, agent_on_round_done, a},
+		.events = {agent_on_document, agent_on_problem, agent_on_round_done, a,
+			   agent_on_transport},
 	};
 	int r = credentials_find(a->conf, agent_open_fd, a, &a->creds, &a->problems);
 
+	if (!r)
+		r = agent_transport_recall(a, &setup.primed_is_newest);
 	if (r)
 		return err_sys(e, -r, "cannot look for credentials");
 	for (size_t i = 0; i < a->problems.n; i++)

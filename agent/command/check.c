@@ -88,14 +88,17 @@ static void check_credentials(struct direct *d, struct problems *found)
 {
 	check_source("cfn", &d->creds.cfn, found);
 	check_source("heat", &d->creds.heat, found);
+	check_source("tempurl", &d->creds.request, found);
+	check_source("zaqar", &d->creds.zaqar, found);
 	if (d->conf.local_file)
 		problems_add(found, PROBLEM_OK, "local", NULL, "source local reads %s",
 			     d->conf.local_file);
 	if (d->creds.cfn.kind == CREDENTIALS_NONE && d->creds.heat.kind == CREDENTIALS_NONE &&
+	    d->creds.request.kind == CREDENTIALS_NONE && d->creds.zaqar.kind == CREDENTIALS_NONE &&
 	    !d->conf.local_file)
 		problems_add(found, PROBLEM_ERROR, "credentials",
 			     "let Heat deliver them (user_data_format SOFTWARE_CONFIG), write "
-			     "/etc/cfn/cfn-hup.conf, or set [cfn], [heat] or [local] in " CONF_FILE,
+			     "/etc/cfn/cfn-hup.conf, or set [cfn], [heat], [tempurl] or [local] in " CONF_FILE,
 			     "no source of metadata: no credentials were found in our "
 			     "configuration, cfn-init-data, os-collect-config.conf "
 			     "or cfn-hup.conf, and no local file is set");

@@ -16,7 +16,14 @@
 #define CONF_FILE "/etc/heat-pulse/heat-pulse.conf"
 #define CONF_DIR  "/etc/heat-pulse/conf.d"
 
-enum conf_source { CONF_SOURCE_AUTO, CONF_SOURCE_CFN, CONF_SOURCE_HEAT, CONF_SOURCE_LOCAL };
+enum conf_source {
+	CONF_SOURCE_AUTO,
+	CONF_SOURCE_CFN,
+	CONF_SOURCE_HEAT,
+	CONF_SOURCE_LOCAL,
+	CONF_SOURCE_TEMPURL,
+	CONF_SOURCE_ZAQAR
+};
 enum conf_compat { CONF_COMPAT_AWS, CONF_COMPAT_HEAT };
 
 struct conf {
@@ -42,6 +49,8 @@ struct conf {
 		*heat_project_id;
 	char *heat_stack_id, *heat_resource, *heat_region;
 	char *heat_app_credential_id, *heat_app_credential_secret;
+	/* [tempurl] */
+	char *tempurl_url, *tempurl_resource;
 	/* [local] */
 	char *local_file, *local_resource; /* resource name that hooks use for it: "local" */
 	/* [hooks] */

@@ -13,7 +13,7 @@
 #define MIB    (1024 * KIB)
 
 static const char *const words_log_level[] = {"", "", "", "error", "warning", "", "info", "debug", NULL};
-static const char *const words_source[] = {"auto", "cfn", "heat", "local", NULL};
+static const char *const words_source[] = {"auto", "cfn", "heat", "local", "tempurl", "zaqar", NULL};
 static const char *const words_compat[] = {"aws", "heat", NULL};
 
 #define STRING(sec, name, field, def, text)                                                        \
@@ -88,6 +88,11 @@ const struct conf_option conf_options[] = {
 	       "Application credential, instead of user and password."),
 	SECRET("heat", "app-credential-secret", heat_app_credential_secret,
 	       "Secret of the application credential."),
+
+	SECRET("tempurl", "url", tempurl_url,
+	       "Signed URL of the metadata; unset: as Heat left it on this guest."),
+	STRING("tempurl", "resource", tempurl_resource, NULL,
+	       "Name of this guest's own resource in the stack, which a signed URL does not tell."),
 
 	FILEPATH("local", "file", local_file, NULL, "Metadata as a JSON file, for source local."),
 	STRING("local", "resource", local_resource, "local",

@@ -53,6 +53,7 @@ struct http_answer {
 	char content_type[96];
 	char etag[160];
 	char location[2048]; /* of a redirect: may hold a signature, not for a log */
+	char last_modified[64];
 	char www_authenticate[160];
 	char subject_token[4096]; /* X-Subject-Token; wiped */
 	int64_t date_s;           /* Date header, -1 absent */

@@ -115,7 +115,8 @@ static void keep(char *out, size_t size, const char *p, size_t n)
 
 static void start_over(struct http_answer *a, struct http_head *head)
 {
-	a->content_type[0] = a->etag[0] = a->location[0] = a->www_authenticate[0] = head->retry_after[0] = '\0';
+	a->content_type[0] = a->etag[0] = a->location[0] = a->last_modified[0] = '\0';
+	a->www_authenticate[0] = head->retry_after[0] = '\0';
 	explicit_bzero(a->subject_token, sizeof(a->subject_token));
 	a->date_s = a->retry_after_s = -1;
 }
@@ -131,6 +132,7 @@ static void take_field(struct http_answer *a, struct http_head *head, const char
 		{"Content-Type", a->content_type, sizeof(a->content_type)},
 		{"ETag", a->etag, sizeof(a->etag)},
 		{"Location", a->location, sizeof(a->location)},
+		{"Last-Modified", a->last_modified, sizeof(a->last_modified)},
 		{"WWW-Authenticate", a->www_authenticate, sizeof(a->www_authenticate)},
 		{"X-Subject-Token", a->subject_token, sizeof(a->subject_token)},
 		{"Retry-After", head->retry_after, sizeof(head->retry_after)},

@@ -178,7 +178,7 @@ void run_result_deinit(struct run_result *r)
 
 static const struct types_field credentials_fields[] = {
 	{offsetof(struct credentials, origin), false},
-	{offsetof(struct credentials, metadata_url), false},
+	{offsetof(struct credentials, metadata_url), true},
 	{offsetof(struct credentials, access_key), true},
 	{offsetof(struct credentials, secret_key), true},
 	{offsetof(struct credentials, auth_url), false},
@@ -192,6 +192,7 @@ static const struct types_field credentials_fields[] = {
 	{offsetof(struct credentials, region), false},
 	{offsetof(struct credentials, stack), false},
 	{offsetof(struct credentials, resource), false},
+	{offsetof(struct credentials, queue), false},
 };
 
 void credentials_deinit(struct credentials *c)
@@ -202,7 +203,8 @@ void credentials_deinit(struct credentials *c)
 
 int credentials_copy(struct credentials *to, const struct credentials *from)
 {
-	struct credentials copy = {.kind = from->kind, .insecure = from->insecure};
+	struct credentials copy = {.kind = from->kind, .insecure = from->insecure,
+				   .pinned = from->pinned, .preferred = from->preferred};
 
 	if (types_copy(&copy, from, credentials_fields, ARRAY_SIZE(credentials_fields)) < 0) {
 		credentials_deinit(&copy);
@@ -210,6 +212,21 @@ int credentials_copy(struct credentials *to, const struct credentials *from)
 	}
 	*to = copy;
 	return 0;
+}
+
+bool credentials_equal(const struct credentials *a, const struct credentials *b)
+{
+	if (a->kind != b->kind || a->insecure != b->insecure)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(credentials_fields); i++) {
+		size_t at = credentials_fields[i].offset;
+
+		if (at != offsetof(struct credentials, origin) &&
+		    !text_equal(*(char *const *)(const void *)((const char *)a + at),
+				*(char *const *)(const void *)((const char *)b + at)))
+			return false;
+	}
+	return true;
 }
 
 /* ---- sink settings ---- */

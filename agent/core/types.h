@@ -107,12 +107,13 @@ enum credentials_kind {
 	CREDENTIALS_NONE,
 	CREDENTIALS_EC2,
 	CREDENTIALS_PASSWORD,
-	CREDENTIALS_APPLICATION
+	CREDENTIALS_APPLICATION,
+	CREDENTIALS_URL /* a signed URL, which is a secret as a whole */
 };
 struct credentials {
 	enum credentials_kind kind;
 	char *origin;                  /* file (and block) it came from, for check and log */
-	char *metadata_url;            /* cfn: base URL with /v1/ */
+	char *metadata_url;            /* cfn: base URL with /v1/; request: the signed URL */
 	char *access_key, *secret_key; /* EC2 */
 	char *auth_url;                /* Keystone v3 */
 	char *user_id, *username, *user_domain_id, *password, *project_id;
@@ -120,7 +121,12 @@ struct credentials {
 	char *region;
 	char *stack;    /* cfn: name or ARN; heat: name/uuid */
 	char *resource; /* own resource's logical id or NULL */
+	char *queue;    /* zaqar: the queue's name */
 	bool insecure;  /* TLS verification off by root-owned file (cfn-boto-cfg, --insecure) */
+	bool pinned;    /* of configuration that root wrote: metadata never replace it */
+	bool preferred; /* of our own configuration: goes before what Heat names */
 };
 void credentials_deinit(struct credentials *c); /* wipes secrets */
 int credentials_copy(struct credentials *to, const struct credentials *from) _must_check_;
+/** credentials_equal() - the same rights at the same place; where they were found is not compared. */
+bool credentials_equal(const struct credentials *a, const struct credentials *b);

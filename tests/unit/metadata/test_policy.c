@@ -64,7 +64,7 @@ static void cfn_answers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_int_equal(classify_cfn(cases[i].status, cases[i].code, cases[i].message),
+		assert_int_equal(classify_status(CLASSIFY_CFN, cases[i].status, cases[i].code, cases[i].message, true),
 				 cases[i].class);
 }
 
@@ -72,24 +72,24 @@ static void cfn_answers(void **state)
 static void heat_answers(void **state)
 {
 	(void)state;
-	assert_int_equal(classify_heat(401, "x", true), FETCH_REFUSED);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 401, NULL, "x", true), FETCH_REFUSED);
 	assert_int_equal(
-		classify_heat(403, "You are not authorized to complete this action.", true),
+		classify_status(CLASSIFY_HEAT, 403, NULL, "You are not authorized to complete this action.", true),
 		FETCH_REFUSED);
 	assert_int_equal(
-		classify_heat(403, "You are not authorized to complete this action.", false),
+		classify_status(CLASSIFY_HEAT, 403, NULL, "You are not authorized to complete this action.", false),
 		FETCH_REFUSED_FOREIGN);
-	assert_int_equal(classify_heat(403, "stacks:metadata is disallowed by policy", true),
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 403, NULL, "stacks:metadata is disallowed by policy", true),
 			 FETCH_REFUSED_POLICY);
-	assert_int_equal(classify_heat(404, "The Stack (x) could not be found.", true), FETCH_GONE);
-	assert_int_equal(classify_heat(404, "", true), FETCH_NOT_HEAT);
-	assert_int_equal(classify_heat(400, "Stack is suspended", true), FETCH_REFUSED);
-	assert_int_equal(classify_heat(400, "x", true), FETCH_NOT_HEAT);
-	assert_int_equal(classify_heat(409, "x", true), FETCH_BUSY);
-	assert_int_equal(classify_heat(429, "x", true), FETCH_BUSY);
-	assert_int_equal(classify_heat(503, "x", true), FETCH_BUSY);
-	assert_int_equal(classify_heat(500, "x", true), FETCH_SERVER_ERROR);
-	assert_int_equal(classify_heat(302, "x", true), FETCH_NOT_HEAT);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 404, NULL, "The Stack (x) could not be found.", true), FETCH_GONE);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 404, NULL, "", true), FETCH_NOT_HEAT);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 400, NULL, "Stack is suspended", true), FETCH_REFUSED);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 400, NULL, "x", true), FETCH_NOT_HEAT);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 409, NULL, "x", true), FETCH_BUSY);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 429, NULL, "x", true), FETCH_BUSY);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 503, NULL, "x", true), FETCH_BUSY);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 500, NULL, "x", true), FETCH_SERVER_ERROR);
+	assert_int_equal(classify_status(CLASSIFY_HEAT, 302, NULL, "x", true), FETCH_NOT_HEAT);
 }
 
 /* Failures without a status. */
