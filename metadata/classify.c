@@ -53,7 +53,8 @@ static const struct answer_row heat_rows[] = {
 	{500, 599, NULL, FETCH_SERVER_ERROR},
 };
 
-/* A signed URL has no user: 401 is Swift's word for a wrong or expired signature, 403 that of Ceph's gateway. */
+/* A signed URL has no user: 401 is Swift's word for a wrong or expired signature, 403 that of Ceph's
+ * gateway. */
 static const struct answer_row tempurl_rows[] = {
 	{401, 401, NULL, FETCH_EXPIRED_URL},
 	{403, 403, NULL, FETCH_EXPIRED_URL},

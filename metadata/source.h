@@ -64,9 +64,9 @@ extern const struct source_ops *const sources[]; /* NULL-terminated, in order of
 extern const struct source_ops source_heat, source_cfn, source_tempurl, source_zaqar, source_local;
 /** The guest's own resource where its name is not known. */
 #define SOURCE_OWN_UNKNOWN "server"
-/** source_rename() - what .rename answers for a place that Heat named after the resource: "web-srv-k3jd82mx01qz"
- * holds the metadata of srv. @place: a queue's name or a URL whose last folder is such a name; a place that
- * has another form may be anything. Fills cred->resource. */
+/** source_rename() - what .rename answers for a place that Heat named after the resource:
+ * "web-srv-k3jd82mx01qz" holds the metadata of srv. @place: a queue's name or a URL whose last folder is
+ * such a name; a place that has another form may be anything. Fills cred->resource. */
 bool source_rename(struct credentials *cred, const char *place, const char *resource);
 /** source_name() - the static string of a row with that name, NULL = no such source. */
 const char *source_name(const char *name);
