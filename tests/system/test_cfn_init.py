@@ -6,6 +6,7 @@ import shutil
 
 import cfn_server
 import machine
+from guest import until
 from harness import Skip
 from hup import ACCESS, CREDENTIALS, SECRET, resource
 
@@ -297,7 +298,7 @@ def test_command_user_and_time(ctx):
     assert m.read("/log").split() == ["nobody", "65534", "65534"]
     m.config(code=4, commands={"1": {"command": "true", "runas": "no-such-user"}})
     m.config(code=4, commands={"1": {"command": "sleep 1000 & echo $! >/pid; wait", "timeout": "1s"}}, said="ran out of time")
-    assert m.run("kill", "-0", m.read("/pid").strip()).code != 0
+    until("the child is gone", 20, lambda: m.run("kill", "-0", m.read("/pid").strip()).code != 0)
 
 
 def test_background(ctx):
