@@ -25,7 +25,7 @@ POLLS = 60
 IDLE_S = 90
 PRESSURE_PERCENT = 50  # beyond it the machine is not idle, and stalls wake the agent
 PEERS_S = 300
-CROWD, CROWD_S = 1000, 60
+CROWD, CROWD_S = 1000, 30
 PROGRAMS = os.path.join(os.path.dirname(guest.BINARY), "..", "tests", "bench")
 RECORDS = sorted(glob.glob(os.path.join(HERE, "..", "fixtures", "kmsg", "*.kmsg")))
 

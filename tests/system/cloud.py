@@ -185,7 +185,7 @@ class Cloud:
         # The http-socket of uwsgi closes after each answer without saying so: hence the header.
         self.spawn("keystone", ["uwsgi", "--plugins", "python3", "--http-socket", "127.0.0.1:%d" % self.ports["keystone"], "--wsgi-file",
                                 "/usr/bin/keystone-wsgi-public", "--master", "--die-on-term", "--processes", "1", "--threads", "4",
-                                "--enable-threads", "--lazy-apps", "--buffer-size", "65535", "--listen", "100", "--add-header",
+                                "--enable-threads", "--lazy-apps", "--no-orphans", "--buffer-size", "65535", "--listen", "100", "--add-header",
                                 "Connection: close"], {"OS_KEYSTONE_CONFIG_FILES": self.path("keystone.conf")})
         wait_port(self.ports["keystone"], 60, "keystone")
 

@@ -12,6 +12,7 @@ import test_fake
 from guest import BINARY, until
 from harness import Skip, alone
 from test_rights import LOCAL, find_role, local_guest
+from yardstick import best_lateness
 
 LATE_MS = 50
 
@@ -20,14 +21,13 @@ def late(g):
     return g.status()["agent"]["late_max_ms"]
 
 
-def calm(what, attempt, tries=3):
-    """A busy test machine can delay any process: the best of three tells what the agent itself does."""
-    delays = []
-    for _ in range(tries):
-        delays.append(attempt())
-        if delays[-1] <= LATE_MS:
-            return
-    raise AssertionError("%s: the loop was late by %s ms" % (what, delays))
+def calm(what, attempt):
+    """A busy machine delays any process: what counts is measured while a mere sleeper is served in time."""
+    good, counted, busy = best_lateness(attempt, LATE_MS)
+    if good is None and counted:
+        raise AssertionError("%s: the loop was late by (agent, a sleeper beside it) %s ms" % (what, counted))
+    if good is None:
+        raise Skip("this machine is too busy to tell: (agent, a sleeper beside it) were late by %s ms" % busy)
 
 
 @alone

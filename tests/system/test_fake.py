@@ -7,6 +7,7 @@ import time
 import cfn_server
 from guest import until
 from harness import alone
+from yardstick import Yardstick
 
 ACCESS, SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "p%Q^r!S&t*U1v2W3x4Y5z6A7b8C9d0E@"
 CONF = """[metadata]
@@ -113,16 +114,17 @@ def test_bad_servers(ctx):
     fake = serve(ctx)
     g = agent(ctx, fake)
     until("the first hook", 20, lambda: len(g.hooks_run()) == 1)
-    for number, fault in enumerate(BAD_SERVERS):
-        lines = len(g.log().splitlines())
-        fake.fault(**dict(fault, on="describe", times=1))
-        until("a failure for %s" % fault, 30, lambda: any(s["state"] != "ok" for s in g.status()["sources"]))
-        set_rev(fake, "bad-%d" % number)
-        until("recovery from %s" % fault, 60, lambda: len(g.hooks_run()) == number + 2)
-        said = len(g.log().splitlines()) - lines
-        assert 1 <= said <= 12, (fault, said)
-    status = g.status()
-    assert status["agent"]["late_max_ms"] <= 50, status["agent"]
+    with Yardstick() as beside:
+        for number, fault in enumerate(BAD_SERVERS):
+            lines = len(g.log().splitlines())
+            fake.fault(**dict(fault, on="describe", times=1))
+            until("a failure for %s" % fault, 30, lambda: any(s["state"] != "ok" for s in g.status()["sources"]))
+            set_rev(fake, "bad-%d" % number)
+            until("recovery from %s" % fault, 60, lambda: len(g.hooks_run()) == number + 2)
+            said = len(g.log().splitlines()) - lines
+            assert 1 <= said <= 12, (fault, said)
+    late = g.status()["agent"]["late_max_ms"]
+    assert late <= 50 or beside.late_ms > 25, "the loop was late by %s ms, a sleeper beside it by %.0f ms" % (late, beside.late_ms)
 
 
 def test_wrong_certificate(ctx):
