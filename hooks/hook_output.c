@@ -6,7 +6,9 @@
 #include "hooks/hook_output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/text.h"
 
@@ -149,18 +151,58 @@ static char *last_bytes(struct buf *text, size_t keep)
 	return strdup(p + skip);
 }
 
+bool hook_output_bytes(const struct hook_output *o, struct buf *out)
+{
+	if (o->wrapped)
+		buf_put(out, o->ring + o->pos, o->size - o->pos);
+	buf_put(out, o->ring, o->pos);
+	return o->wrapped;
+}
+
 char *hook_output_tail(const struct hook_output *o)
 {
 	_cleanup_buf_ struct buf raw = BUF_INIT(o->size + 1);
 	_cleanup_buf_ struct buf text = BUF_INIT(4 * o->size + 16);
 	size_t skip;
 
-	if (o->wrapped)
-		buf_put(&raw, o->ring + o->pos, o->size - o->pos);
-	buf_put(&raw, o->ring, o->pos);
+	hook_output_bytes(o, &raw);
 	if (buf_error(&raw) < 0 || raw.len == 0)
 		return NULL;
 	skip = o->wrapped ? partial_start(raw.data, raw.len) : 0;
 	put_valid(&text, raw.data + skip, raw.len - skip);
 	return buf_error(&text) < 0 ? NULL : last_bytes(&text, o->size);
+}
+
+int hook_stream_open(struct hook_stream *s, struct err *e)
+{
+	int pipes[2];
+
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "cannot make a pipe");
+	s->fd = pipes[0];
+	if (fcntl(s->fd, F_SETFL, O_NONBLOCK) == 0)
+		return pipes[1];
+	close(pipes[1]);
+	return err_sys(e, errno, "cannot set up a pipe");
+}
+
+void hook_stream_read(struct hook_stream *s, int64_t now_ms)
+{
+	char chunk[16384];
+	ssize_t n;
+
+	if (s->fd < 0)
+		return;
+	n = read(s->fd, chunk, sizeof(chunk));
+	if (n > 0)
+		hook_output_put(&s->output, chunk, (size_t)n, now_ms);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		hook_stream_close(s);
+}
+
+void hook_stream_close(struct hook_stream *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/buf.h"
+#include "core/err.h"
 
 #define HOOK_OUTPUT_LINE_MAX    1000 /* longer lines are cut in the log */
 #define HOOK_OUTPUT_LINES_BURST 200  /* lines shown at once … */
@@ -35,6 +36,18 @@ void hook_output_put(struct hook_output *o, const char *p, size_t n, int64_t now
 /** hook_output_end() - hands out a last line without newline, and the count of lines not shown (as
  * an empty line). */
 void hook_output_end(struct hook_output *o, int64_t now_ms);
+/** hook_output_bytes() - what is kept, as it came. Return: true when the beginning is lost. */
+bool hook_output_bytes(const struct hook_output *o, struct buf *out);
 /** hook_output_tail() - what is kept, at most @keep bytes: valid UTF-8, other bytes as \xNN. New
  * string; NULL when empty or no memory. */
 char *hook_output_tail(const struct hook_output *o);
+
+/* A pipe and what comes out of it. */
+struct hook_stream {
+	struct hook_output output;
+	int fd; /* our end, not blocking; -1 after its end */
+};
+/** hook_stream_open() - Return: the other end, for the program; -errno. */
+int hook_stream_open(struct hook_stream *s, struct err *e) _must_check_;
+void hook_stream_read(struct hook_stream *s, int64_t now_ms); /* once, when there is something */
+void hook_stream_close(struct hook_stream *s);                 /* the pipe; what is kept stays */

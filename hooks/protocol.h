@@ -36,6 +36,12 @@ enum runner_msg {
 	RUNNER_SWITCH,  /* agent -> runner: nothing; answer: u32 1 = hooks disabled by the kill
 			   switch, str why; also a notice when it changes */
 	RUNNER_ALIVE,   /* runner -> agent: nothing; the agent sends it back, from its loop */
+	/* agent -> runner: str deployment id, str group, str name (for the log); sealed memfd: the
+	 * entry as text. Answered as RUNNER_RUN is; the tail is the object that Heat is to be told. The
+	 * run's id is made from the deployment's: it is started at most once, for ever. -ENOENT: no hook
+	 * serves the group, -EPERM: its hook is not root's alone, -EEXIST: another agent has run it,
+	 * -ESHUTDOWN: deployments or all hooks are switched off. */
+	RUNNER_DEPLOY,
 	RUNNER_CONTROL, /* agent -> runner: nothing; answer: the listening control socket, or status
 			   -ENOENT */
 };

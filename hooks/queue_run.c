@@ -13,40 +13,14 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "hooks/finding.h"
+#include "hooks/run_answer.h"
 #include "hooks/value_text.h"
 
 #define QUERY_TIMEOUT_MS 30000
 #define RUN_MARGIN_MS    120000 /* the shepherd's own grace, the disk, a machine that is slow */
 #define AGAIN_MS         5000
-#define TAIL_MAX         (32u << 20)
 
 /* ---- answers ---- */
-
-static int read_tail(struct link_msg *msg, struct run_result *ret)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(TAIL_MAX);
-
-	if (msg->n_fds == 0)
-		return 0;
-	if (fs_blob_read(msg->fds[0], &text) < 0)
-		return -EBADMSG;
-	ret->tail = buf_take(&text);
-	return 0;
-}
-
-static int read_result(struct link_msg *msg, struct run_result *ret)
-{
-	struct msg_reader *b = &msg->body;
-	uint32_t end = msg_get_u32(b), code = msg_get_u32(b);
-
-	*ret = (struct run_result){.end = (enum run_end)end, .code = (int)code};
-	ret->started_real_ms = msg_get_i64(b);
-	ret->ended_real_ms = msg_get_i64(b);
-	ret->why = msg_get_str(b, RUN_WHY_MAX);
-	if (msg_reader_done(b) < 0 || end > RUN_CUT_OFF || code > 4096)
-		return -EBADMSG;
-	return read_tail(msg, ret);
-}
 
 /* The question failed, not the hook: whether the run exists must be asked again. */
 static void unresolved(struct queue_hook *h, int status)
@@ -65,7 +39,7 @@ static void take_result(struct queue_hook *h, struct link_msg *msg)
 {
 	struct run_result result = {0};
 
-	if (read_result(msg, &result) < 0) {
+	if (run_answer_read(msg, &result) < 0) {
 		log_err("hook %s: the runner's answer makes no sense; asking again", h->def.name);
 		unresolved(h, -EBADMSG);
 	} else {

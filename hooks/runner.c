@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serves the agent's wishes about runs and services. What the agent says is checked against the
- * runner's own table: it names a hook, and a trigger and resource that this hook really has; values
- * are passed on unread. A run id is started at most once, however often and from however many
+ * Runs in progress, whoever wished for them (runner_wish.c: hooks, deploy/serve.c: deployments), and
+ * the smaller messages. A run id is started at most once, however often and from however many
  * agents it is asked for.
  */
-#include "hooks/runner.h"
+#include "hooks/runner_private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,49 +13,10 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "hooks/hook_cgroup.h"
-#include "hooks/service.h"
-#include "hooks/shepherd.h"
 
-#define RUNS_MAX       64
-#define WAITERS_MAX    8
-#define ADOPT_POLL_MS  100
-#define SWEEP_AGE_S    (30 * 86400)
-#define NAME_FIELD_MAX HOOK_TEXT_MAX
-
-struct waiter {
-	struct link *link;
-	uint32_t id;
-};
-
-struct run {
-	struct run *next;
-	struct runner *runner;
-	char id[RUN_ID_LEN + 1];
-	int result_fd; /* -1 for an adopted run */
-	struct loop_child *child;
-	struct loop_timer *timer; /* asks the disk again, where no process can be watched */
-	struct waiter waiters[WAITERS_MAX];
-	size_t n_waiters;
-};
-
-struct service_call {
-	struct service_call *next;
-	struct runner *runner;
-	struct waiter waiter; /* link NULL: the agent is gone */
-};
-
-struct runner {
-	struct loop *loop;
-	const struct env *env;
-	const struct conf *conf;
-	const struct hookset *hooks;
-	struct run_store store;
-	struct services *services;
-	struct run *runs;
-	size_t n_runs;
-	struct service_call *calls;
-	bool one_pass;
-};
+#define RUNS_MAX      64
+#define ADOPT_POLL_MS 100
+#define SWEEP_AGE_S   (30 * 86400)
 
 /* ---- answers ---- */
 
@@ -71,8 +31,7 @@ static void put_result(struct msg_writer *w, const struct run_result *result)
 	msg_put_str(w, why);
 }
 
-/* @state: put first when not negative, as RUNNER_QUERY wants it. */
-static void reply_result(const struct waiter *waiter, int state, const struct run_result *result)
+void runner_reply_result(const struct waiter *waiter, int state, const struct run_result *result)
 {
 	_cleanup_close_ int tail = -1;
 	struct msg_writer w = {.len = 0};
@@ -88,7 +47,7 @@ static void reply_result(const struct waiter *waiter, int state, const struct ru
 	link_reply(waiter->link, waiter->id, 0, &w, &tail, tail >= 0 ? 1 : 0);
 }
 
-static void reply_status(const struct waiter *waiter, int status)
+void runner_reply_status(const struct waiter *waiter, int status)
 {
 	if (waiter->link && waiter->id != 0)
 		link_reply(waiter->link, waiter->id, status, NULL, NULL, 0);
@@ -155,7 +114,7 @@ static void finish_run(struct run *run, const struct run_result *result)
 {
 	unlink_run(run->runner, run);
 	for (size_t i = 0; i < run->n_waiters; i++)
-		reply_result(&run->waiters[i], -1, result);
+		runner_reply_result(&run->waiters[i], -1, result);
 	run_free(run);
 }
 
@@ -232,121 +191,22 @@ static int adopt_run(struct runner *r, const char *id, const struct run_record *
 	return add_waiter(run, waiter);
 }
 
-/* ---- RUNNER_RUN ---- */
+/* ---- starting and asking ---- */
 
-struct wish {
-	char *id, *hook_name, *resource, *service;
-	char *class_name, *entity, *evidence;
-	struct hook_finding finding; /* of these texts */
-	uint32_t trigger, attempt, flags;
-	const struct hook *hook;
-	struct waiter waiter;
-	int fds[VALUE_SIDES];
-};
-
-static void wish_deinit(struct wish *w)
-{
-	free(w->id);
-	free(w->hook_name);
-	free(w->resource);
-	free(w->service);
-	free(w->class_name);
-	free(w->entity);
-	free(w->evidence);
-}
-
-static bool read_finding(struct wish *w, struct msg_reader *b)
-{
-	uint32_t level, event;
-
-	w->class_name = msg_get_str(b, HOOK_NAME_MAX);
-	w->entity = msg_get_str(b, HOOK_ENTITY_MAX);
-	level = msg_get_u32(b);
-	event = msg_get_u32(b);
-	w->evidence = msg_get_str(b, HOOK_EVIDENCE_MAX);
-	w->finding = (struct hook_finding){.class_name = w->class_name,
-					   .entity = w->entity,
-					   .level = (enum finding_level)level,
-					   .event = (enum hook_event)event,
-					   .evidence = w->evidence,
-					   .eta_s = msg_get_i64(b)};
-	return w->class_name && w->entity && w->evidence && level < FINDING_LEVELS &&
-	       event < HOOK_EVENTS;
-}
-
-static int read_wish(struct wish *w, struct link *link, struct link_msg *msg)
-{
-	struct msg_reader *b = &msg->body;
-	size_t used = 0;
-
-	w->waiter = (struct waiter){link, msg->id};
-	w->id = msg_get_str(b, RUN_ID_LEN);
-	w->hook_name = msg_get_str(b, NAME_FIELD_MAX);
-	w->trigger = msg_get_u32(b);
-	w->resource = msg_get_str(b, NAME_FIELD_MAX);
-	w->service = msg_get_str(b, SERVICE_NAME_MAX);
-	w->attempt = msg_get_u32(b);
-	w->flags = msg_get_u32(b);
-	if (w->trigger == TRIGGER_FINDING && !read_finding(w, b))
-		return -EBADMSG;
-	if (msg_reader_done(b) < 0 || !run_id_valid(w->id) || !w->hook_name || !w->resource)
-		return -EBADMSG;
-	w->fds[VALUE_OLD] = (w->flags & RUN_HAS_OLD) && used < msg->n_fds ? msg->fds[used++] : -1;
-	w->fds[VALUE_NEW] = (w->flags & RUN_HAS_NEW) && used < msg->n_fds ? msg->fds[used++] : -1;
-	if ((w->flags & RUN_HAS_OLD) && w->fds[VALUE_OLD] < 0)
-		return -EBADMSG;
-	return (w->flags & RUN_HAS_NEW) && w->fds[VALUE_NEW] < 0 ? -EBADMSG : 0;
-}
-
-/* The agent may only start what the configuration says can happen. */
-static int check_wish(const struct runner *r, struct wish *w)
-{
-	w->hook = hookset_find(r->hooks, w->hook_name);
-	if (!w->hook)
-		return -ENOENT;
-	if (strcmp(trigger_name(w->trigger), "?") == 0 || !(w->trigger & w->hook->triggers))
-		return -EPERM;
-	if (strcmp(w->resource, w->hook->path.resource) != 0)
-		return -EPERM;
-	if ((w->trigger == TRIGGER_SERVICE_RESTARTED) != (w->service != NULL) ||
-	    (w->service && !service_name_valid(w->service)))
-		return -EPERM;
-	if (w->trigger == TRIGGER_FINDING && !finding_wanted(w->hook, &w->finding))
-		return -EPERM;
-	return hooks_disabled(r->env, r->conf, NULL) ? -ESHUTDOWN : 0;
-}
-
-static int fork_shepherd(struct runner *r, struct run *run, const struct wish *w, int lock_fd)
+static int fork_shepherd(struct run *run, const struct shepherd_job *job)
 {
 	struct err e = ERR_INIT;
-	struct shepherd_job job = {
-		.env = r->env,
-		.store = &r->store,
-		.id = w->id,
-		.hook = w->hook,
-		.trigger = w->trigger,
-		.service = w->service,
-		.finding = w->trigger == TRIGGER_FINDING ? &w->finding : NULL,
-		.values = {{w->fds[VALUE_OLD], w->fds[VALUE_NEW]}, r->conf->hook_env_max},
-		.output_max = (size_t)r->conf->hook_output_max,
-		.umask = r->hooks->umask,
-		.lock_fd = lock_fd,
-		.result_fd = run->result_fd,
-		.one_pass = r->one_pass,
-	};
-	pid_t pid = shepherd_start(&job, &e);
+	pid_t pid = shepherd_start(job, &e);
 
 	if (pid < 0) {
 		log_err("%s", e.text);
 		return (int)pid;
 	}
-	log_info("hook %s: started by %s of %s, try %u", w->hook->name, trigger_name(w->trigger),
-		 job.finding ? w->entity : w->resource, w->attempt);
 	watch_process(run, pid);
 	return 0;
 }
 
-static int start_run(struct runner *r, const struct wish *w)
+int runner_start(struct runner *r, struct shepherd_job *job, const struct waiter *waiter)
 {
 	_cleanup_close_ int lock_fd = -1;
 	struct run *run;
@@ -354,65 +214,59 @@ static int start_run(struct runner *r, const struct wish *w)
 
 	if (r->n_runs == RUNS_MAX)
 		return -EBUSY;
-	lock_fd = run_store_lock(&r->store, w->id);
+	lock_fd = run_store_lock(&r->store, job->id);
 	if (lock_fd < 0)
 		return lock_fd;
-	run = new_run(r, w->id);
+	run = new_run(r, job->id);
 	if (!run)
 		return -ENOMEM;
 	run->result_fd = memfd_create("hook-result", MFD_CLOEXEC);
-	code = fork_shepherd(r, run, w, lock_fd);
+	job->env = r->env;
+	job->store = &r->store;
+	job->umask = r->hooks->umask;
+	job->lock_fd = lock_fd;
+	job->result_fd = run->result_fd;
+	job->one_pass = r->one_pass;
+	code = fork_shepherd(run, job);
 	if (code == 0)
-		return add_waiter(run, &w->waiter);
+		return add_waiter(run, waiter);
 	unlink_run(r, run);
 	run_free(run);
 	return code;
 }
 
-static int serve_unstarted(struct runner *r, struct wish *w)
+void runner_ask(struct runner *r, const char *id, const struct waiter *waiter, runner_start_fn *start,
+		void *ctx)
 {
-	int code = check_wish(r, w);
-
-	return code < 0 ? code : start_run(r, w);
-}
-
-static int serve_wish(struct runner *r, struct wish *w)
-{
-	struct run *run = find_run(r, w->id);
+	struct run *run = find_run(r, id);
 	struct run_record record = {0};
-	int code = 0;
+	int code = run ? add_waiter(run, waiter) : 0;
 
-	if (run)
-		return add_waiter(run, &w->waiter);
-	switch (run_store_state(&r->store, w->id, &record)) {
+	switch (run ? -1 : (int)run_store_state(&r->store, id, &record)) {
 	case RUN_STATE_UNKNOWN:
-		code = serve_unstarted(r, w);
+		code = start(r, id, waiter, ctx);
 		break;
 	case RUN_STATE_RUNNING:
-		code = adopt_run(r, w->id, &record, &w->waiter);
+		code = adopt_run(r, id, &record, waiter);
 		break;
 	case RUN_STATE_ENDED:
-		reply_result(&w->waiter, -1, &record.result);
+		runner_reply_result(waiter, -1, &record.result);
 		break;
 	case RUN_STATE_CUT_OFF:
-		clean_up(r, w->id, &record);
-		reply_result(&w->waiter, -1, &cut_off);
+		clean_up(r, id, &record);
+		runner_reply_result(waiter, -1, &cut_off);
+		break;
+	default:
 		break;
 	}
 	run_record_deinit(&record);
-	return code;
+	if (code < 0)
+		runner_reply_status(waiter, code);
 }
 
-static void handle_run(struct runner *r, struct link *link, struct link_msg *msg)
+bool runner_has_run(const struct runner *r, const char *id)
 {
-	struct wish w = {.fds = {-1, -1}};
-	int code = read_wish(&w, link, msg);
-
-	if (code == 0)
-		code = serve_wish(r, &w);
-	if (code < 0)
-		reply_status(&w.waiter, code);
-	wish_deinit(&w);
+	return find_run(r, id) != NULL;
 }
 
 /* ---- the other messages ---- */
@@ -425,17 +279,17 @@ static void handle_query(struct runner *r, struct link *link, struct link_msg *m
 	enum run_state state;
 
 	if (msg_reader_done(&msg->body) < 0 || !run_id_valid(id)) {
-		reply_status(&waiter, -EBADMSG);
+		runner_reply_status(&waiter, -EBADMSG);
 		return;
 	}
 	state = find_run(r, id) ? RUN_STATE_RUNNING : run_store_state(&r->store, id, &record);
 	if (state == RUN_STATE_CUT_OFF)
 		clean_up(r, id, &record);
-	reply_result(&waiter, (int)state, state == RUN_STATE_ENDED ? &record.result : NULL);
+	runner_reply_result(&waiter, (int)state, state == RUN_STATE_ENDED ? &record.result : NULL);
 	run_record_deinit(&record);
 }
 
-static void forget_run(struct runner *r, const char *id)
+void runner_forget(struct runner *r, const char *id)
 {
 	run_store_forget(&r->store, id);
 	hook_cgroup_remove(r->env, id);
@@ -449,13 +303,13 @@ static void handle_forget(struct runner *r, struct link *link, struct link_msg *
 	struct run_record record = {0};
 
 	if (msg_reader_done(&msg->body) < 0 || !run_id_valid(id)) {
-		reply_status(&waiter, -EBADMSG);
+		runner_reply_status(&waiter, -EBADMSG);
 		return;
 	}
 	if (!find_run(r, id) && run_store_state(&r->store, id, &record) != RUN_STATE_RUNNING)
-		forget_run(r, id);
+		runner_forget(r, id);
 	run_record_deinit(&record);
-	reply_status(&waiter, 0);
+	runner_reply_status(&waiter, 0);
 }
 
 static void service_answered(int value, void *ctx)
@@ -471,7 +325,7 @@ static void service_answered(int value, void *ctx)
 	}
 	msg_put_u32(&w, (uint32_t)value);
 	if (value < 0)
-		reply_status(&call->waiter, value);
+		runner_reply_status(&call->waiter, value);
 	else if (call->waiter.link && call->waiter.id != 0)
 		link_reply(call->waiter.link, call->waiter.id, 0, &w, NULL, 0);
 	free(call);
@@ -504,7 +358,7 @@ static void handle_service(struct runner *r, struct link *link, struct link_msg 
 		msg_reader_done(&msg->body) < 0 || !name ? -EBADMSG : ask_service(r, name, &waiter);
 
 	if (code < 0)
-		reply_status(&waiter, code);
+		runner_reply_status(&waiter, code);
 }
 
 bool runner_handle(struct runner *r, struct link *link, struct link_msg *msg)
@@ -513,7 +367,8 @@ bool runner_handle(struct runner *r, struct link *link, struct link_msg *msg)
 		uint32_t type;
 		void (*handle)(struct runner *r, struct link *link, struct link_msg *msg);
 	} rows[] = {
-		{RUNNER_RUN, handle_run},
+		{RUNNER_RUN, runner_handle_run},
+		{RUNNER_DEPLOY, runner_handle_deploy},
 		{RUNNER_QUERY, handle_query},
 		{RUNNER_FORGET, handle_forget},
 		{RUNNER_SERVICE, handle_service},

@@ -20,6 +20,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "hooks/deploy/result.h"
 #include "hooks/hook_cgroup.h"
 #include "hooks/hook_output.h"
 
@@ -28,12 +29,14 @@
 
 enum stage { STAGE_RUNNING, STAGE_TERMINATED, STAGE_KILLED };
 
+/* A hook's output is one stream. Of a deployment standard output is the result and apart. */
+enum stream_index { STREAM_LOG, STREAM_RESULT, STREAMS };
+
 struct shepherd {
 	const struct shepherd_job *job;
 	struct run_record record;
-	struct hook_output output;
+	struct hook_stream streams[STREAMS];
 	char cgroup_procs[ENV_PATH_MAX]; /* "" without a group */
-	int pipe_fd;                     /* -1 after the end of the output */
 	int pidfd;
 	pid_t pid;
 	enum stage stage;
@@ -58,6 +61,15 @@ static void show_line(const char *line, size_t n, unsigned dropped, void *ctx)
 		log_info("hook %s: (%u lines not shown)", name, dropped);
 	if (n > 0 && log_has_room())
 		log_info("hook %s: %.*s", name, (int)n, line);
+}
+
+/* The result is told to Heat; it is not for the log. */
+static void show_nothing(const char *line, size_t n, unsigned dropped, void *ctx)
+{
+	(void)line;
+	(void)n;
+	(void)dropped;
+	(void)ctx;
 }
 
 /* ---- becoming the shepherd ---- */
@@ -89,7 +101,7 @@ static void detach(const struct shepherd_job *job)
 	static const int ignored[] = {SIGTERM, SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE,
 				      SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 	int keep[] = {job->lock_fd, job->result_fd, job->values.fds[VALUE_OLD],
-		      job->values.fds[VALUE_NEW]};
+		      job->values.fds[VALUE_NEW], job->deploy ? job->deploy->entry_fd : -1};
 	sigset_t none;
 
 	setsid();
@@ -169,26 +181,43 @@ static int set_names(const struct shepherd_job *job, struct hook_env *vars)
 	return r == 0 && job->finding ? set_finding(job->finding, vars) : r;
 }
 
+/* What is built in must find the same root. All else is in the entry on stdin. */
+static int set_deployment(const struct shepherd_job *job, struct hook_env *vars)
+{
+	const char *root = job->env->root;
+	const struct named rows[] = {
+		{"HEAT_PULSE_RUN_ID", job->id},
+		{"HEAT_PULSE_ROOT", *root ? root : NULL},
+	};
+
+	return set_rows(vars, rows, ARRAY_SIZE(rows));
+}
+
 static int build_env(const struct shepherd_job *job, const struct spawn_user *user,
 		     struct hook_env *vars, struct err *e)
 {
 	int r = hook_env_user(vars, user);
 
 	if (r == 0)
-		r = set_names(job, vars);
+		r = job->deploy ? set_deployment(job, vars) : set_names(job, vars);
 	if (r < 0)
 		return err_sys(e, -r, "cannot build the environment");
+	if (job->deploy)
+		return 0;
 	return hook_env_values(vars, job->store, job->id, job->hook->path.part, &job->values, user,
 			       e);
 }
 
-static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars,
-		       int out_fd, struct err *e)
+/* Descriptors of the new process; -1 = none. */
+struct ends {
+	int in, out, err;
+};
+
+static pid_t exec_program(struct shepherd *s, char *const *argv, const struct spawn_user *user,
+			  struct hook_env *vars, const struct ends *ends, struct err *e)
 {
-	char shell[] = "/bin/sh", dash_c[] = "-c";
-	char *argv[] = {shell, dash_c, s->job->hook->action, NULL};
 	struct spawn spec = {
-		.path = shell,
+		.path = argv[0],
 		.argv = argv,
 		.envp = vars->vars,
 		.umask = s->job->umask,
@@ -197,9 +226,9 @@ static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct
 		.gid = user->gid,
 		.groups = user->groups,
 		.n_groups = user->n_groups,
-		.fd_in = -1,
-		.fd_out = out_fd,
-		.fd_err = out_fd,
+		.fd_in = ends->in,
+		.fd_out = ends->out,
+		.fd_err = ends->err,
 		.new_session = true,
 		.reset_oom = true,
 	};
@@ -211,26 +240,59 @@ static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct
 	return spawn_start(&spec, e);
 }
 
+static pid_t exec_hook(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars,
+		       const struct ends *ends, struct err *e)
+{
+	char shell[] = "/bin/sh", dash_c[] = "-c", self[] = "/proc/self/exe", word[] = "hook";
+	const struct deploy_job *deploy = s->job->deploy;
+	_cleanup_free_ char *text = deploy ? strdup(deploy->program ? deploy->program : deploy->group) : NULL;
+	char *by_shell[] = {shell, dash_c, s->job->hook->action, NULL};
+	char *program[] = {text, NULL};
+	char *built_in[] = {self, word, text, NULL};
+
+	if (!deploy)
+		return exec_program(s, by_shell, user, vars, ends, e);
+	if (!text)
+		return err_set(e, -ENOMEM, "no memory");
+	return exec_program(s, deploy->program ? program : built_in, user, vars, ends, e);
+}
+
+static int open_ends(struct shepherd *s, struct ends *ends, struct err *e)
+{
+	int r;
+
+	ends->err = ends->out = hook_stream_open(&s->streams[STREAM_LOG], e);
+	if (ends->err < 0 || !s->job->deploy)
+		return ends->err < 0 ? ends->err : 0;
+	ends->out = -1;
+	r = deploy_keep_entry(s->job->env, s->job->deploy, &ends->in, e);
+	if (r == 0)
+		ends->out = r = hook_stream_open(&s->streams[STREAM_RESULT], e);
+	return r < 0 ? r : 0;
+}
+
+static void close_ends(const struct ends *ends)
+{
+	if (ends->in >= 0)
+		close(ends->in);
+	if (ends->out >= 0)
+		close(ends->out);
+	if (ends->err >= 0 && ends->err != ends->out)
+		close(ends->err);
+}
+
 static int start_as(struct shepherd *s, const struct spawn_user *user, struct hook_env *vars,
 		    struct err *e)
 {
-	int pipes[2];
+	struct ends ends = {-1, -1, -1};
 	int r = build_env(s->job, user, vars, e);
 
-	if (r < 0)
-		return r;
-	if (pipe2(pipes, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "cannot make a pipe");
-	s->pid = exec_hook(s, user, vars, pipes[1], e);
-	close(pipes[1]);
-	if (s->pid < 0) {
-		close(pipes[0]);
-		return (int)s->pid;
-	}
-	s->pipe_fd = pipes[0];
-	return fcntl(s->pipe_fd, F_SETFL, O_NONBLOCK) < 0
-		       ? err_sys(e, errno, "cannot set up a pipe")
-		       : 0;
+	if (r == 0)
+		r = open_ends(s, &ends, e);
+	if (r == 0)
+		s->pid = exec_hook(s, user, vars, &ends, e);
+	close_ends(&ends);
+	return r < 0 ? r : s->pid < 0 ? (int)s->pid : 0;
 }
 
 static int start_hook(struct shepherd *s, struct err *e)
@@ -248,22 +310,6 @@ static int start_hook(struct shepherd *s, struct err *e)
 
 /* ---- watching it ---- */
 
-static void read_output(struct shepherd *s)
-{
-	char chunk[16384];
-	ssize_t n;
-
-	if (s->pipe_fd < 0)
-		return;
-	n = read(s->pipe_fd, chunk, sizeof(chunk));
-	if (n > 0) {
-		hook_output_put(&s->output, chunk, (size_t)n, clock_boot_ms());
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		close(s->pipe_fd);
-		s->pipe_fd = -1;
-	}
-}
-
 static int wait_ms(const struct shepherd *s)
 {
 	int64_t left = s->deadline_ms - clock_boot_ms();
@@ -276,12 +322,19 @@ static int wait_ms(const struct shepherd *s)
 
 static void wait_event(struct shepherd *s, int timeout_ms)
 {
-	struct pollfd fds[] = {{.fd = s->pipe_fd, .events = POLLIN},
+	struct pollfd fds[] = {{.fd = s->streams[STREAM_LOG].fd, .events = POLLIN},
+			       {.fd = s->streams[STREAM_RESULT].fd, .events = POLLIN},
 			       {.fd = s->pidfd, .events = POLLIN}};
 
 	poll(fds, ARRAY_SIZE(fds), timeout_ms);
-	if (fds[0].revents)
-		read_output(s);
+	for (size_t i = 0; i < STREAMS; i++)
+		if (fds[i].revents)
+			hook_stream_read(&s->streams[i], clock_boot_ms());
+}
+
+static bool has_output(const struct shepherd *s)
+{
+	return s->streams[STREAM_LOG].fd >= 0 || s->streams[STREAM_RESULT].fd >= 0;
 }
 
 static void out_of_time(struct shepherd *s)
@@ -349,19 +402,18 @@ static void drop_log(void)
  * writer is gone. */
 static void leave_reader(struct shepherd *s)
 {
+	int keep[] = {s->streams[STREAM_LOG].fd, s->streams[STREAM_RESULT].fd};
+
 	if (fork() != 0)
 		return;
 	if (s->job->one_pass)
 		drop_log();
-	close_all_but(&s->pipe_fd, 1);
+	close_all_but(keep, ARRAY_SIZE(keep));
 	prctl(PR_SET_NAME, "hp-hook-output");
-	while (s->pipe_fd >= 0) {
-		struct pollfd p = {.fd = s->pipe_fd, .events = POLLIN};
-
-		if (poll(&p, 1, -1) > 0)
-			read_output(s);
-	}
-	hook_output_end(&s->output, clock_boot_ms());
+	s->pidfd = -1;
+	while (has_output(s))
+		wait_event(s, -1);
+	hook_output_end(&s->streams[STREAM_LOG].output, clock_boot_ms());
 	_exit(0);
 }
 
@@ -371,17 +423,13 @@ static void drain(struct shepherd *s)
 	int64_t end = clock_boot_ms() + SHEPHERD_DRAIN_MS;
 	int64_t left;
 
-	while (s->pipe_fd >= 0 && (left = end - clock_boot_ms()) > 0) {
-		struct pollfd p = {.fd = s->pipe_fd, .events = POLLIN};
-
-		if (poll(&p, 1, (int)left) > 0)
-			read_output(s);
-	}
-	if (s->pipe_fd >= 0) {
+	s->pidfd = -1; /* it has ended: only the output is waited for */
+	while (has_output(s) && (left = end - clock_boot_ms()) > 0)
+		wait_event(s, (int)left);
+	if (has_output(s))
 		leave_reader(s);
-		close(s->pipe_fd);
-	}
-	s->pipe_fd = -1;
+	hook_stream_close(&s->streams[STREAM_LOG]);
+	hook_stream_close(&s->streams[STREAM_RESULT]);
 }
 
 static void watch_hook(struct shepherd *s)
@@ -449,16 +497,39 @@ static void save_ended(struct shepherd *s)
 	hand_over(s);
 }
 
+/* Standard output becomes what Heat is told, and stands where a hook's tail does. */
+static void take_deployment(struct shepherd *s)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(DEPLOYMENT_STDOUT_MAX + 1);
+	_cleanup_buf_ struct buf log = BUF_INIT(s->job->output_max + 1);
+	struct run_result *result = &s->record.result;
+	struct deployment_end end = {.end = result->end, .code = result->code, .why = result->why};
+	_cleanup_json_ json_t *told = NULL;
+	struct err e = ERR_INIT;
+
+	end.out_cut = hook_output_bytes(&s->streams[STREAM_RESULT].output, &out);
+	hook_output_bytes(&s->streams[STREAM_LOG].output, &log);
+	end.out = buf_str(&out);
+	end.out_len = out.len;
+	end.err = buf_str(&log);
+	end.err_len = log.len;
+	free(result->tail);
+	result->tail = deployment_result(&end, &told) == 0 ? json_compact(told) : NULL;
+	if (result->tail && deploy_keep_result(s->job->env, s->job->deploy->id, result->tail, &e) < 0)
+		log_warn("%s", e.text);
+}
+
 static void run_hook(struct shepherd *s)
 {
+	struct hook_output *output = &s->streams[STREAM_LOG].output;
 	struct err e = ERR_INIT;
 	int r = start_hook(s, &e);
 
 	if (r == 0) {
 		save_leader(s);
 		watch_hook(s);
-		hook_output_end(&s->output, clock_boot_ms());
-		s->record.result.tail = hook_output_tail(&s->output);
+		hook_output_end(output, clock_boot_ms());
+		s->record.result.tail = hook_output_tail(output);
 		return;
 	}
 	s->record.result.end = RUN_NOT_STARTED;
@@ -466,10 +537,21 @@ static void run_hook(struct shepherd *s)
 	s->record.result.why = strdup(e.text);
 }
 
+static void open_outputs(struct shepherd *s)
+{
+	struct hook_stream *log = &s->streams[STREAM_LOG], *result = &s->streams[STREAM_RESULT];
+
+	if (hook_output_init(&log->output, s->job->output_max, show_line, s) < 0)
+		log->output.size = 0;
+	if (hook_output_init(&result->output, s->job->deploy ? DEPLOYMENT_STDOUT_MAX : 0, show_nothing, s) < 0)
+		result->output.size = 0;
+}
+
 static void shepherd_main(const struct shepherd_job *job)
 {
-	struct shepherd s = {.job = job, .pipe_fd = -1, .pidfd = -1};
+	struct shepherd s = {.job = job, .pidfd = -1};
 
+	s.streams[STREAM_LOG].fd = s.streams[STREAM_RESULT].fd = -1;
 	detach(job);
 	memcpy(s.record.id, job->id, RUN_ID_LEN + 1);
 	s.record.hook = job->hook->name;
@@ -477,9 +559,10 @@ static void shepherd_main(const struct shepherd_job *job)
 	s.record.shepherd_start = process_start(getpid());
 	s.record.result.started_real_ms = clock_real_ms();
 	save_started(&s);
-	if (hook_output_init(&s.output, job->output_max, show_line, &s) < 0)
-		s.output.size = 0;
+	open_outputs(&s);
 	run_hook(&s);
+	if (job->deploy)
+		take_deployment(&s);
 	run_store_drop_values(job->store, job->id);
 	save_ended(&s);
 	hook_cgroup_remove(job->env, job->id);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "hooks/deploy/keep.h"
 #include "hooks/finding.h"
 #include "hooks/hook_env.h"
 
@@ -21,6 +22,8 @@ struct shepherd_job {
 	unsigned trigger;
 	const char *service;		    /* or NULL */
 	const struct hook_finding *finding; /* or NULL */
+	/* a deployment: @hook is only its name, user and time limit; or NULL */
+	const struct deploy_job *deploy;
 	struct hook_values values;
 	size_t output_max;
 	mode_t umask;

@@ -124,8 +124,8 @@ void runner_on_message(struct link *link, struct link_msg *msg, void *ctx)
 	struct runner_main *m = ctx;
 
 	/* The switch is looked at again before each run: a file put there a moment ago counts. */
-	if (msg->type == RUNNER_RUN && runner_check_switch(m, NULL)) {
-		link_reply(link, msg->id, -ECANCELED, NULL, NULL, 0);
+	if ((msg->type == RUNNER_RUN || msg->type == RUNNER_DEPLOY) && runner_check_switch(m, NULL)) {
+		link_reply(link, msg->id, -ESHUTDOWN, NULL, NULL, 0);
 		return;
 	}
 	if (m->runner && runner_handle(m->runner, link, msg))

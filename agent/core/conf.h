@@ -62,6 +62,10 @@ struct conf {
 	uint64_t hook_env_max;    /* 64 KiB: larger values go by file only */
 	uint64_t hook_output_max; /* 64 KiB kept of a hook's output: its tail */
 	int compat; /* enum conf_compat: heat = post.update fires when no state exists */
+	/* [deployments] */
+	bool deployments_enabled;      /* root code from Heat: only where root-owned configuration says so */
+	char *deployments_hooks_path;  /* folders of hooks, separated by ":" */
+	int64_t deployment_timeout_ms; /* 1 d */
 	/* [signal] */
 	char *signal_boot; /* handle name or URL used when metadata name none */
 	char *signal_health;

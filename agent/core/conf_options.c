@@ -115,6 +115,14 @@ const struct conf_option conf_options[] = {
 	WORD("hooks", "compat", compat, words_compat, "aws",
 	     "heat: post.update also fires when nothing is known of the time before."),
 
+	BOOLEAN("deployments", "enabled", deployments_enabled, "no",
+		"Run what Heat deploys to this guest, as root; the packages' own file says yes."),
+	STRING("deployments", "hooks-path", deployments_hooks_path,
+	       "/usr/libexec/heat-config/hooks:/var/lib/heat-config/hooks",
+	       "Folders with a program for each group; they win over what is built in."),
+	NUMBER(CONF_DURATION, "deployments", "time-limit", deployment_timeout_ms, SECOND, 30 * DAY, "1d",
+	       "A deployment that runs longer is ended and has failed."),
+
 	SECRET("signal", "boot", signal_boot,
 	       "Wait condition handle (name or URL) for the boot result, where metadata name "
 	       "none."),

@@ -45,6 +45,15 @@ int json_canonical(const json_t *value, struct buf *out) _must_check_;
  * new string or NULL. */
 char *json_compact(const json_t *value);
 
+/**
+ * json_shrink() - cut texts in @root until its compact form has at most @max bytes
+ * @first: members of @root that are cut before any other, NULL-terminated, or NULL
+ *
+ * The longest goes first; its end is kept behind a mark. Return: 0; -EFBIG when it does not fit even so;
+ * -ENOMEM.
+ */
+int json_shrink(json_t *root, size_t max, const char *const *first) _must_check_;
+
 /* Lookups that answer NULL / false for a missing member or another type. Borrowed. */
 const char *json_str(const json_t *object, const char *key);
 bool json_int(const json_t *object, const char *key, int64_t *ret);

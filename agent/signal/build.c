@@ -417,3 +417,33 @@ int signal_build_custom(const char *target, const char *status, const char *reas
 	return finish(r == -EBADMSG ? err_set(e, -EINVAL, "status, target or reason cannot be sent") : r, &s,
 		      ret, e);
 }
+
+void signal_deployment_key(const char *id, char out[static 64])
+{
+	char digest[65];
+
+	text_sha256_hex(id, strlen(id), digest);
+	snprintf(out, 64, "deploy-%.48s", digest);
+}
+
+int signal_build_deployment(const char *id, const char *resource, bool success, json_t *route,
+			    const json_t *outputs, int64_t received_ms, int64_t real_ms, struct signal *ret,
+			    struct err *e)
+{
+	struct signal s = {.kind = SIGNAL_DEPLOYMENT,
+			   .made_real_ms = real_ms,
+			   .deadline_real_ms = real_ms + SIGNAL_DEPLOYMENT_DEADLINE_MS};
+	_cleanup_free_ char *saved = NULL;
+	int r;
+
+	signal_deployment_key(id, s.key);
+	r = set_texts(&s, *resource ? resource : "?", success ? "SUCCESS" : "FAILURE", id);
+	if (r == 0) {
+		s.data = json_pack("{s:O, s:o, s:I}", "route", route, "outputs", json_deep_copy(outputs),
+				   "received_ms", (json_int_t)received_ms);
+		r = s.data && (saved = signal_save(&s)) ? 0 : -ENOMEM;
+	}
+	if (r == 0 && strlen(saved) > SIGNAL_DEPLOYMENT_SAVED_MAX)
+		r = -EFBIG;
+	return finish(r, &s, ret, e);
+}

@@ -281,7 +281,7 @@ static int room_for(const struct outbox *o, const struct signal *s, size_t bytes
 
 	if (!signal_key_valid(s->key))
 		return -EINVAL;
-	if (bytes > SIGNAL_SAVED_MAX)
+	if (bytes > signal_saved_max(s->kind))
 		return -EFBIG;
 	if (s->kind != SIGNAL_CUSTOM)
 		return 0;
@@ -338,6 +338,17 @@ int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void
 	supersede(o, old);
 	outbox_plan(o);
 	return 0;
+}
+
+void outbox_cancel(struct outbox *o, const char *key)
+{
+	struct entry *e = outbox_waiting(o, key);
+
+	if (!e)
+		return;
+	outbox_spool_delete(o, e);
+	supersede(o, e); /* one under way is let go on, and is not tried again */
+	outbox_plan(o);
 }
 
 void outbox_route_changed(struct outbox *o)

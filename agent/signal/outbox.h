@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Orders and spools signals. Accepted = on disk (store, "spool/<key>") or, while the disk refuses,
- * in memory. Urgent first; newest health replaces an unsent one; boot results are never dropped.
+ * in memory. Urgent first (boot, deployments, custom, health); newest health replaces an unsent one; boot results are never dropped.
  * Each is handed to the carrier until that says delivered or refused for good.
  */
 #pragma once
@@ -48,6 +48,8 @@ int outbox_load(struct outbox *o) _must_check_; /* what an earlier life left */
  * when it is on disk (status 0) or kept in memory only (-errno); may be NULL. It is sent at the
  * same time as it is stored. -ENOSPC: too many custom signals wait. */
 int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void *ctx) _must_check_;
+/** outbox_cancel() - what waits under @key is not to be told any more. */
+void outbox_cancel(struct outbox *o, const char *key);
 /** outbox_route_changed() - credentials or document came, or Heat answered a poll: try what had no
  * route and what waited for the server. Cheap. */
 void outbox_route_changed(struct outbox *o);

@@ -15,7 +15,7 @@
 #define TARGET_MAX 8192
 #define SHORT_MAX  4096
 
-const char *const signal_kind_names[] = {"boot", "action", "custom", "health", NULL};
+const char *const signal_kind_names[] = {"boot", "action", "deployment", "custom", "health", NULL};
 
 void signal_deinit(struct signal *s)
 {
@@ -25,6 +25,11 @@ void signal_deinit(struct signal *s)
 	free(s->id);
 	json_decref(s->data);
 	*s = (struct signal){0};
+}
+
+size_t signal_saved_max(enum signal_kind kind)
+{
+	return kind == SIGNAL_DEPLOYMENT ? SIGNAL_DEPLOYMENT_SAVED_MAX : SIGNAL_SAVED_MAX;
 }
 
 int64_t signal_next_seq(int64_t last, int64_t real_ms)
@@ -154,18 +159,21 @@ static int load_object(const json_t *o, struct signal *s, struct err *e)
 
 int signal_load(const char *p, size_t n, struct signal *ret, struct err *e)
 {
+	static const struct json_limits limits = {SIGNAL_DEPLOYMENT_SAVED_MAX, 70, 65536 + 256, 32u << 20};
 	_cleanup_json_ json_t *o = NULL;
 	int r;
 
 	*ret = (struct signal){0};
-	if (n > SIGNAL_SAVED_MAX)
-		return err_set(e, -EFBIG, "spooled signal: over %u bytes", SIGNAL_SAVED_MAX);
-	r = json_parse(p, n, &json_limits_default, &o, e);
+	if (n > SIGNAL_DEPLOYMENT_SAVED_MAX)
+		return err_set(e, -EFBIG, "spooled signal: over %u bytes", SIGNAL_DEPLOYMENT_SAVED_MAX);
+	r = json_parse(p, n, &limits, &o, e);
 	if (r < 0)
 		return r == -ENOMEM ? r : err_set(e, -EBADMSG, "spooled signal: not JSON");
 	if (!json_is_object(o))
 		return err_set(e, -EBADMSG, "spooled signal: not an object");
 	r = load_object(o, ret, e);
+	if (r == 0 && n > signal_saved_max(ret->kind))
+		r = err_set(e, -EFBIG, "spooled signal: over %zu bytes", signal_saved_max(ret->kind));
 	if (r < 0)
 		signal_deinit(ret);
 	return r;

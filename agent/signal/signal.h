@@ -12,6 +12,7 @@
 enum signal_kind {
 	SIGNAL_BOOT,
 	SIGNAL_ACTION, /* to the workflow or scaling policy that heals this guest */
+	SIGNAL_DEPLOYMENT, /* what came of a deployment; data: "route" and "outputs" */
 	SIGNAL_CUSTOM, /* `heat-pulse signal`, cfn-signal */
 	SIGNAL_HEALTH,
 }; /* in order of urgency */
@@ -20,7 +21,7 @@ extern const char *const signal_kind_names[];
 struct signal {
 	enum signal_kind kind;
 	char key[64]; /* spool name: newest per key wins; "boot-<server>", "health", "custom-<seq>",
-		       * "action" */
+		       * "action", "deploy-<digest of the id>" */
 	char *target; /* handle's resource name, or a URL (presigned, token endpoint) */
 	char *status; /* "SUCCESS" or "FAILURE" */
 	char *reason; /* at most 200 ASCII characters for health */
@@ -30,7 +31,10 @@ struct signal {
 	int64_t deadline_real_ms; /* give up afterwards; 0 = never */
 };
 void signal_deinit(struct signal *s);
-#define SIGNAL_SAVED_MAX (256u << 10) /* bytes of the spool form */
+#define SIGNAL_SAVED_MAX	    (256u << 10) /* bytes of the spool form */
+#define SIGNAL_DEPLOYMENT_SAVED_MAX (2u << 20)	 /* of a deployment's, which may hold 1 MiB of output */
+/** signal_saved_max() - of that kind */
+size_t signal_saved_max(enum signal_kind kind);
 /** signal_save()/signal_load() - spool form, one JSON object with "v":1. */
 char *signal_save(const struct signal *s);
 /** signal_load() - Return: 0; -EPROTONOSUPPORT for a newer form; -EBADMSG; -EFBIG; -ENOMEM. @ret is
@@ -84,6 +88,18 @@ int signal_build_action(const struct action_words *w, const struct identity *who
 int signal_build_custom(const char *target, const char *status, const char *reason, const char *id,
 			json_t *data, int64_t seq, int64_t real_ms, int64_t deadline_real_ms,
 			struct signal *ret, struct err *e) _must_check_;
+/**
+ * signal_build_deployment() - the result of a deployment
+ * @route: the deploy_* inputs that say how it is to be told, as an object of texts; secrets
+ * @outputs: what Heat is told; both are taken by reference
+ * @received_ms: when this guest heard of the deployment: a temporary URL is not written in that second
+ */
+int signal_build_deployment(const char *id, const char *resource, bool success, json_t *route,
+			    const json_t *outputs, int64_t received_ms, int64_t real_ms, struct signal *ret,
+			    struct err *e) _must_check_;
+/** signal_deployment_key() - the key of deployment @id. */
+void signal_deployment_key(const char *id, char out[static 64]);
+#define SIGNAL_DEPLOYMENT_DEADLINE_MS (24 * 60 * 60 * 1000LL)
 #define SIGNAL_REASON_MAX 200  /* ASCII characters of a health or boot reason */
 #define SIGNAL_DATA_MAX   2048 /* bytes of their data in canonical form */
 /** signal_next_seq() - max(last + 1, wall-clock milliseconds), within what the canonical form can

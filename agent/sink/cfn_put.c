@@ -92,7 +92,7 @@ int cfn_path(const char *base_path, const char *what, const char *arn, struct bu
 	return buf_error(out);
 }
 
-static void put_authority(const struct http_url *u, struct buf *out)
+void cfn_authority(const struct http_url *u, struct buf *out)
 {
 	buf_printf(out, "%s://", u->scheme);
 	if (u->bracketed)
@@ -153,7 +153,7 @@ static int assemble(const struct cfn_put *p, struct wire *w)
 	if (r < 0)
 		return r;
 	http_url_host_header(&u, &w->host);
-	put_authority(&u, &w->url);
+	cfn_authority(&u, &w->url);
 	http_url_deinit(&u);
 	r = sign(p, w);
 	if (r < 0)

@@ -31,6 +31,8 @@ struct cfn_put *cfn_put_free(struct cfn_put *p); /* what is under way is not ans
 int cfn_put_start(struct cfn_put *p, const struct cfn_keys *keys, const char *arn,
 		  enum handle_kind kind, const struct signal *s, cfn_put_fn *fn,
 		  void *ctx) _must_check_;
+/** cfn_authority() - scheme://host:port of a request. */
+void cfn_authority(const struct http_url *u, struct buf *out);
 /** cfn_path() - raw path (@what: "waitcondition" or "signal") of the request below a base
  * URL's (decoded) path: adds /v1 where it is not there. 0 or -errno. */
 int cfn_path(const char *base_path, const char *what, const char *arn, struct buf *out) _must_check_;

@@ -4,4 +4,4 @@
 
 #include "sink/sink.h"
 
-extern const struct sink_ops sink_heat, sink_url, sink_stdout;
+extern const struct sink_ops sink_heat, sink_url, sink_stdout, sink_deployment;

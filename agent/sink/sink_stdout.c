@@ -26,7 +26,8 @@ struct sink {
 
 static bool stdout_takes(const struct sink_setup *setup, const struct signal *s)
 {
-	return setup->conf->signal_print || strcmp(s->target, "-") == 0;
+	/* What a deployment printed may hold secrets, and its route does. */
+	return s->kind != SIGNAL_DEPLOYMENT && (setup->conf->signal_print || strcmp(s->target, "-") == 0);
 }
 
 static int stdout_open(const struct sink_setup *setup, struct sink **ret, struct err *e)

@@ -30,7 +30,8 @@ struct sink {
 static bool url_takes(const struct sink_setup *setup, const struct signal *s)
 {
 	(void)setup;
-	return text_starts(s->target, "http://") || text_starts(s->target, "https://");
+	return s->kind != SIGNAL_DEPLOYMENT &&
+	       (text_starts(s->target, "http://") || text_starts(s->target, "https://"));
 }
 
 static bool path_ends(const char *url, const char *ending)

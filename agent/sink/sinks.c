@@ -11,7 +11,7 @@
 #include "sink/reply.h"
 #include "sink/rows.h"
 
-const struct sink_ops *const sinks[] = {&sink_stdout, &sink_url, &sink_heat, NULL};
+const struct sink_ops *const sinks[] = {&sink_stdout, &sink_url, &sink_heat, &sink_deployment, NULL};
 
 struct sink_set {
 	struct sink_setup setup;
