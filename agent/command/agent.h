@@ -14,6 +14,7 @@
 #include "core/identity.h"
 #include "core/role.h"
 #include "core/store.h"
+#include "hooks/deploy/queue.h"
 #include "hooks/queue.h"
 #include "metadata/settings.h"
 #include "metadata/watch.h"
@@ -49,6 +50,7 @@ struct agent {
 	struct http *http;
 	struct watch *watch;
 	struct hook_queue *queue;
+	struct deploy_queue *deployments; /* NULL in one-pass mode */
 	struct hookset
 		hooks_seen; /* names and resources only, for watch_set_resources() and status */
 	struct sampler *sampler;
@@ -149,6 +151,15 @@ void agent_carry_stop(struct agent *a);
 int agent_accept(struct agent *a, struct signal *s) _must_check_; /* takes the content of @s */
 void agent_wait_for(struct agent *a, const char *key, struct control_client *client,
 		    int64_t wait_s);
+/* agent_deploy.c */
+int agent_deploy_start(struct agent *a, struct err *e) _must_check_; /* after agent_carry_start() */
+void agent_deploy_document(struct agent *a, const struct document *doc); /* the own one came */
+/** agent_deploy_metadata() - the document's metadata with settings that came as deployments. New reference,
+ * NULL also where there are none. */
+json_t *agent_deploy_metadata(const struct agent *a, const struct document *doc);
+/** agent_deploy_route() - the deploy_* inputs of an entry as an object of texts. New reference; NULL = no
+ * memory. */
+json_t *agent_deploy_route(const json_t *entry);
 /* agent_metrics.c */
 int agent_metrics_start(struct agent *a, struct err *e) _must_check_; /* after agent_carry_start() */
 /** agent_metrics_configure() - sinks of root's configuration and of the settings; @complete: a document was

@@ -61,6 +61,8 @@ static void on_told(const struct signal *s, enum carry how, const char *why, voi
 		       final ? "; dropped" : "; kept and tried again");
 	if (s->kind == SIGNAL_ACTION)
 		agent_action_told(a, s, how, why);
+	if (final && s->kind == SIGNAL_DEPLOYMENT && a->deployments)
+		deploy_queue_told(a->deployments, s->id);
 	for (size_t i = 0; final && i < AGENT_WAITERS_MAX; i++)
 		if (a->waiters[i].client && !strcmp(a->waiters[i].key, s->key))
 			waiter_answer(&a->waiters[i],
@@ -75,6 +77,8 @@ static void on_outbox_loaded(int status _unused_, void *ctx)
 	a->outbox_loaded = true;
 	signal_boot_key(agent_server_id(a), key);
 	a->boot_spooled = outbox_holds(a->outbox, key);
+	if (a->deployments)
+		deploy_queue_outbox_loaded(a->deployments);
 	agent_judge_boot(a);
 	agent_judge_action(a);
 }

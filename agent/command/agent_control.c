@@ -161,6 +161,7 @@ static json_t *status(struct agent *a)
 	json_object_set_new(answer, "findings", findings_json(a));
 	json_object_set_new(answer, "forecasts", forecasts_json(a));
 	json_object_set_new(answer, "hooks", hook_queue_status(a->queue));
+	json_object_set_new(answer, "deployments", deploy_queue_status(a->deployments));
 	json_object_set_new(answer, "problems", all_problems(a));
 	json_object_set_new(answer, "agent", health_of_agent(a));
 	return answer;

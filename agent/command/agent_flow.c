@@ -59,10 +59,11 @@ static void log_settings(const struct settings *s)
 
 static void take_settings(struct agent *a, const struct document *doc)
 {
+	_cleanup_json_ json_t *metadata = agent_deploy_metadata(a, doc);
 	struct problems found = {0};
 	struct settings fresh;
 
-	if (settings_from_metadata(doc->metadata, &fresh, &found)) {
+	if (settings_from_metadata(metadata, &fresh, &found)) {
 		log_err("settings of the document not taken over: out of memory");
 		return;
 	}
@@ -105,6 +106,8 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 		if (own)
 			take_settings(a, doc);
 		keep_document(a, doc, own);
+		if (own)
+			agent_deploy_document(a, doc);
 	}
 	if (hook_queue_offer(a->queue, doc))
 		log_err("the document of %s was not offered to the hooks: out of memory",

@@ -190,6 +190,8 @@ static void take_switch(struct agent *a, struct link_msg *msg)
 	a->hooks_off = off != 0;
 	snprintf(a->hooks_off_why, sizeof(a->hooks_off_why), "%s", why ? why : "");
 	hook_queue_disable(a->queue, a->hooks_off, a->hooks_off_why);
+	if (a->deployments)
+		deploy_queue_disable(a->deployments, a->hooks_off);
 	problems_remove(&a->problems, "hooks-disabled");
 	if (a->hooks_off)
 		problems_add(&a->problems, PROBLEM_WARN, "hooks-disabled",

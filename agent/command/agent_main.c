@@ -86,6 +86,8 @@ static int make_pulse(struct agent *a, struct err *e)
 	agent_prime_document(a);
 	r = agent_carry_start(a, e);
 	if (!r)
+		r = agent_deploy_start(a, e);
+	if (!r)
 		r = agent_metrics_start(a, e);
 	if (!r)
 		r = agent_pulse_start(a, e);
@@ -140,6 +142,7 @@ static void free_all(struct agent *a)
 	agent_pulse_stop(a);
 	a->watch = watch_free(a->watch);
 	a->queue = hook_queue_free(a->queue);
+	a->deployments = deploy_queue_free(a->deployments);
 	a->http = http_free(a->http);
 	a->store = store_free(
 		a->store); /* after all that it answers into, with no turn of the loop in between */

@@ -23,6 +23,7 @@ const struct command commands[] = {
 	{"verify", "judge a signed signal", false, command_verify},
 	{"replay", "run the predictions over recorded samples or kernel logs", false,
 	 command_replay},
+	{"hook", "run a built-in hook of a deployment: JSON in, JSON out", false, command_hook},
 	{"cfn-hup", "one pass over the metadata, as heat-cfntools has it", true, command_cfn_hup},
 	{"cfn-init", "apply packages, files, services … of the metadata to this machine", true,
 	 command_cfn_init},
@@ -32,6 +33,7 @@ const struct command commands[] = {
 	 command_cfn_push_stats},
 	{"cfn-create-aws-symlinks", "link the cfn tools below /opt/aws/bin", true,
 	 command_cfn_create_aws_symlinks},
+	{"heat-config-notify", "tell Heat the result of a deployment", true, command_heat_config_notify},
 };
 const size_t commands_n = ARRAY_SIZE(commands);
 

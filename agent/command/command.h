@@ -33,7 +33,7 @@ command_fn command_run, command_sample, command_status, command_signal, command_
 	command_check, command_verify, command_replay;
 command_fn command_cfn_hup, command_cfn_init, command_cfn_signal, command_cfn_get_metadata,
 	command_cfn_push_stats,
-	command_cfn_create_aws_symlinks;
+	command_cfn_create_aws_symlinks, command_hook, command_heat_config_notify;
 
 /**
  * command_main() - everything main does

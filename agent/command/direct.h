@@ -7,6 +7,7 @@
 
 #include "auth/credentials.h"
 #include "core/identity.h"
+#include "signal/signal.h"
 
 struct direct {
 	const struct env *env;
@@ -27,3 +28,5 @@ int direct_open(int privpath, void *ctx);
  * @ret_answer as the agent would answer. */
 int direct_signal(const struct env *env, const json_t *request, json_t **ret_answer,
 		  struct err *e) _must_check_;
+/** direct_send() - the same for a signal that is built already; one try. -EREMOTEIO with the reason in @e. */
+int direct_send(const struct env *env, const struct signal *signal, struct err *e) _must_check_;

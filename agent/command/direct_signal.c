@@ -108,7 +108,7 @@ static int begin(struct sending *s, struct err *e)
 				    .one_pass = true,
 				    .events = {on_document, on_problem, on_round_done, s}};
 
-	if (strstr(s->signal.target, "://"))
+	if (s->signal.kind == SIGNAL_DEPLOYMENT || strstr(s->signal.target, "://"))
 		return loop_defer(s->loop, on_start, s);
 	return watch_new(&setup, &s->watch, e);
 }
@@ -173,6 +173,13 @@ static void clean(struct sending *s)
 	direct_deinit(&s->direct);
 }
 
+static int run(struct sending *s, const struct env *env, struct err *e)
+{
+	int r = make(s, env, e);
+
+	return r ? r : loop_run(s->loop);
+}
+
 int direct_signal(const struct env *env, const json_t *request, json_t **ret_answer, struct err *e)
 {
 	struct sending s = {.how = CARRY_NO_ROUTE};
@@ -181,15 +188,36 @@ int direct_signal(const struct env *env, const json_t *request, json_t **ret_ans
 	if (!r)
 		r = build(&s, request, e);
 	if (!r)
-		r = make(&s, env, e);
-	if (!r)
-		r = loop_run(s.loop);
+		r = run(&s, env, e);
 	if (!r) {
 		*ret_answer =
 			json_pack("{s:i,s:s,s:s*}", "v", 1, "state",
 				  s.sent ? "delivered" : "refused", "error", s.sent ? NULL : s.why);
 		r = *ret_answer ? 0 : -ENOMEM;
 	}
+	clean(&s);
+	return r;
+}
+
+/* The sinks want a signal of their own. */
+static int copy_signal(const struct signal *from, struct signal *to, struct err *e)
+{
+	_cleanup_free_ char *text = signal_save(from);
+
+	return text ? signal_load(text, strlen(text), to, e) : err_set(e, -ENOMEM, "no memory");
+}
+
+int direct_send(const struct env *env, const struct signal *signal, struct err *e)
+{
+	struct sending s = {.how = CARRY_NO_ROUTE};
+	int r = direct_init(&s.direct, env, e);
+
+	if (!r)
+		r = copy_signal(signal, &s.signal, e);
+	if (!r)
+		r = run(&s, env, e);
+	if (!r && !s.sent)
+		r = err_set(e, -EREMOTEIO, "not delivered: %s", s.why);
 	clean(&s);
 	return r;
 }

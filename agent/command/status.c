@@ -54,6 +54,7 @@ static const struct {
 } lists[] = {
 	{"sources", "sources", {"name", "resource", "state", "interval_s", "next_s", "error"}},
 	{"hooks", "hooks", {"name", "path", "state", "tries"}},
+	{"deployments", "deployments", {"name", "group", "action", "state", "for_s", "code"}},
 	{"findings", "findings", {"level", "class", "entity", "evidence", "eta_s"}},
 	{"forecasts", "forecasts", {"what", "entity", "used", "per_hour", "eta_s"}},
 	{"sinks", "sinks", {"name", "state", "error"}},

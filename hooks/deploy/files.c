@@ -10,11 +10,11 @@
 #include "core/text.h"
 #include "hooks/deploy/builtin.h"
 #include "hooks/deploy/result.h"
+#include "hooks/deploy/settings.h"
 
 #define REPORT_MAX  (256u << 10)
 #define HIERA_CONF  "/etc/puppet/hiera.yaml"
 #define HIERA_DATA  "/etc/puppet/hieradata"
-#define CONFIG_MAX  (8u << 20)
 
 /* What was done and what failed, line by line. */
 struct report {
@@ -80,23 +80,6 @@ static void write_json(struct report *r, const char *path, const json_t *value)
 		buf_printf(&r->failed, "%s: cannot be written as JSON\n", path);
 }
 
-/* A structured config is a map; a plain one may hold the same as text. New reference or NULL. */
-static json_t *config_map(const json_t *entry)
-{
-	static const struct json_limits limits = {CONFIG_MAX, 64, 65536, 64u << 20};
-	json_t *config = json_object_get(entry, "config"), *parsed = NULL;
-
-	if (json_is_object(config))
-		return json_incref(config);
-	if (!json_is_string(config) || json_parse(json_string_value(config), json_string_length(config), &limits,
-						  &parsed, NULL) < 0)
-		return NULL;
-	if (json_is_object(parsed))
-		return parsed;
-	json_decref(parsed);
-	return NULL;
-}
-
 static int no_map(json_t **ret)
 {
 	*ret = deployment_result_words(1, "the config is not a map");
@@ -105,7 +88,7 @@ static int no_map(json_t **ret)
 
 int deploy_json_file(const struct env *env, const json_t *entry, json_t **ret_result)
 {
-	_cleanup_json_ json_t *map = config_map(entry);
+	_cleanup_json_ json_t *map = deployment_config_map(entry);
 	struct report r = report_of(env);
 	const char *path;
 	json_t *value;
@@ -148,7 +131,7 @@ static void write_data(struct report *r, const char *name, const json_t *value)
 
 int deploy_hiera(const struct env *env, const json_t *entry, json_t **ret_result)
 {
-	_cleanup_json_ json_t *map = config_map(entry);
+	_cleanup_json_ json_t *map = deployment_config_map(entry);
 	struct report r = report_of(env);
 	const char *name;
 	json_t *value;
