@@ -143,7 +143,7 @@ static enum carry bench_send_it(struct bench *b, struct signal s)
 	return b->how;
 }
 
-static enum carry bench_send(struct bench *b, const char *target, const char *reason)
+static _unused_ enum carry bench_send(struct bench *b, const char *target, const char *reason)
 {
 	return bench_send_it(b, bench_signal(target, reason));
 }
