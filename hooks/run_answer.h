@@ -5,5 +5,6 @@
 #include "core/link.h"
 #include "core/types.h"
 
-/** run_answer_read() - the result fields and the tail; run_result_deinit() @ret also after -EBADMSG. */
+/** run_answer_read() - the result fields and the tail; run_result_deinit() @ret also after
+ * -EBADMSG. */
 int run_answer_read(struct link_msg *msg, struct run_result *ret) _must_check_;

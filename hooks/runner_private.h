@@ -45,12 +45,16 @@ struct runner {
 };
 
 /** starts what was never started. Return: 0; -errno, which the waiter is told */
-typedef int runner_start_fn(struct runner *r, const char *id, const struct waiter *waiter, void *ctx);
-/** runner_ask() - the one way to a run: waits for it, answers from its record, or has it started. */
-void runner_ask(struct runner *r, const char *id, const struct waiter *waiter, runner_start_fn *start,
-		void *ctx);
-/** runner_start() - fork the shepherd of @job; the parts that are the same for all are filled in here. */
-int runner_start(struct runner *r, struct shepherd_job *job, const struct waiter *waiter) _must_check_;
+typedef int runner_start_fn(struct runner *r, const char *id, const struct waiter *waiter,
+			    void *ctx);
+/** runner_ask() - the one way to a run: waits for it, answers from its record, or has it started.
+ */
+void runner_ask(struct runner *r, const char *id, const struct waiter *waiter,
+		runner_start_fn *start, void *ctx);
+/** runner_start() - fork the shepherd of @job; the parts that are the same for all are filled in
+ * here. */
+int runner_start(struct runner *r, struct shepherd_job *job,
+		 const struct waiter *waiter) _must_check_;
 bool runner_has_run(const struct runner *r, const char *id); /* in progress */
 void runner_forget(struct runner *r, const char *id);
 /** runner_reply_result() - @state is put first when not negative, as RUNNER_QUERY wants it. */

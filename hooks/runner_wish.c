@@ -111,8 +111,9 @@ static int start_wish(struct runner *r, const char *id, const struct waiter *wai
 	if (code == 0)
 		code = runner_start(r, &job, waiter);
 	if (code == 0)
-		log_info("hook %s: started by %s of %s, try %u", w->hook->name, trigger_name(w->trigger),
-			 job.finding ? w->entity : w->resource, w->attempt);
+		log_info("hook %s: started by %s of %s, try %u", w->hook->name,
+			 trigger_name(w->trigger), job.finding ? w->entity : w->resource,
+			 w->attempt);
 	return code;
 }
 

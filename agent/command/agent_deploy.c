@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deployments between the document, the runner and Heat: the list goes to the queue, results to the outbox,
- * and those of group "heat-pulse" into the settings.
+ * Deployments between the document, the runner and Heat: the list goes to the queue, results to the
+ * outbox, and those of group "heat-pulse" into the settings.
  */
 #include "command/agent.h"
 
@@ -15,7 +15,8 @@
 #include "hooks/deploy/settings.h"
 #include "sink/deployment_ask.h"
 
-/* What says where a result goes is in the inputs that Heat adds, all of which are texts named deploy_…. */
+/* What says where a result goes is in the inputs that Heat adds, all of which are texts named
+ * deploy_…. */
 json_t *agent_deploy_route(const json_t *entry)
 {
 	json_t *route = json_object(), *list = json_object_get(entry, "inputs"), *one;
@@ -35,8 +36,8 @@ json_t *agent_deploy_route(const json_t *entry)
 	return route;
 }
 
-static int tell(const struct deployment *d, const json_t *result, int64_t received_ms, store_done_fn *accepted,
-		void *accepted_ctx, void *ctx)
+static int tell(const struct deployment *d, const json_t *result, int64_t received_ms,
+		store_done_fn *accepted, void *accepted_ctx, void *ctx)
 {
 	struct agent *a = ctx;
 	_cleanup_json_ json_t *route = agent_deploy_route(d->entry);
@@ -49,8 +50,8 @@ static int tell(const struct deployment *d, const json_t *result, int64_t receiv
 		return -ENOMEM;
 	if (deployment_way(route) == WAY_NONE)
 		return 1;
-	r = signal_build_deployment(d->id, resource, deployment_status_code(result) == 0, route, result,
-				    received_ms, a->setup->env->real_ms(), &s, &e);
+	r = signal_build_deployment(d->id, resource, deployment_status_code(result) == 0, route,
+				    result, received_ms, a->setup->env->real_ms(), &s, &e);
 	if (r == 0)
 		r = outbox_add(a->outbox, &s, accepted, accepted_ctx);
 	signal_deinit(&s);
@@ -82,7 +83,8 @@ static void put_problems(const struct problems *found, struct buf *out)
 			   found->list[i].remedy ? found->list[i].remedy : "");
 }
 
-/* They are in force since the document came (agent_flow.c); here is said whether all of them could be used. */
+/* They are in force since the document came (agent_flow.c); here is said whether all of them could
+ * be used. */
 static json_t *settings_result(const struct deployment *d, void *ctx _unused_)
 {
 	_cleanup_json_ json_t *config = deployment_config_map(d->entry), *metadata = NULL;
@@ -103,7 +105,8 @@ static json_t *settings_result(const struct deployment *d, void *ctx _unused_)
 
 static const struct {
 	const char *code, *remedy;
-} off = {"deployments", "say enabled = yes in [deployments] of heat-pulse.conf, or take them out of the template"};
+} off = {"deployments",
+	 "say enabled = yes in [deployments] of heat-pulse.conf, or take them out of the template"};
 
 static void offer(struct agent *a, const json_t *list)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `heat-config-notify FILE`: tells Heat the result of a deployment, as the tool of heat-agents does: FILE is the
- * deployment as JSON, the result comes on stdin. Sent at once and by itself; scripts that run long use it.
+ * `heat-config-notify FILE`: tells Heat the result of a deployment, as the tool of heat-agents
+ * does: FILE is the deployment as JSON, the result comes on stdin. Sent at once and by itself;
+ * scripts that run long use it.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include "hooks/deploy/result.h"
 #include "sink/deployment_ask.h"
 
-#define NAME	  "heat-config-notify"
+#define NAME      "heat-config-notify"
 #define TRIES_MAX 6 /* with 1, 2, 4, 8, 16 s between them */
 
 struct notify_arguments {
@@ -47,7 +48,8 @@ static int read_object(const struct env *env, const char *name, json_t **ret)
 	return r;
 }
 
-static int build(const struct env *env, const json_t *entry, json_t *result, struct signal *s, struct err *e)
+static int build(const struct env *env, const json_t *entry, json_t *result, struct signal *s,
+		 struct err *e)
 {
 	static const char *const first[] = {"deploy_stdout", "deploy_stderr", NULL};
 	_cleanup_json_ json_t *route = agent_deploy_route(entry);
@@ -58,9 +60,10 @@ static int build(const struct env *env, const json_t *entry, json_t *result, str
 		return err_set(e, r, "the result is too large");
 	if (deployment_way(route) == WAY_NONE)
 		return 1;
-	return signal_build_deployment(id ? id : "", deployment_input_text(entry, "deploy_resource_name"),
-				       deployment_status_code(result) == 0, route, result, env->real_ms(),
-				       env->real_ms(), s, e);
+	return signal_build_deployment(id ? id : "",
+				       deployment_input_text(entry, "deploy_resource_name"),
+				       deployment_status_code(result) == 0, route, result,
+				       env->real_ms(), env->real_ms(), s, e);
 }
 
 static int send_until(const struct env *env, const struct signal *s)

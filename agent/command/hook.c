@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `heat-pulse hook GROUP`: one of the built-in hooks, with the contract of heat-config hooks: the deployment
- * as JSON on stdin, its result as JSON on stdout, everything else on stderr. The runner starts it; by hand it
- * shows what a deployment would do.
+ * `heat-pulse hook GROUP`: one of the built-in hooks, with the contract of heat-config hooks: the
+ * deployment as JSON on stdin, its result as JSON on stdout, everything else on stderr. The runner
+ * starts it; by hand it shows what a deployment would do.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,13 +19,15 @@ struct hook_arguments {
 };
 
 static const struct option_row rows[] = {
-	{0, "list", OPTION_FLAG, offsetof(struct hook_arguments, list), NULL, "name the groups that are built in"},
+	{0, "list", OPTION_FLAG, offsetof(struct hook_arguments, list), NULL,
+	 "name the groups that are built in"},
 };
 
 static const struct option_set options = {
 	.command = "heat-pulse hook",
 	.synopsis = "GROUP | --list",
-	.about = "Runs a built-in hook: the deployment as JSON on stdin, its result as JSON on stdout.",
+	.about = "Runs a built-in hook: the deployment as JSON on stdin, its result as JSON on "
+		 "stdout.",
 	.rows = rows,
 	.n = ARRAY_SIZE(rows),
 	.max_arguments = 1,
@@ -35,7 +37,8 @@ static int list_groups(const struct env *env)
 {
 	for (size_t i = 0; i < deploy_builtins_n; i++)
 		printf("%-16s %s%s\n", deploy_builtins[i].group, deploy_builtins[i].about,
-		       deploy_builtin_known(env, deploy_builtins[i].group) ? "" : " (not usable here)");
+		       deploy_builtin_known(env, deploy_builtins[i].group) ? ""
+									   : " (not usable here)");
 	return EXIT_GOOD;
 }
 
@@ -84,5 +87,6 @@ int command_hook(struct env *env, int argc, char **argv)
 	if (first >= argc)
 		return command_usage("heat-pulse hook", "name a group");
 	hook = deploy_builtin_find(argv[first]);
-	return hook ? run_hook(env, hook) : command_usage("heat-pulse hook", "no group '%s' is built in", argv[first]);
+	return hook ? run_hook(env, hook)
+		    : command_usage("heat-pulse hook", "no group '%s' is built in", argv[first]);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes a JSON object fit where a server takes only so much: the longest texts lose their beginnings, since
- * what a program said last says why it failed.
+ * Makes a JSON object fit where a server takes only so much: the longest texts lose their
+ * beginnings, since what a program said last says why it failed.
  */
 #include "core/json.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define MARK	   "...(cut) "
+#define MARK       "...(cut) "
 #define WORTH_MIN  256  /* a shorter text is not cut */
 #define ROUNDS_MAX 4096 /* texts cut one after the other */
 
@@ -96,7 +96,8 @@ static int cut(const struct place *at, size_t excess)
 {
 	const char *p = json_string_value(at->text);
 	size_t n = json_string_length(at->text), room = sizeof(MARK) + 2;
-	size_t budget = at->cost > excess + room + WORTH_MIN / 2 ? at->cost - excess - room : WORTH_MIN / 2;
+	size_t budget =
+		at->cost > excess + room + WORTH_MIN / 2 ? at->cost - excess - room : WORTH_MIN / 2;
 	size_t start = tail_start(p, n, budget);
 	json_t *fresh = json_sprintf(MARK "%.*s", (int)(n - start), p + start);
 

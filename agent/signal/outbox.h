@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Orders and spools signals. Accepted = on disk (store, "spool/<key>") or, while the disk refuses,
- * in memory. Urgent first (boot, deployments, custom, health); newest health replaces an unsent one; boot results are never dropped.
+ * in memory. Urgent first; newest health replaces an unsent one; boot results are never dropped.
  * Each is handed to the carrier until that says delivered or refused for good.
  */
 #pragma once

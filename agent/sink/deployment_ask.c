@@ -14,7 +14,7 @@
 #include "core/text.h"
 #include "sink/cfn_put.h"
 
-#define URL_MAX	    16384
+#define URL_MAX     16384
 #define MESSAGE_TTL 600 /* s, as heat-agents has it; Heat reads the queue every few seconds */
 
 static const char *text_of(const json_t *route, const char *key)
@@ -91,7 +91,8 @@ static int put_json(struct buf *out, const json_t *value)
 	return text ? buf_puts(out, text) : -ENOMEM;
 }
 
-static int begin(struct deployment_request *q, const char *method, const char *token, const json_t *body)
+static int begin(struct deployment_request *q, const char *method, const char *token,
+		 const json_t *body)
 {
 	*q = (struct deployment_request){.method = method,
 					 .url = BUF_INIT(URL_MAX),
@@ -117,11 +118,13 @@ int deployment_ask_url(struct deployment_request *q, const json_t *route, const 
 	return r < 0 ? r : end(q);
 }
 
-static int sign(struct deployment_request *q, const struct http_url *u, const char *access, const char *secret,
-		int64_t time_s)
+static int sign(struct deployment_request *q, const struct http_url *u, const char *access,
+		const char *secret, int64_t time_s)
 {
-	_cleanup_buf_ struct buf host = BUF_INIT(512), path = BUF_INIT(8192), query = BUF_INIT(8192);
-	struct ec2_request r = {.verb = q->method, .access_key = access, .secret_key = secret, .time_s = time_s};
+	_cleanup_buf_ struct buf host = BUF_INIT(512), path = BUF_INIT(8192),
+				 query = BUF_INIT(8192);
+	struct ec2_request r = {
+		.verb = q->method, .access_key = access, .secret_key = secret, .time_s = time_s};
 	int code = text_percent_decode(&path, u->path, strcspn(u->path, "?#"));
 
 	http_url_host_header(u, &host);
@@ -137,8 +140,8 @@ static int sign(struct deployment_request *q, const struct http_url *u, const ch
 	return end(q);
 }
 
-int deployment_ask_signed(struct deployment_request *q, const char *url, const json_t *outputs, const char *access,
-			  const char *secret, int64_t time_s)
+int deployment_ask_signed(struct deployment_request *q, const char *url, const json_t *outputs,
+			  const char *access, const char *secret, int64_t time_s)
 {
 	struct http_url u;
 	int r = begin(q, "POST", NULL, outputs);
@@ -152,8 +155,8 @@ int deployment_ask_signed(struct deployment_request *q, const char *url, const j
 	return r;
 }
 
-int deployment_signal_url(const char *base, const struct heat_ref *ref, const char *tenant, const char *resource,
-			  struct buf *out)
+int deployment_signal_url(const char *base, const struct heat_ref *ref, const char *tenant,
+			  const char *resource, struct buf *out)
 {
 	_cleanup_buf_ struct buf arn = BUF_INIT(4096);
 	size_t n = strlen(base);
@@ -196,8 +199,8 @@ static void put_queue_url(struct buf *out, const char *endpoint, const char *que
 	buf_puts(out, "/messages");
 }
 
-int deployment_ask_queue(struct deployment_request *q, const struct keystone *k, const char *token, const char *id,
-			 const json_t *route, const json_t *outputs)
+int deployment_ask_queue(struct deployment_request *q, const struct keystone *k, const char *token,
+			 const char *id, const json_t *route, const json_t *outputs)
 {
 	static const char *const first[] = {"deploy_stdout", "deploy_stderr", NULL};
 	const char *endpoint = keystone_endpoint(k, "messaging");
@@ -205,7 +208,8 @@ int deployment_ask_queue(struct deployment_request *q, const struct keystone *k,
 	int r = cut ? json_shrink(cut, DEPLOYMENT_QUEUE_MAX, first) : -ENOMEM;
 
 	if (r == 0)
-		message = json_pack("{s:[{s:i, s:O}]}", "messages", "ttl", MESSAGE_TTL, "body", cut);
+		message =
+			json_pack("{s:[{s:i, s:O}]}", "messages", "ttl", MESSAGE_TTL, "body", cut);
 	if (r == 0)
 		r = message ? begin(q, "POST", token, message) : -ENOMEM;
 	if (r < 0 || !endpoint)

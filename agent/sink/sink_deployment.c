@@ -22,7 +22,8 @@
 #define ANSWER_MAX   (256u << 10)
 #define TEMP_WAIT_MS 2000
 
-/* In the order in which they are tried; each way begins at its own place and skips what it has not. */
+/* In the order in which they are tried; each way begins at its own place and skips what it has not.
+ */
 enum step {
 	STEP_URL,
 	STEP_TOKEN, /* of the deployment's own user */
@@ -36,7 +37,7 @@ struct sink {
 	struct sink_setup set;
 	struct reply reply;
 	struct http_call *call;
-	struct loop_timer *timer; /* temporary URLs: the second is not over */
+	struct loop_timer *timer;  /* temporary URLs: the second is not over */
 	struct keystone *keystone; /* of the deployment's user */
 	/* the signal under way */
 	const struct signal *s;
@@ -123,7 +124,8 @@ static int url_to_sign(const struct sink *k, struct buf *out)
 		return buf_puts(out, url);
 	if (!k->ref.name || (!k->ref.tenant && !project))
 		return -ENOENT;
-	return deployment_signal_url(k->set.creds->cfn.metadata_url, &k->ref, project, k->s->target, out);
+	return deployment_signal_url(k->set.creds->cfn.metadata_url, &k->ref, project, k->s->target,
+				     out);
 }
 
 static int send_signed(struct sink *k, bool dated)
@@ -131,12 +133,15 @@ static int send_signed(struct sink *k, bool dated)
 	_cleanup_(deployment_request_deinit) struct deployment_request q = {0};
 	_cleanup_buf_ struct buf url = BUF_INIT(16384);
 	const struct credentials *c = &k->set.creds->cfn;
-	int r = c->kind == CREDENTIALS_EC2 && c->access_key && c->secret_key && c->metadata_url ? 0 : -ENOENT;
+	int r = c->kind == CREDENTIALS_EC2 && c->access_key && c->secret_key && c->metadata_url
+			? 0
+			: -ENOENT;
 
 	if (r == 0)
 		r = url_to_sign(k, &url);
 	if (r == 0)
-		r = deployment_ask_signed(&q, buf_str(&url), outputs_of(k), c->access_key, c->secret_key,
+		r = deployment_ask_signed(&q, buf_str(&url), outputs_of(k), c->access_key,
+					  c->secret_key,
 					  dated ? loop_env(k->set.loop)->real_ms() / 1000 : -1);
 	return r < 0 ? r : send_request(k, &q, c->insecure);
 }
@@ -155,9 +160,11 @@ static int send_native(struct sink *k)
 	int r;
 
 	if (k->way == WAY_QUEUE)
-		r = deployment_ask_queue(&q, session(k), k->token, k->s->id, route_of(k), outputs_of(k));
+		r = deployment_ask_queue(&q, session(k), k->token, k->s->id, route_of(k),
+					 outputs_of(k));
 	else
-		r = deployment_ask_native(&q, session(k), k->token, &k->ref, k->s->target, outputs_of(k));
+		r = deployment_ask_native(&q, session(k), k->token, &k->ref, k->s->target,
+					  outputs_of(k));
 	return r < 0 ? r : send_request(k, &q, insecure);
 }
 
@@ -219,7 +226,8 @@ static int ask_token(struct sink *k)
 	int r = k->step == STEP_OWN_TOKEN ? 0 : own_session(k);
 
 	if (r == 0 && k->step == STEP_OWN_TOKEN &&
-	    (k->way == WAY_QUEUE || !k->set.keystone || k->set.creds->heat.kind == CREDENTIALS_NONE))
+	    (k->way == WAY_QUEUE || !k->set.keystone ||
+	     k->set.creds->heat.kind == CREDENTIALS_NONE))
 		r = -ENOENT;
 	if (r == 0 && k->way != WAY_QUEUE && !k->ref.name)
 		r = -ENOENT;
@@ -248,7 +256,8 @@ static void answered(const struct http_answer *a, void *ctx)
 	if (v.how == CARRY_SLOWLY && renew(k, a))
 		return;
 	/* A temporary URL and a queue have no second way. */
-	if (v.how != CARRY_SLOWLY || k->way == WAY_QUEUE || (k->way == WAY_URL && deployment_is_put(route_of(k)))) {
+	if (v.how != CARRY_SLOWLY || k->way == WAY_QUEUE ||
+	    (k->way == WAY_URL && deployment_is_put(route_of(k)))) {
 		end(k, v.how, v.retry_after_s, v.why);
 		return;
 	}
@@ -295,15 +304,18 @@ static void second_over(struct loop *loop, void *ctx)
 	next_step(ctx);
 }
 
-/* Heat reads the object only if Swift says that it is younger than the deployment, in whole seconds. */
+/* Heat reads the object only if Swift says that it is younger than the deployment, in whole
+ * seconds. */
 static int64_t temp_url_wait(const struct sink *k)
 {
 	int64_t received = 0, now = loop_env(k->set.loop)->real_ms();
 
-	if (k->way != WAY_URL || !deployment_is_put(route_of(k)) || !json_int(k->s->data, "received_ms", &received))
+	if (k->way != WAY_URL || !deployment_is_put(route_of(k)) ||
+	    !json_int(k->s->data, "received_ms", &received))
 		return 0;
 	/* a clock that was set back must not hold it up */
-	return received <= now && now - received < TEMP_WAIT_MS ? TEMP_WAIT_MS - (now - received) : 0;
+	return received <= now && now - received < TEMP_WAIT_MS ? TEMP_WAIT_MS - (now - received)
+								: 0;
 }
 
 /* ---- the row ---- */
@@ -314,8 +326,8 @@ static bool deployment_takes(const struct sink_setup *setup, const struct signal
 	return s->kind == SIGNAL_DEPLOYMENT;
 }
 
-/* A deployment of a group stands in a nested stack: its own inputs say which. The tenant, which signing by
- * name needs, stands in the document only. */
+/* A deployment of a group stands in a nested stack: its own inputs say which. The tenant, which
+ * signing by name needs, stands in the document only. */
 static void find_stack(struct sink *k)
 {
 	const struct document *doc = k->set.document ? k->set.document(k->set.ctx) : NULL;

@@ -281,10 +281,10 @@ static void ask_token(struct sink *k)
 
 static bool heat_takes(const struct sink_setup *setup, const struct signal *s)
 {
-	bool named = s->kind != SIGNAL_DEPLOYMENT && s->target[0] && strcmp(s->target, "-") != 0 && !text_starts(s->target, "http://") &&
+	bool named = s->target[0] && strcmp(s->target, "-") != 0 && !text_starts(s->target, "http://") &&
 		     !text_starts(s->target, "https://");
 
-	return named &&
+	return named && s->kind != SIGNAL_DEPLOYMENT &&
 	       (setup->creds->cfn.kind != CREDENTIALS_NONE || setup->creds->heat.kind != CREDENTIALS_NONE);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Group `apply-config` (and `os-apply-config`): runs os-apply-config where it is installed. Its metadata are
- * what os-collect-config left, and then this deployment's own config, which os-collect-config would have
- * put beside them.
+ * Group `apply-config` (and `os-apply-config`): runs os-apply-config where it is installed. Its
+ * metadata are what os-collect-config left, and then this deployment's own config, which
+ * os-collect-config would have put beside them.
  */
 #include <errno.h>
 #include <string.h>
@@ -60,7 +60,8 @@ static void put_old_files(const struct env *env, struct buf *list)
 static int put_own_file(const struct env *env, const json_t *entry, struct buf *list, struct err *e)
 {
 	const json_t *config = json_object_get(entry, "config");
-	_cleanup_free_ char *text = json_is_object(config) ? json_dumps(config, JSON_COMPACT) : strdup("{}");
+	_cleanup_free_ char *text =
+		json_is_object(config) ? json_dumps(config, JSON_COMPACT) : strdup("{}");
 	char folder[ENV_PATH_MAX], path[ENV_PATH_MAX + DEPLOYMENT_ID_MAX + 8];
 	const char *id = json_str(entry, "id");
 	int r = fs_mkdirs(env_path(env, WORK_DIR, folder), 0700);
@@ -97,7 +98,9 @@ int deploy_apply_config(const struct env *env, const json_t *entry, json_t **ret
 	_cleanup_buf_ struct buf files = BUF_INIT(LIST_MAX);
 	char program[ENV_PATH_MAX];
 	struct err e = ERR_INIT;
-	int r = find_program(env, program) ? 0 : err_set(&e, -ENOENT, "os-apply-config is not installed");
+	int r = find_program(env, program)
+			? 0
+			: err_set(&e, -ENOENT, "os-apply-config is not installed");
 
 	if (r == 0) {
 		put_old_files(env, &files);

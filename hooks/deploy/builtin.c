@@ -8,11 +8,13 @@
 
 const struct deploy_builtin deploy_builtins[] = {
 	{"script", deploy_script, NULL, "a program: inputs in its environment, outputs from files"},
-	{"cfn-init", cfn_init_deployment, NULL, "packages, users, files, services … as cfn-init has them"},
+	{"cfn-init", cfn_init_deployment, NULL,
+	 "packages, users, files, services … as cfn-init has them"},
 	{"json-file", deploy_json_file, NULL, "a map of paths, each written as JSON"},
 	{"hiera", deploy_hiera, NULL, "hierarchy and data files of hiera"},
 	{"apply-config", deploy_apply_config, deploy_apply_config_usable, "runs os-apply-config"},
-	{"os-apply-config", deploy_apply_config, deploy_apply_config_usable, "the same by its old name"},
+	{"os-apply-config", deploy_apply_config, deploy_apply_config_usable,
+	 "the same by its old name"},
 };
 const size_t deploy_builtins_n = ARRAY_SIZE(deploy_builtins);
 

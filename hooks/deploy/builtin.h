@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Hooks that need no program of their own: one row each in deploy_builtins[]. They run as
- * `heat-pulse hook GROUP`, in a child of the runner: the entry on stdin, the result as JSON on stdout,
- * what is for the log on stderr.
+ * `heat-pulse hook GROUP`, in a child of the runner: the entry on stdin, the result as JSON on
+ * stdout, what is for the log on stderr.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 
 struct deploy_builtin {
 	const char *group;
-	/** do what @entry asks. @ret_result: new reference to what Heat is told, also of failures. 0, or -errno
-	 * when not even that could be made. */
+	/** do what @entry asks. @ret_result: new reference to what Heat is told, also of failures.
+	 * 0, or -errno when not even that could be made. */
 	int (*run)(const struct env *env, const json_t *entry, json_t **ret_result);
 	/** is what it needs there? NULL: it needs nothing */
 	bool (*usable)(const struct env *env);

@@ -12,7 +12,7 @@
 #include "core/spawn.h"
 #include "hooks/deploy/result.h"
 
-#define LOOK_MS	 50  /* how often the end is looked for while both streams are silent */
+#define LOOK_MS  50  /* how often the end is looked for while both streams are silent */
 #define GRACE_MS 200 /* for what stands in the pipes when the program has ended */
 
 static void pass_on(const char *line, size_t n, unsigned dropped, void *ctx)
@@ -39,7 +39,8 @@ static int open_streams(struct capture *c)
 	return r < 0 ? r : hook_output_init(&c->err.output, CAPTURE_KEEP, pass_on, c);
 }
 
-static pid_t start(struct capture *c, char *const *argv, char *const *envp, const char *cwd, struct err *e)
+static pid_t start(struct capture *c, char *const *argv, char *const *envp, const char *cwd,
+		   struct err *e)
 {
 	struct spawn spec = {
 		.path = argv[0], .argv = argv, .envp = envp, .cwd = cwd, .umask = 022, .fd_in = -1};
@@ -61,8 +62,8 @@ static pid_t start(struct capture *c, char *const *argv, char *const *envp, cons
 }
 
 /* execve() leaves files without "#!" to the caller. */
-static pid_t start_by_shell(struct capture *c, char *const *argv, char *const *envp, const char *cwd,
-			    struct err *e)
+static pid_t start_by_shell(struct capture *c, char *const *argv, char *const *envp,
+			    const char *cwd, struct err *e)
 {
 	char shell[] = "/bin/sh";
 	char *by_shell[] = {shell, argv[0], NULL};
@@ -73,7 +74,8 @@ static pid_t start_by_shell(struct capture *c, char *const *argv, char *const *e
 
 static void look(struct capture *c, int timeout_ms)
 {
-	struct pollfd fds[] = {{.fd = c->out.fd, .events = POLLIN}, {.fd = c->err.fd, .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = c->out.fd, .events = POLLIN},
+			       {.fd = c->err.fd, .events = POLLIN}};
 
 	poll(fds, ARRAY_SIZE(fds), timeout_ms);
 	if (fds[0].revents)
@@ -104,7 +106,8 @@ static void follow(struct capture *c, pid_t pid)
 	hook_output_end(&c->err.output, clock_boot_ms());
 }
 
-int capture_run(char *const *argv, char *const *envp, const char *cwd, struct capture *ret, struct err *e)
+int capture_run(char *const *argv, char *const *envp, const char *cwd, struct capture *ret,
+		struct err *e)
 {
 	struct err why = ERR_INIT;
 	pid_t pid;
@@ -139,6 +142,6 @@ static json_t *text_of(const struct hook_stream *s)
 
 json_t *capture_result(const struct capture *c)
 {
-	return json_pack("{s:o, s:o, s:i}", "deploy_stdout", text_of(&c->out), "deploy_stderr", text_of(&c->err),
-			 "deploy_status_code", c->code);
+	return json_pack("{s:o, s:o, s:i}", "deploy_stdout", text_of(&c->out), "deploy_stderr",
+			 text_of(&c->err), "deploy_status_code", c->code);
 }

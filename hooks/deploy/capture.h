@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program that a built-in hook runs: the ends of what it prints are kept, and each line goes on to the log
- * at once. Time limits are the shepherd's: it ends the whole process group, and what was printed until then
- * is told all the same.
+ * A program that a built-in hook runs: the ends of what it prints are kept, and each line goes on
+ * to the log at once. Time limits are the shepherd's: it ends the whole process group, and what was
+ * printed until then is told all the same.
  */
 #pragma once
 
@@ -18,8 +18,9 @@ struct capture {
 /**
  * capture_run() - run @argv in @cwd with @envp (NULL-terminated), stdin empty, and wait for it
  *
- * A file without "#!" is run by /bin/sh, as a shell would. Return: 0 also when it could not be started: then
- * the reason is what it printed. -errno when nothing could be tried. capture_deinit() it.
+ * A file without "#!" is run by /bin/sh, as a shell would. Return: 0 also when it could not be
+ * started: then the reason is what it printed. -errno when nothing could be tried. capture_deinit()
+ * it.
  */
 int capture_run(char *const *argv, char *const *envp, const char *cwd, struct capture *ret,
 		struct err *e) _must_check_;

@@ -155,7 +155,8 @@ static int set_group(struct deployment *d, struct err *e)
 		if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_')
 			continue;
 		if (n == DEPLOYMENT_GROUP_MAX)
-			return err_set(e, -EBADMSG, "deployment %s: the name of its group is too long", d->id);
+			return err_set(e, -EBADMSG,
+				       "deployment %s: the name of its group is too long", d->id);
 		d->group[n++] = *p;
 	}
 	d->group[n] = '\0';

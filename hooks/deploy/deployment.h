@@ -14,14 +14,16 @@
 
 /* Groups by name. */
 #define DEPLOYMENT_COMPONENT "component"
-#define DEPLOYMENT_SETTINGS  "heat-pulse" /* no program: thresholds, watches and sinks of the agent */
+#define DEPLOYMENT_SETTINGS                                                                        \
+	"heat-pulse" /* no program: thresholds, watches and sinks of the agent */
 
 struct deployment {
 	char id[DEPLOYMENT_ID_MAX + 1];
-	char group[DEPLOYMENT_GROUP_MAX + 1]; /* letters, digits, "-" and "_" */
+	char group[DEPLOYMENT_GROUP_MAX + 1];  /* letters, digits, "-" and "_" */
 	const char *name, *action, *transport; /* borrowed from @entry; "" when absent */
 	json_t *entry;                         /* owned: what the hook gets on stdin */
-	bool nothing; /* a component without a configuration for this action: there is nothing to run */
+	bool nothing; /* a component without a configuration for this action: there is nothing to
+			 run */
 };
 void deployment_deinit(struct deployment *d);
 /**

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Groups that write files: `json-file` (a map of paths, each value written as JSON) and `hiera` (config.hierarchy
- * and config.datafiles). What cannot be written fails the deployment; the others are written all the same.
+ * Groups that write files: `json-file` (a map of paths, each value written as JSON) and `hiera`
+ * (config.hierarchy and config.datafiles). What cannot be written fails the deployment; the others
+ * are written all the same.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,9 +13,9 @@
 #include "hooks/deploy/result.h"
 #include "hooks/deploy/settings.h"
 
-#define REPORT_MAX  (256u << 10)
-#define HIERA_CONF  "/etc/puppet/hiera.yaml"
-#define HIERA_DATA  "/etc/puppet/hieradata"
+#define REPORT_MAX (256u << 10)
+#define HIERA_CONF "/etc/puppet/hiera.yaml"
+#define HIERA_DATA "/etc/puppet/hieradata"
 
 /* What was done and what failed, line by line. */
 struct report {
@@ -29,9 +30,10 @@ static struct report report_of(const struct env *env)
 
 static int report_end(struct report *r, json_t **ret)
 {
-	*ret = json_pack("{s:o, s:o, s:i}", "deploy_stdout", deployment_text(buf_str(&r->done), r->done.len),
-			 "deploy_stderr", deployment_text(buf_str(&r->failed), r->failed.len),
-			 "deploy_status_code", r->failed.len > 0 ? 1 : 0);
+	*ret = json_pack("{s:o, s:o, s:i}", "deploy_stdout",
+			 deployment_text(buf_str(&r->done), r->done.len), "deploy_stderr",
+			 deployment_text(buf_str(&r->failed), r->failed.len), "deploy_status_code",
+			 r->failed.len > 0 ? 1 : 0);
 	buf_deinit(&r->done);
 	buf_deinit(&r->failed);
 	return *ret ? 0 : -ENOMEM;
@@ -72,7 +74,8 @@ static void write_text(struct report *r, const char *path, const char *text, mod
 
 static void write_json(struct report *r, const char *path, const json_t *value)
 {
-	_cleanup_free_ char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_INDENT(4) | JSON_SORT_KEYS);
+	_cleanup_free_ char *text =
+		json_dumps(value, JSON_ENCODE_ANY | JSON_INDENT(4) | JSON_SORT_KEYS);
 
 	if (text)
 		write_text(r, path, text, 0600);
@@ -95,8 +98,7 @@ int deploy_json_file(const struct env *env, const json_t *entry, json_t **ret_re
 
 	if (!map)
 		return no_map(ret_result);
-	json_object_foreach(map, path, value)
-		write_json(&r, path, value);
+	json_object_foreach(map, path, value) write_json(&r, path, value);
 	return report_end(&r, ret_result);
 }
 
@@ -108,7 +110,8 @@ static void write_hierarchy(struct report *r, const json_t *list)
 	const json_t *one;
 	size_t i;
 
-	buf_puts(&text, "---\n:backends:\n  - json\n:json:\n  :datadir: " HIERA_DATA "\n:hierarchy:\n");
+	buf_puts(&text,
+		 "---\n:backends:\n  - json\n:json:\n  :datadir: " HIERA_DATA "\n:hierarchy:\n");
 	json_array_foreach(list, i, one)
 	{
 		_cleanup_free_ char *name = json_dumps(one, JSON_ENCODE_ANY); /* JSON is YAML */

@@ -47,10 +47,11 @@ void deploy_note_deinit(struct deploy_note *n)
 char *deploy_note_encode(const struct deploy_note *n)
 {
 	_cleanup_json_ json_t *o =
-		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:I, s:I}", "v", 1, "id", n->id, "group",
-			  n->group, "name", n->name, "action", n->action, "phase", deploy_phase_names[n->phase],
-			  "seq", (json_int_t)n->seq, "code", n->code, "foreign", (int)n->foreign, "received_ms",
-			  (json_int_t)n->received_ms, "ended_ms", (json_int_t)n->ended_ms);
+		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:I, s:I}", "v", 1, "id",
+			  n->id, "group", n->group, "name", n->name, "action", n->action, "phase",
+			  deploy_phase_names[n->phase], "seq", (json_int_t)n->seq, "code", n->code,
+			  "foreign", (int)n->foreign, "received_ms", (json_int_t)n->received_ms,
+			  "ended_ms", (json_int_t)n->ended_ms);
 
 	if (!o || (n->phase == DEPLOY_RECEIVED && json_object_set(o, "entry", n->d.entry) < 0))
 		return NULL;
@@ -70,11 +71,11 @@ static int find_phase(const char *word, enum deploy_phase *ret)
 
 static int get_texts(const json_t *o, const char *id, struct deploy_note *n)
 {
-	const char *own = json_str(o, "id"), *group = json_str(o, "group"), *name = json_str(o, "name"),
-		   *action = json_str(o, "action");
+	const char *own = json_str(o, "id"), *group = json_str(o, "group"),
+		   *name = json_str(o, "name"), *action = json_str(o, "action");
 
-	if (!own || strcmp(own, id) != 0 || !deployment_id_valid(own) || !deployment_group_valid(group) || !name ||
-	    !action)
+	if (!own || strcmp(own, id) != 0 || !deployment_id_valid(own) ||
+	    !deployment_group_valid(group) || !name || !action)
 		return -EBADMSG;
 	memcpy(n->id, own, strlen(own) + 1);
 	memcpy(n->group, group, strlen(group) + 1);

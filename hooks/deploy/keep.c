@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where hooks of groups are looked for, and the files of a deployment. Runs as root; what comes from the
- * agent is passed on unread.
+ * Where hooks of groups are looked for, and the files of a deployment. Runs as root; what comes
+ * from the agent is passed on unread.
  */
 #include "hooks/deploy/keep.h"
 
@@ -47,15 +47,17 @@ int deploy_find_hook(const struct env *env, const struct conf *conf, const char 
 			return r;
 	}
 	program[0] = '\0';
-	return deploy_builtin_known(env, group)
-		       ? 0
-		       : err_set(e, -ENOENT, "no hook serves the group %s: nothing below %s, and it is not built in",
-				 group, list);
+	return deploy_builtin_known(env, group) ? 0
+						: err_set(e, -ENOENT,
+							  "no hook serves the group %s: nothing "
+							  "below %s, and it is not built in",
+							  group, list);
 }
 
 /* ---- files ---- */
 
-static void file_of(const struct env *env, const char *id, const char *suffix, char out[static ENV_PATH_MAX])
+static void file_of(const struct env *env, const char *id, const char *suffix,
+		    char out[static ENV_PATH_MAX])
 {
 	char path[sizeof(DEPLOYED_DIR) + DEPLOYMENT_ID_MAX + 32];
 
@@ -81,8 +83,8 @@ char *deploy_old_result(const struct env *env, const char *id)
 	return fs_read(path, &text) < 0 ? NULL : buf_take(&text);
 }
 
-static int write_file(const struct env *env, const char *id, const char *suffix, const char *p, size_t n,
-		      struct err *e)
+static int write_file(const struct env *env, const char *id, const char *suffix, const char *p,
+		      size_t n, struct err *e)
 {
 	char path[ENV_PATH_MAX];
 	int r = fs_mkdirs(env_path(env, DEPLOYED_DIR, path), 0700);
@@ -93,7 +95,8 @@ static int write_file(const struct env *env, const char *id, const char *suffix,
 	return fs_write_atomic(path, p, n, 0600, e);
 }
 
-int deploy_keep_entry(const struct env *env, const struct deploy_job *job, int *ret_stdin, struct err *e)
+int deploy_keep_entry(const struct env *env, const struct deploy_job *job, int *ret_stdin,
+		      struct err *e)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(DEPLOYMENT_ENTRY_MAX);
 	_cleanup_close_ int fd = -1;

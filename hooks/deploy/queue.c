@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Order and life of deployments on the agent's side. An item is written before it is asked for, asked for until
- * the runner answers (it starts each id at most once), handed on until that is on disk, and only then is the
- * runner told to forget its record. So each step can be repeated by whoever comes after a crash.
+ * Order and life of deployments on the agent's side. An item is written before it is asked for,
+ * asked for until the runner answers (it starts each id at most once), handed on until that is on
+ * disk, and only then is the runner told to forget its record. So each step can be repeated by
+ * whoever comes after a crash.
  */
 #include "hooks/deploy/queue_private.h"
 
@@ -12,7 +13,7 @@
 #include "core/log.h"
 #include "hooks/protocol.h"
 
-#define ITEMS_MAX	1024 /* of one list */
+#define ITEMS_MAX 1024 /* of one list */
 
 void deploy_queue_kick(struct deploy_queue *q, int64_t delay_ms)
 {
@@ -110,7 +111,8 @@ static void saved(int status, void *ctx)
 
 	item->saving--;
 	if (status < 0 && !item->saving && !item->dropped)
-		log_warn("deployment %s: its state is kept in memory only: %s", item->note.id, strerror(-status));
+		log_warn("deployment %s: its state is kept in memory only: %s", item->note.id,
+			 strerror(-status));
 	deploy_queue_kick(item->q, 0);
 }
 
@@ -128,7 +130,8 @@ static int save(struct deploy_item *item)
 	return r;
 }
 
-/* A phase that cannot be written now is written by the next life, from what the runner and the spool know. */
+/* A phase that cannot be written now is written by the next life, from what the runner and the
+ * spool know. */
 void deploy_item_phase(struct deploy_item *item, enum deploy_phase phase)
 {
 	if (item->note.phase == DEPLOY_RECEIVED)
@@ -156,7 +159,8 @@ static void settle_done(struct deploy_queue *q)
 			continue;
 		deploy_item_forget(i);
 		/* Of an earlier life: delivered before the note could say so. */
-		if (i->note.phase == DEPLOY_DONE && q->outbox_loaded && !q->set.waits(i->note.id, q->set.ctx))
+		if (i->note.phase == DEPLOY_DONE && q->outbox_loaded &&
+		    !q->set.waits(i->note.id, q->set.ctx))
 			deploy_item_phase(i, DEPLOY_SIGNALLED);
 	}
 }
@@ -185,7 +189,9 @@ static void on_turn(struct loop *loop, void *ctx)
 static int add_new(struct deploy_queue *q, struct deployment *d)
 {
 	struct deploy_item *item = calloc(1, sizeof(*item));
-	int r = item ? deploy_note_init(&item->note, d, q->seq + 1, loop_env(q->set.loop)->real_ms()) : -ENOMEM;
+	int r = item ? deploy_note_init(&item->note, d, q->seq + 1,
+					loop_env(q->set.loop)->real_ms())
+		     : -ENOMEM;
 
 	if (r < 0) {
 		free(item);
@@ -193,8 +199,8 @@ static int add_new(struct deploy_queue *q, struct deployment *d)
 	}
 	item->listed = true;
 	deploy_queue_insert(q, item);
-	log_info("deployment %s (%s, %s): received, group %s", item->note.id, item->note.name, item->note.action,
-		 item->note.group);
+	log_info("deployment %s (%s, %s): received, group %s", item->note.id, item->note.name,
+		 item->note.action, item->note.group);
 	r = save(item);
 	return r;
 }
@@ -322,4 +328,3 @@ bool deploy_queue_idle(const struct deploy_queue *q)
 {
 	return q->loaded && !deploy_queue_next(q);
 }
-

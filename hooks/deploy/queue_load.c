@@ -37,7 +37,8 @@ static void loaded_note(int status, const char *p, size_t n, void *ctx)
 	} else {
 		free(item);
 		if (status < 0 && status != -ENOENT)
-			log_warn("the note of deployment %s cannot be read: %s", l->id, strerror(-status));
+			log_warn("the note of deployment %s cannot be read: %s", l->id,
+				 strerror(-status));
 	}
 	loading_over(l->q);
 }
@@ -99,8 +100,8 @@ static const char *state_word(const struct deploy_item *i)
 static json_t *item_json(const struct deploy_item *i)
 {
 	const struct deploy_note *n = &i->note;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", n->name, "id", n->id, "group", n->group, "action",
-			      n->action, "state", state_word(i));
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", n->name, "id", n->id, "group",
+			      n->group, "action", n->action, "state", state_word(i));
 
 	if (o && i->asked)
 		json_object_set_new(o, "for_s",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One deployment with the runner: asked for, its result handed on. Asking again is always right: the runner
- * starts each id at most once and answers from its record afterwards.
+ * One deployment with the runner: asked for, its result handed on. Asking again is always right:
+ * the runner starts each id at most once and answers from its record afterwards.
  */
 #include "hooks/deploy/queue_private.h"
 
@@ -15,7 +15,7 @@
 #include "hooks/run_answer.h"
 
 #define AGAIN_MS      5000
-#define HELD_MS	      30000 /* deployments are switched off: asked again */
+#define HELD_MS       30000 /* deployments are switched off: asked again */
 #define RUN_MARGIN_MS 120000
 #define CODE_NO_HOOK  127
 
@@ -39,7 +39,8 @@ static void log_end(const struct deploy_item *item)
 	if (n->code == 0)
 		log_info("deployment %s (%s, %s): done", n->id, n->name, n->action);
 	else
-		log_err("deployment %s (%s, %s): failed with status code %d", n->id, n->name, n->action, n->code);
+		log_err("deployment %s (%s, %s): failed with status code %d", n->id, n->name,
+			n->action, n->code);
 }
 
 /* Takes no reference. */
@@ -50,15 +51,16 @@ static void finish(struct deploy_item *item, const json_t *result)
 
 	item->note.code = deployment_status_code(result);
 	item->note.ended_ms = loop_env(q->set.loop)->real_ms();
-	if (item->dropped) { /* Heat does not list it any more: its successor must not be answered for */
+	if (item->dropped) { /* Heat does not list it any more: its successor must not be answered
+				for */
 		deploy_item_forget(item);
 		deploy_queue_changed(q);
 		return;
 	}
 	r = q->set.tell(&item->note.d, result, item->note.received_ms, accepted, item, q->set.ctx);
 	if (r < 0) {
-		log_err("deployment %s: its result is not accepted (%s); trying again", item->note.id,
-			strerror(-r));
+		log_err("deployment %s: its result is not accepted (%s); trying again",
+			item->note.id, strerror(-r));
 		item->due_ms = loop_now(q->set.loop) + AGAIN_MS;
 		deploy_queue_changed(q);
 		return;
@@ -80,7 +82,8 @@ static void finish_words(struct deploy_item *item, int code, const char *words)
 /* What the shepherd made, or, where its output was lost, what is known of the end. */
 static json_t *result_of(const struct run_result *run)
 {
-	static const struct json_limits limits = {2 * DEPLOYMENT_RESULT_MAX, 68, 65536 + 64, 32u << 20};
+	static const struct json_limits limits = {2 * DEPLOYMENT_RESULT_MAX, 68, 65536 + 64,
+						  32u << 20};
 	struct deployment_end end = {
 		.out = "", .err = "", .end = run->end, .code = run->code, .why = run->why};
 	json_t *result = NULL;
@@ -108,28 +111,30 @@ static void refused(struct deploy_item *item, int status)
 	switch (status) {
 	case -ESHUTDOWN:
 		if (!item->held)
-			log_warn("deployment %s (%s) waits: deployments are disabled", item->note.id,
-				 item->note.name);
+			log_warn("deployment %s (%s) waits: deployments are disabled",
+				 item->note.id, item->note.name);
 		item->held = true;
 		ask_later(item, HELD_MS);
 		return;
 	case -EEXIST:
-		log_info("deployment %s (%s) was run by another agent, which tells its result", item->note.id,
-			 item->note.name);
+		log_info("deployment %s (%s) was run by another agent, which tells its result",
+			 item->note.id, item->note.name);
 		item->note.foreign = true;
 		deploy_item_phase(item, DEPLOY_SIGNALLED);
 		deploy_queue_changed(item->q);
 		return;
 	case -ENOENT:
-		snprintf(words, sizeof(words), "heat-pulse: no hook serves the group %s on this guest",
-			 item->note.group);
+		snprintf(words, sizeof(words),
+			 "heat-pulse: no hook serves the group %s on this guest", item->note.group);
 		break;
 	case -EPERM:
-		snprintf(words, sizeof(words), "heat-pulse: the hook of the group %s is not root's alone",
+		snprintf(words, sizeof(words),
+			 "heat-pulse: the hook of the group %s is not root's alone",
 			 item->note.group);
 		break;
 	default:
-		snprintf(words, sizeof(words), "heat-pulse: the runner does not start it: %s", strerror(-status));
+		snprintf(words, sizeof(words), "heat-pulse: the runner does not start it: %s",
+			 strerror(-status));
 		break;
 	}
 	finish_words(item, CODE_NO_HOOK, words);
@@ -137,7 +142,8 @@ static void refused(struct deploy_item *item, int status)
 
 static bool passes(int status)
 {
-	static const int list[] = {ECONNRESET, ETIMEDOUT, EBUSY, ENOMEM, ENOBUFS, EWOULDBLOCK, ENOSYS};
+	static const int list[] = {ECONNRESET, ETIMEDOUT,   EBUSY, ENOMEM,
+				   ENOBUFS,    EWOULDBLOCK, ENOSYS};
 
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
 		if (status == -list[i])
@@ -150,7 +156,8 @@ static void take_result(struct deploy_item *item, struct link_msg *msg)
 	struct run_result run = {0};
 
 	if (run_answer_read(msg, &run) < 0) {
-		log_err("deployment %s: the runner's answer makes no sense; asking again", item->note.id);
+		log_err("deployment %s: the runner's answer makes no sense; asking again",
+			item->note.id);
 		ask_later(item, AGAIN_MS);
 	} else {
 		_cleanup_json_ json_t *result = result_of(&run);
@@ -200,7 +207,8 @@ void deploy_item_run(struct deploy_item *item)
 	int r;
 
 	if (item->note.d.nothing) {
-		finish_words(item, 0, "heat-pulse: the component has no configuration for this action");
+		finish_words(item, 0,
+			     "heat-pulse: the component has no configuration for this action");
 		return;
 	}
 	if (strcmp(item->note.group, DEPLOYMENT_SETTINGS) == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hook's end into Heat's words. A hook that prints a JSON object speaks for itself, whatever its exit
- * status; but one that says nothing of a status and did not end well has failed. Anything else it printed
- * is told as it is.
+ * A hook's end into Heat's words. A hook that prints a JSON object speaks for itself, whatever its
+ * exit status; but one that says nothing of a status and did not end well has failed. Anything else
+ * it printed is told as it is.
  */
 #include "hooks/deploy/result.h"
 
@@ -41,8 +41,8 @@ json_t *deployment_text(const char *p, size_t n)
 
 json_t *deployment_result_words(int status_code, const char *words)
 {
-	return json_pack("{s:s, s:s, s:i}", "deploy_stdout", "", "deploy_stderr", words, "deploy_status_code",
-			 status_code);
+	return json_pack("{s:s, s:s, s:i}", "deploy_stdout", "", "deploy_stderr", words,
+			 "deploy_status_code", status_code);
 }
 
 int deployment_status_code(const json_t *result)
@@ -51,10 +51,12 @@ int deployment_status_code(const json_t *result)
 	const char *text = json_string_value(v);
 	json_int_t n;
 
-	if (!v || json_is_null(v) || json_is_false(v) || (text && (!*text || strcmp(text, "0") == 0)))
+	if (!v || json_is_null(v) || json_is_false(v) ||
+	    (text && (!*text || strcmp(text, "0") == 0)))
 		return 0;
 	if (!json_is_integer(v))
-		return json_is_real(v) && json_real_value(v) >= 0 && json_real_value(v) <= 0 ? 0 : 1;
+		return json_is_real(v) && json_real_value(v) >= 0 && json_real_value(v) <= 0 ? 0
+											     : 1;
 	n = json_integer_value(v);
 	return n > INT32_MAX || n < INT32_MIN ? 1 : (int)n;
 }
@@ -110,17 +112,19 @@ static int add_sentence(json_t *result, const struct deployment_end *end)
 
 	if (!words)
 		return 0;
-	return json_object_set_new(result, "deploy_stderr",
-				   json_sprintf("%s%s%s", before ? before : "", words,
-						end->why ? end->why : ""));
+	return json_object_set_new(
+		result, "deploy_stderr",
+		json_sprintf("%s%s%s", before ? before : "", words, end->why ? end->why : ""));
 }
 
 static int wrap(const struct deployment_end *end, json_t *result)
 {
 	if (end->end == RUN_EXITED && end->code == 0 && end->out_len == 0)
 		return 0;
-	return json_object_set_new(result, "deploy_stdout", deployment_text(end->out, end->out_len)) |
-	       json_object_set_new(result, "deploy_stderr", deployment_text(end->err, end->err_len)) |
+	return json_object_set_new(result, "deploy_stdout",
+				   deployment_text(end->out, end->out_len)) |
+	       json_object_set_new(result, "deploy_stderr",
+				   deployment_text(end->err, end->err_len)) |
 	       json_object_set_new(result, "deploy_status_code", json_integer(code_of(end)));
 }
 
@@ -150,7 +154,8 @@ int deployment_result(const struct deployment_end *end, json_t **ret)
 	if (bad == -EFBIG) { /* very many small values: nothing of it can be told */
 		bad = deployment_status_code(result);
 		json_decref(result);
-		result = deployment_result_words(bad ? bad : 1, "heat-pulse: the hook's result is too large");
+		result = deployment_result_words(bad ? bad : 1,
+						 "heat-pulse: the hook's result is too large");
 		bad = result ? 0 : -ENOMEM;
 	}
 	if (bad == 0) {

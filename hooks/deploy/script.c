@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Group `script`: the config is a program. Inputs are its environment (maps and lists as JSON), an output
- * X is what it leaves in $heat_outputs_path.X, its exit status is the deployment's. Files lie where
- * heat-agents has them.
+ * Group `script`: the config is a program. Inputs are its environment (maps and lists as JSON), an
+ * output X is what it leaves in $heat_outputs_path.X, its exit status is the deployment's. Files
+ * lie where heat-agents has them.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's wishes for deployments, in the runner. Root-owned configuration says whether any is run and
- * where hooks of groups are; the agent names a group and hands over an entry that is passed on unread.
+ * The agent's wishes for deployments, in the runner. Root-owned configuration says whether any is
+ * run and where hooks of groups are; the agent names a group and hands over an entry that is passed
+ * on unread.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -49,13 +50,15 @@ static int answer_old(const struct runner *r, const struct wish *w, const struct
 
 	if (!old.tail)
 		return -EEXIST;
-	log_info("deployment %s (%s) was run by another agent; only its result is told", w->id, w->name);
+	log_info("deployment %s (%s) was run by another agent; only its result is told", w->id,
+		 w->name);
 	runner_reply_result(waiter, -1, &old);
 	free(old.tail);
 	return 0;
 }
 
-static int start_hook(struct runner *r, const struct wish *w, const char *program, const struct waiter *waiter)
+static int start_hook(struct runner *r, const struct wish *w, const char *program,
+		      const struct waiter *waiter)
 {
 	char label[HOOK_NAME_MAX + 32], root[] = "root";
 	const struct passwd *pw = geteuid() == 0 ? NULL : getpwuid(geteuid());
@@ -80,7 +83,8 @@ static int start_hook(struct runner *r, const struct wish *w, const char *progra
 	return code;
 }
 
-static int start_wish(struct runner *r, const char *run_id _unused_, const struct waiter *waiter, void *ctx)
+static int start_wish(struct runner *r, const char *run_id _unused_, const struct waiter *waiter,
+		      void *ctx)
 {
 	const struct wish *w = ctx;
 	char program[ENV_PATH_MAX];
@@ -98,7 +102,8 @@ static int start_wish(struct runner *r, const char *run_id _unused_, const struc
 	return code;
 }
 
-/* deployed/ID.json is written between record and hook: cut off before that, the hook was never started. */
+/* deployed/ID.json is written between record and hook: cut off before that, the hook was never
+ * started. */
 static void forget_unborn(struct runner *r, const struct wish *w)
 {
 	struct run_record record = {0};

@@ -16,8 +16,9 @@ json_t *deployment_config_map(const json_t *entry)
 
 	if (json_is_object(config))
 		return json_incref(config);
-	if (!json_is_string(config) || json_parse(json_string_value(config), json_string_length(config), &limits,
-						  &parsed, NULL) < 0)
+	if (!json_is_string(config) ||
+	    json_parse(json_string_value(config), json_string_length(config), &limits, &parsed,
+		       NULL) < 0)
 		return NULL;
 	if (json_is_object(parsed))
 		return parsed;
@@ -34,8 +35,9 @@ static int merge(json_t *to, const json_t *from)
 	json_object_foreach((json_t *)(uintptr_t)from, key, value)
 	{
 		json_t *old = json_object_get(to, key);
-		int r = json_is_object(old) && json_is_object(value) ? merge(old, value)
-								     : json_object_set_new(to, key, json_deep_copy(value));
+		int r = json_is_object(old) && json_is_object(value)
+				? merge(old, value)
+				: json_object_set_new(to, key, json_deep_copy(value));
 
 		if (r < 0)
 			return -1;
@@ -83,8 +85,7 @@ json_t *deployment_settings(json_t *metadata)
 	bool any = false;
 	size_t i;
 
-	json_array_foreach(list, i, one)
-		any = any || counts(one);
+	json_array_foreach(list, i, one) any = any || counts(one);
 	if (!any)
 		return json_incref(metadata);
 	copy = json_copy(metadata);

@@ -4,6 +4,7 @@ import json
 import os
 
 from guest import until
+from harness import alone
 
 CONF = """[metadata]
 interval = 1s
@@ -175,6 +176,7 @@ def test_refused_user(ctx):
     stack.wait("CREATE_COMPLETE")
 
 
+@alone
 def test_heat_restarts(ctx):
     """Heat stops while the hook runs, the agent is killed: the result is told when Heat is back, the hook ran once"""
     stack = Stack(ctx, "dep-outage", "deployments.yaml", config=WAITS)
