@@ -30,7 +30,7 @@ install_file() {
   chmod 755 /usr/sbin/heat-pulse.new
   mv -f /usr/sbin/heat-pulse.new /usr/sbin/heat-pulse
   getent passwd heat-pulse >/dev/null || useradd -r -U -M -d /var/lib/heat-pulse -s /sbin/nologin heat-pulse
-  for one in cfn-hup cfn-init cfn-signal cfn-get-metadata cfn-push-stats cfn-create-aws-symlinks; do [ -e "/usr/bin/$one" ] || ln -sfn ../sbin/heat-pulse "/usr/bin/$one"; done
+  for one in cfn-hup cfn-init cfn-signal cfn-get-metadata cfn-push-stats cfn-create-aws-symlinks heat-config-notify; do [ -e "/usr/bin/$one" ] || ln -sfn ../sbin/heat-pulse "/usr/bin/$one"; done
   cat >/etc/systemd/system/heat-pulse.service <<'UNIT'
 [Unit]
 Description=OpenStack Heat agent: metadata, hooks, health

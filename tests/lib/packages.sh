@@ -9,7 +9,7 @@ packages_fuzz="python3 clang libclang-rt-dev $packages_build"
 packages_score="python3 $packages_build"
 packages_sim="python3 $packages_build"
 packages_system="python3 python3-cryptography python3-jsonschema openssl iproute2 procps util-linux strace sysstat keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
-  heat-cfntools python3-keystoneclient swift-proxy swift-account swift-container swift-object zaqar-server curl prometheus prometheus-node-exporter $packages_build"
+  heat-cfntools python3-os-collect-config python3-keystoneclient swift-proxy swift-account swift-container swift-object zaqar-server curl prometheus prometheus-node-exporter $packages_build"
 packages_faults="python3 e2fsprogs mount util-linux $packages_build"
 packages_bench="python3 strace valgrind heat-cfntools collectd-core prometheus-node-exporter sysstat $packages_build"
 packages_packaging="python3 mmdebstrap lintian dpkg-dev rpm mandoc man-db groff cloud-init python3-yaml systemd bash-completion busybox-static musl-tools python3-heat python3-cryptography openssl iproute2 procps util-linux binutils e2fsprogs mount qemu-user-static
