@@ -9,10 +9,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 import fleet  # noqa: E402
 import foresight  # noqa: E402
+import loopback  # noqa: E402
 import outages  # noqa: E402
 import tap  # noqa: E402
+import world  # noqa: E402
 
-PARTS = [fleet, foresight, outages]
+PARTS = [loopback, fleet, foresight, outages]
 
 
 def job(out, name, test):
@@ -23,6 +25,8 @@ def job(out, name, test):
             out.say(True, name + (": " + figures if figures else ""))
             for line in more:
                 out.note(line)
+        except world.Skip as why:
+            out.skip(name, str(why))
         except Exception as error:  # pylint: disable=broad-except
             out.say(False, name, traceback.format_exc() if not isinstance(error, AssertionError) else "%s\n%s" % (
                 error, traceback.format_exc(limit=-1)))

@@ -20,6 +20,10 @@ NATIVE = {"heat": {"auth-url": "https://keystone.sim/v3", "user-id": "u1", "pass
 KEYSTONE = {"auth-url": "https://keystone.sim/v3", "app-credential-id": "app", "app-credential-secret": "secret"}
 
 
+class Skip(Exception):
+    """What this machine cannot do, and why."""
+
+
 def scratch():
     """In memory where that can be: a simulated month syncs thousands of files."""
     return tempfile.mkdtemp(prefix="hp-sim-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
