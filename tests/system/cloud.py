@@ -83,6 +83,14 @@ driver = noop
 """
 
 
+# SQLite hands out a deleted top id again, and Heat deletes and locks by remembered ids: while one stack goes, another that is made would
+# lose its keys, or a wait condition its worker. A row at the largest id makes SQLite choose ids at random.
+TOP_ID = 9223372036854775807
+NO_ID_TWICE = ["insert into %s(id%s) values (%d%s)" % (table, more, TOP_ID, value) for table, more, value in (
+    ("resource_properties_data", "", ""), ("raw_template", "", ""), ("raw_template_files", "", ""), ("user_creds", "", ""),
+    ("resource", ", stack_id", ", 'none'"), ("resource_data", ", resource_id", ", 0"))]
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -161,9 +169,7 @@ class Cloud:
         self.start_keystone()
         self.setup_users("keystone", "heat", "cfn")
         self.call("heat-manage", "--config-file", self.path("heat.conf"), "db_sync")
-        # SQLite hands out a deleted top id again, and Heat deletes cached rows by id: it would hit another resource's. A row at
-        # the largest id makes SQLite choose ids at random.
-        self.wal(self.path("heat.db"), "insert into resource_properties_data(id) values (9223372036854775807)")
+        self.wal(self.path("heat.db"), *NO_ID_TWICE)
         self.start_heat()
         self.login()
 
