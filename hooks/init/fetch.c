@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "core/backoff.h"
@@ -16,6 +17,7 @@
 #define REDIRECTS  5
 #define URL_MAX    8192
 #define PAUSE_BASE 200
+#define ROOM_LEAST (64u << 10)
 #define PAUSE_CAP  20000
 
 struct download {
@@ -152,10 +154,20 @@ static enum outcome follow(struct download *d, const struct http_answer *a)
 	return MOVED;
 }
 
+/* What could not be written looks like an answer that was broken off. */
+static bool no_room(const struct download *d)
+{
+	struct statvfs fs;
+
+	return fstatvfs(d->fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < ROOM_LEAST;
+}
+
 static enum outcome judge(struct download *d, const struct http_answer *a)
 {
 	char why[64];
 
+	if (a->failure == HTTP_BAD_ANSWER && no_room(d))
+		return (enum outcome)say(d, "there is no room for it in /var/tmp");
 	if (a->failure != HTTP_OK) {
 		say(d, a->why);
 		return a->failure == HTTP_CERT || a->failure == HTTP_TOO_BIG ||

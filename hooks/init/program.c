@@ -13,6 +13,7 @@
 
 #define GRACE_MS  10000 /* between SIGTERM and SIGKILL */
 #define LINGER_MS 200   /* output awaited after the end */
+#define ASK_MS    50
 #define SLICE_MS  10000 /* a suspended guest stops poll's clock, not the deadline's */
 
 struct running {
@@ -110,12 +111,22 @@ static void out_of_time(struct running *r)
 	r->deadline = r->env->boot_ms() + GRACE_MS;
 }
 
+/* Kernels before 5.3 have no pidfd: there it is asked for again and again. */
+static bool has_ended(const struct running *r)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == r->pid;
+}
+
 /* Until the program has ended; its output may go on. */
 static void watch(struct running *r)
 {
+	const int64_t slice = r->pidfd >= 0 ? SLICE_MS : ASK_MS;
 	bool open = true;
 
-	for (;;) {
+	while (!has_ended(r)) {
 		struct pollfd fds[] = {{r->pidfd, POLLIN, 0}, {open ? r->pipe : -1, POLLIN, 0}};
 		int64_t left = r->deadline - r->env->boot_ms();
 
@@ -123,12 +134,10 @@ static void watch(struct running *r)
 			out_of_time(r);
 			continue;
 		}
-		if (poll(fds, 2, (int)(left < SLICE_MS ? left : SLICE_MS)) < 0 && errno != EINTR)
+		if (poll(fds, 2, (int)(left < slice ? left : slice)) < 0 && errno != EINTR)
 			break;
 		if (fds[1].revents)
 			open = read_some(r);
-		if (fds[0].revents)
-			break;
 	}
 }
 
@@ -223,8 +232,7 @@ int program_run(const struct env *env, const struct program *p, struct program_e
 	if (r.pid < 0)
 		return (int)r.pid;
 	r.pidfd = pidfd = (int)syscall(SYS_pidfd_open, r.pid, 0);
-	if (pidfd >= 0)
-		watch(&r);
+	watch(&r);
 	reap(&r);
 	return 0;
 }

@@ -6,7 +6,7 @@ import shutil
 
 import cfn_server
 import machine
-from guest import until
+from guest import BINARY, until
 from harness import Skip
 from hup import ACCESS, CREDENTIALS, SECRET, resource
 
@@ -77,9 +77,44 @@ def test_server(ctx):
         m.write("/credentials", CREDENTIALS % (ACCESS, SECRET), 0o600)
         done = m.run("cfn-init", "-s", "st", "-r", "R1", "-u", fake.url, "-f", "/credentials")
         assert done.code == 0 and m.read("/log") == "server\n", done
+        assert not m.there("/var/cache/heat-cfntools"), "a copy there would swallow cfn-hup's next event"
         url = fake.url
     done = m.run("cfn-init", "-s", "st", "-r", "R1", "-u", url, "-f", "/credentials", "--timeout", "1s")
     assert done.code == 3 and "Traceback" not in done.err and SECRET not in done.err, done
+
+
+def test_in_a_hook(ctx):
+    """kept: cfn-init in a hook, without keys, sees the document that the hook was started for"""
+    g = ctx.guest("hook")
+    g.conf("[metadata]\nsource = local\ninterval = 1s\nsplay = 0s\n[local]\nfile = /etc/heat-pulse/metadata.json\n")
+
+    def put(text):
+        g.write("/metadata.new", json.dumps({"AWS::CloudFormation::Init": {"config": {"files": {"/applied": {"content": text}}}}}))
+        os.rename(g.path("/metadata.new"), g.path("/etc/heat-pulse/metadata.json"))
+    os.makedirs(g.path("/etc/heat-pulse"), exist_ok=True)
+    put("one")
+    g.hook("init", "Resources.local.Metadata.AWS::CloudFormation::Init", action="%s cfn-init --root %s" % (BINARY, g.root))
+    g.start()
+    until("the first is applied", 30, lambda: g.read("/applied") == "one")
+    put("two")
+    until("the second is applied", 30, lambda: g.read("/applied") == "two")
+
+
+def test_prefix(ctx):
+    """Below --root: files, users and groups of that tree; packages are refused there"""
+    m = new_machine(ctx)
+    for name in ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/login.defs"):
+        m.write("/image" + name, m.read(name), 0o600)
+    m.write("/tree", "")
+    m.write("/image/tree", json.dumps({"AWS::CloudFormation::Init": {"config": {"groups": {"hpg": {}}, "users": {"hpu": {"groups": ["hpg"]}},
+                                                                                 "files": {"/etc/hp": {"content": "x", "owner": "hpu"}}}}}))
+    for said in ("3 changed something", "0 changed something"):
+        done = m.run("cfn-init", "--root", "/image", "/tree")
+        assert done.code == 0 and said in done.err, done
+    assert "hpu:" in m.read("/image/etc/passwd") and "hpu:" not in m.read("/etc/passwd") and m.read("/image/etc/hp") == "x"
+    m.write("/image/tree", json.dumps({"AWS::CloudFormation::Init": {"config": {"packages": {"apt": {"hp-test": []}}}}}))
+    done = m.run("cfn-init", "--root", "/image", "/tree")
+    assert done.code == 4 and "below --root" in done.err, done
 
 
 def test_nothing_to_do(ctx):
@@ -200,7 +235,7 @@ def test_file_source(ctx):
 
 
 def test_file_rights(ctx):
-    """kept: mode is octal text; fixed: a number, an unknown owner or group fail, the old mode stays where none is given, no moment in which others can read"""
+    """kept: mode is octal text; fixed: a number, an unknown owner or group fail, the old mode stays where none is given"""
     m = new_machine(ctx)
     m.config(files={"/secret": {"content": "x", "mode": "000400", "owner": "nobody", "group": "nogroup"}, "/plain": {"content": "x"}, "/script": {"content": "x", "mode": "000755"}})
     assert (m.mode("/secret"), m.mode("/plain"), m.mode("/script")) == (0o400, 0o644, 0o755)
@@ -210,6 +245,22 @@ def test_file_rights(ctx):
     for bad in ({"mode": 644}, {"mode": "rw"}, {"owner": "no-such-user"}, {"group": "no-such-group"}):
         m.config(code=4, files={"/never": dict(bad, content="x")})
         assert not m.there("/never"), bad
+
+
+def test_file_secrecy(ctx):
+    """fixed: a file is made for its owner alone, gets owner and mode by descriptor, and only then its name"""
+    m = new_machine(ctx)
+    m.write("/tree", json.dumps({"AWS::CloudFormation::Init": {"config": {"files": {"/secret": {"content": "x", "mode": "000644", "owner": "nobody"}}}}}))
+    done = m.run("strace", "-f", "-o", "/trace", "-e", "trace=openat,fchown,fchmod,rename,renameat,renameat2,chmod,chown,fchmodat,fchownat", "cfn-init", "/tree")
+    if "ptrace" in done.err:
+        raise Skip("strace may not trace here")
+    assert done.code == 0, done
+    calls = [line.split(None, 1)[1] for line in m.read("/trace").split("\n") if " " in line]
+    opened = next(i for i, c in enumerate(calls) if ".heat-pulse-" in c and "O_EXCL" in c)
+    assert "O_NOFOLLOW" in calls[opened] and ", 0600)" in calls[opened], calls[opened]
+    rest = [c.split("(")[0] for c in calls[opened + 1:] if c.startswith(("fchown(", "fchmod(", "rename")) and (".heat-pulse" in c or c.startswith("fch"))]
+    assert rest[:3] in (["fchown", "fchmod", "renameat"], ["fchown", "fchmod", "renameat2"]), rest
+    assert not [c for c in calls if c.startswith(("chmod(", "chown(", "fchmodat(", "fchownat(")) and "secret" in c]
 
 
 def test_file_link(ctx):

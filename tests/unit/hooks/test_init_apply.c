@@ -256,6 +256,44 @@ static void test_services(void **state)
 	services(f, false, "{\"services\":{\"windows\":{\"x\":{\"enabled\":true}}}}", "");
 }
 
+/* OpenRC and sysvinit say it the other way round, and tell what is enabled by links. */
+static void test_other_systems(void **state)
+{
+	static const char config[] = "{\"services\":{\"sysvinit\":{\"x\":{\"enabled\":true,\"ensureRunning\":true}}}}";
+	static const struct {
+		const char *folder, *service, *enabler, *down, *links, *link, *calls;
+	} rows[] = {
+		{"/sbin", "/sbin/rc-service", "/sbin/rc-update", "3", "/etc/runlevels/default", "/etc/runlevels/default/x",
+		 "add x default\nx status\nx start\n"},
+		{"/usr/sbin", "/usr/sbin/service", "/sbin/chkconfig", "3", "/etc/rc3.d", "/etc/rc3.d/S20x", "x on\nx status\nx start\n"},
+		{"/usr/sbin", "/usr/sbin/service", "/usr/sbin/update-rc.d", "1", "/etc/rc2.d", "/etc/rc2.d/S01x",
+		 "x enable\nx status\nx start\n"},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[ENV_PATH_MAX + 600], path[ENV_PATH_MAX], body[100];
+
+		fixture_mkdir(f, "/sbin", 0755);
+		fixture_mkdir(f, "/usr/sbin", 0755);
+		fixture_mkdir(f, rows[i].links, 0755);
+		snprintf(body, sizeof(body), "[ \"$2\" != status ] || exit %s", rows[i].down);
+		snprintf(text, sizeof(text), SCRIPT, f->env.root, body);
+		fixture_write(f, rows[i].service, text, 0755);
+		snprintf(text, sizeof(text), SCRIPT, f->env.root, "");
+		fixture_write(f, rows[i].enabler, text, 0755);
+		services(f, false, config, rows[i].calls);
+		fixture_write(f, rows[i].link, "", 0644);
+		services(f, true, config, "x status\n");
+		fixture_path(f, rows[i].service, path);
+		unlink(path);
+		fixture_path(f, rows[i].enabler, path);
+		unlink(path);
+		fixture_path(f, rows[i].link, path);
+		unlink(path);
+	}
+}
+
 /* What a service names and changed in the same config restarts it, even one that shall not run; not what changed before. */
 static void test_restart(void **state)
 {
@@ -376,7 +414,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_files),   TEST(test_files_kept), TEST(test_files_refused), TEST(test_commands), TEST(test_command_world), TEST(test_background),
-		TEST(test_services), TEST(test_restart),   TEST(test_order),         TEST(test_strict),   TEST(test_secrets),       TEST(test_deployment),
+		TEST(test_services), TEST(test_other_systems), TEST(test_restart),   TEST(test_order),         TEST(test_strict),   TEST(test_secrets),       TEST(test_deployment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
