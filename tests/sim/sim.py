@@ -39,7 +39,7 @@ def main(words):
     out = tap.Tap()
     tests = [t for part in PARTS for t in part.tests()]
     tests = [t for t in tests if not words or any(w in t[0] for w in words)]
-    tap.Tap.side_by_side([job(out, *t) for t in tests], workers=max(2, os.cpu_count() or 2))
+    tap.Tap.side_by_side([job(out, *t) for t in tests], workers=2 + max(2, os.cpu_count() or 2))  # two of them mostly wait
     return out.end()
 
 
