@@ -6,44 +6,29 @@
 
 #include "core/json.h"
 #include "hooks/init/account.h"
+#include "hooks/init/account_tool.h"
 #include "hooks/init/program.h"
 #include "hooks/init/step.h"
 #include "hooks/init/tree.h"
 
-#define ARGS_MAX   16
-#define ID_MAX     4294967294
-#define TIMEOUT_MS 60000
-/* Users are made without a login; that was never configurable. */
-#define NO_LOGIN "/sbin/nologin"
+#define ID_MAX         4294967294
+#define TIMEOUT_MS     60000
+#define GROUPS_AT_ONCE 64
 
-struct args {
-	const char *list[ARGS_MAX];
-	size_t n;
-};
-
-static void add(struct args *a, const char *word)
+static int run(struct init *in, enum account_verb verb, struct account_values *v, struct err *e)
 {
-	if (a->n < ARGS_MAX - 1)
-		a->list[a->n++] = word;
-}
-
-/* With a prefix the tool of the machine works on the files below it. */
-static void begin(struct args *a, const struct env *env, const char *tool)
-{
-	*a = (struct args){.list = {tool}, .n = 1};
-	if (env->root[0]) {
-		add(a, "--prefix");
-		add(a, env->root);
-	}
-}
-
-static int run(struct init *in, struct args *a, const char *name, struct err *e)
-{
-	struct program p = {.argv = a->list, .timeout_ms = TIMEOUT_MS};
+	const struct account_tool *tool = account_tool_find();
+	const char *argv[ACCOUNT_WORDS];
+	struct program p = {.argv = argv, .timeout_ms = TIMEOUT_MS};
 	struct program_end end;
 
-	add(a, "--");
-	add(a, name);
+	v->root = in->setup->env->root[0] ? in->setup->env->root : NULL;
+	if (!tool)
+		return err_set(e, -ENOENT, "nothing on this machine makes users and groups");
+	if (v->root && strcmp(tool->name, "shadow"))
+		return err_set(e, -ENOTSUP, "%s works on no other root", tool->name);
+	if (!account_tool_words(tool, verb, v, argv))
+		return err_set(e, -ENOTSUP, "%s cannot change that", tool->name);
 	return DRY(in) ? 0 : program_must(in->setup->env, &p, &end, e);
 }
 
@@ -71,16 +56,11 @@ static int get_id(const json_t *value, const char *key, int64_t *ret, struct err
 static int make_group(struct init *in, const char *name, int64_t gid, struct err *e)
 {
 	char number[24];
-	struct args a;
+	struct account_values v = {.name = name, .gid = gid >= 0 ? number : NULL};
 	int r;
 
 	snprintf(number, sizeof(number), "%lld", (long long)gid);
-	begin(&a, in->setup->env, "groupadd");
-	if (gid >= 0) {
-		add(&a, "--gid");
-		add(&a, number);
-	}
-	r = run(in, &a, name, e);
+	r = run(in, ACCOUNT_GROUP_ADD, &v, e);
 	return r < 0 ? r : step_changed(in, "groups", name, "made");
 }
 
@@ -155,32 +135,6 @@ static int read_user(struct user *u, const struct init *in, const char *name, co
 	return r < 0 ? r : read_groups(u, in, e);
 }
 
-static int make_user(struct init *in, const struct user *u, struct err *e)
-{
-	char number[24];
-	struct args a;
-	int r;
-
-	snprintf(number, sizeof(number), "%lld", (long long)u->uid);
-	begin(&a, in->setup->env, "useradd");
-	if (u->uid >= 0) {
-		add(&a, "--uid");
-		add(&a, number);
-	}
-	if (u->home) {
-		add(&a, "--home-dir");
-		add(&a, u->home);
-	}
-	if (u->list.len > 0) {
-		add(&a, "--groups");
-		add(&a, buf_str(&u->list));
-	}
-	add(&a, "--shell");
-	add(&a, NO_LOGIN);
-	r = run(in, &a, u->name, e);
-	return r < 0 ? r : step_changed(in, "users", u->name, "made");
-}
-
 struct membership {
 	const struct user *user;
 	bool extra; /* it is in a group that the tree does not name */
@@ -213,27 +167,88 @@ static bool groups_fit(const struct init *in, const struct user *u)
 	return !m.extra;
 }
 
+/* For tools that know one group at a time. */
+struct joining {
+	struct init *in;
+	const struct user *user;
+	struct err *e;
+	char extra[GROUPS_AT_ONCE][65]; /* collected first: /etc/group is being read */
+	size_t n;
+};
+
+static void collect_extra(const char *group, void *ctx)
+{
+	struct joining *j = ctx;
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(j->user->groups, i,
+			   name) if (!strcmp(json_string_value(name), group)) return;
+	if (j->n < GROUPS_AT_ONCE)
+		snprintf(j->extra[j->n++], sizeof(j->extra[0]), "%s", group);
+}
+
+static int join_groups(struct init *in, const struct user *u, struct err *e)
+{
+	struct joining j = {.in = in, .user = u, .e = e};
+	const json_t *name;
+	int r = 0;
+	size_t i;
+
+	json_array_foreach(u->groups, i, name)
+	{
+		struct account_values v = {.name = u->name, .group = json_string_value(name)};
+
+		if (r == 0 && !account_is_member(in->setup->env, v.group, u->name))
+			r = run(in, ACCOUNT_MEMBER_ADD, &v, e);
+	}
+	account_each_group(in->setup->env, u->name, collect_extra, &j);
+	for (i = 0; r == 0 && i < j.n; i++) {
+		struct account_values v = {.name = u->name, .group = j.extra[i]};
+
+		r = run(in, ACCOUNT_MEMBER_REMOVE, &v, e);
+	}
+	return r;
+}
+
+static bool one_at_a_time(void)
+{
+	const struct account_tool *tool = account_tool_find();
+
+	return tool && tool->verbs[ACCOUNT_MEMBER_ADD][0];
+}
+
+static int make_user(struct init *in, const struct user *u, struct err *e)
+{
+	char number[24];
+	struct account_values v = {.name = u->name,
+				   .uid = u->uid >= 0 ? number : NULL,
+				   .home = u->home,
+				   .groups = u->list.len > 0 ? buf_str(&u->list) : NULL};
+	int r;
+
+	snprintf(number, sizeof(number), "%lld", (long long)u->uid);
+	r = run(in, ACCOUNT_USER_ADD, &v, e);
+	if (r == 0 && one_at_a_time())
+		r = join_groups(in, u, e);
+	return r < 0 ? r : step_changed(in, "users", u->name, "made");
+}
+
 static int correct_user(struct init *in, const struct user *u, const struct account *now,
 			struct err *e)
 {
 	bool home = u->home && strcmp(u->home, now->home), groups = !groups_fit(in, u);
-	struct args a;
+	struct account_values v = {.name = u->name,
+				   .home = home ? u->home : NULL,
+				   .groups = groups ? buf_str(&u->list) : NULL};
 	int r;
 
 	if (!home && !groups) {
 		step_say(in, u->name, "is there");
 		return 0;
 	}
-	begin(&a, in->setup->env, "usermod");
-	if (home) {
-		add(&a, "--home");
-		add(&a, u->home);
-	}
-	if (groups) {
-		add(&a, "--groups");
-		add(&a, buf_str(&u->list));
-	}
-	r = run(in, &a, u->name, e);
+	r = groups && !home && one_at_a_time() ? join_groups(in, u, e)
+					       : run(in, ACCOUNT_USER_CHANGE, &v, e);
 	return r < 0 ? r
 		     : step_changed(in, "users", u->name, "changed:%s%s", home ? " home" : "",
 				    groups ? " groups" : "");

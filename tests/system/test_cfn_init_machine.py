@@ -135,6 +135,31 @@ def test_accounts(ctx):
         m.config(code=4, groups={bad: {}}, said="not a name")
 
 
+ACCOUNT_FAKE = """#!/bin/sh
+echo "${0##*/} $*" >>/calls
+case "${0##*/} $#" in "addgroup 2") sed -i "s/^\\($2:.*:\\)$/\\1$1/" /etc/group ;; "addgroup "*) for n; do :; done; echo "$n:x:4000:" >>/etc/group ;;
+"delgroup 2") sed -i "s/^\\($2:.*:\\)$1$/\\1/" /etc/group ;; "adduser "*) for n; do :; done; echo "$n:x:4000:4000::/home/$n:/sbin/nologin" >>/etc/passwd ;; esac
+"""
+
+
+def test_busybox_accounts(ctx):
+    """where shadow's tools are not installed busybox's are used, one group at a time"""
+    m = new_machine(ctx)
+    for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"):
+        m.run("rm", "-f", *("%s/%s" % (folder, name) for name in ("groupadd", "useradd", "usermod", "addgroup", "adduser", "delgroup")))
+    m.config(code=4, groups={"hpg": {}}, said="nothing on this machine")
+    for name in ("addgroup", "adduser", "delgroup"):
+        m.write("/usr/local/sbin/" + name, ACCOUNT_FAKE, 0o755)
+    sections = {"groups": {"hpg": {"gid": 4000}}, "users": {"hpu": {"uid": "4000", "groups": ["hpg"]}}}
+    m.config(**sections)
+    assert m.read("/calls").split("\n") == ["addgroup -g 4000 hpg", "adduser -D -H -s /sbin/nologin -u 4000 hpu", "addgroup hpu hpg", ""]
+    m.unchanged(**sections)
+    m.write("/calls", "")
+    m.config(users={"hpu": {"groups": []}})
+    assert m.read("/calls") == "delgroup hpu hpg\n"
+    m.config(code=4, users={"hpu": {"homeDir": "/opt/x"}}, said="cannot change that")
+
+
 # ---- 5.4 sources ----
 
 def tar_of(members, compress=lambda data: data):
