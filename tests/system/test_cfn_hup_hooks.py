@@ -190,16 +190,19 @@ def test_failure(ctx):
 
     heat-cfntools never tried again; aws-cfn-bootstrap did so at every interval, for ever.
     """
-    h = Hup(ctx, conf="[hooks]\ntries = 3\nretry = 300ms\n")
+    h = Hup(ctx, conf="[hooks]\ntries = 3\nretry = 2s\n")
     h.hook("bad", action=h.note("bad $CFN_TRIGGER ${CFN_OLD_METADATA-unset}") + "; exit 7")
     h.hook("good")
     h.once(code=4, said=("exit code 7", "try 1"), ran=["bad post.add unset", "good post.add"])
-    h.once(code=4, ran=[])  # not due yet
-    time.sleep(0.35)
-    h.once(code=4, said="try 2", ran=["bad post.add unset"])
-    time.sleep(0.65)
-    h.once(code=4, said=("try 3", "given up until the value changes again"), ran=["bad post.add unset"])
-    time.sleep(1.3)
+    failed, known = time.monotonic(), len(h.ran())
+    for said, wait in (("try 2", 2), ("given up until the value changes again", 4)):
+        done = h.once(code=4)
+        while len(h.ran()) == known and time.monotonic() - failed < wait + 10:  # not due yet
+            time.sleep(0.2)
+            done = h.once(code=4)
+        assert h.ran()[known:] == ["bad post.add unset"] and said in done.err, (said, h.ran(), done)
+        assert time.monotonic() - failed >= wait, "%s: after %.1f s" % (said, time.monotonic() - failed)
+        failed, known = time.monotonic(), len(h.ran())
     for _ in range(2):
         assert "hook bad" not in h.once(code=4, ran=[]).err
     h.set(metadata={"a": 2})
