@@ -197,6 +197,28 @@ static int read_sinks(const json_t *v, struct settings *s, struct err *e)
 	return bad;
 }
 
+/* As the watch takes it: seconds, as a number or as text. */
+static int check_seconds(const json_t *v, double min, double max, struct err *e)
+{
+	const char *text = json_string_value(v);
+	double s = json_is_number(v) ? json_number_value(v) : -1;
+
+	if (text && text_double(text, json_string_length(v), &s) < 0)
+		s = -1;
+	return s >= min && s <= max ? 0
+				    : err_set(e, 1, "must be seconds from %.0f to %.0f and is not obeyed", min, max);
+}
+
+static int read_polling(const json_t *v, struct settings *s _unused_, struct err *e)
+{
+	return check_seconds(v, 1, 3600, e);
+}
+
+static int read_splay(const json_t *v, struct settings *s _unused_, struct err *e)
+{
+	return check_seconds(v, 0, 3600, e);
+}
+
 static const struct setting top_settings[] = {
 	{"boot", read_boot, false},
 	{"health", read_health, false},
@@ -237,13 +259,48 @@ static const struct setting predict_settings[] = {
 	{"horizon", setting_horizon, false},
 };
 
-/* What templates put into the os-collect-config block for another agent: nothing of it is read
- * here. */
+/* The os-collect-config block: its collectors and their credentials, polling_interval and splay are obeyed
+ * by the watch (watch_transport.c), and only looked at here for what is wrong. What only root may say is
+ * refused, and what has no meaning here is named. */
 static const struct setting collect_settings[] = {
+	{"polling_interval", read_polling, false},
+	{"splay", read_splay, false},
+	{"min_polling_interval", NULL, false},
+	{"timeout", NULL, false},
+	{"cache_ttl", NULL, false},
+	{"force", NULL, false},
+	{"one_time", NULL, false},
+	{"print", NULL, false},
+	{"print_cachedir", NULL, false},
 	{"command", NULL, true},
 	{"cachedir", NULL, true},
+	{"cache_dir", NULL, true},
+	{"backup_cachedir", NULL, true},
+	{"config_file", NULL, true},
 	{"ca_certificate", NULL, true},
+	{"ca_file", NULL, true},
 	{"cacert", NULL, true},
+	{"ssl_certificate_validation", NULL, true},
+	{"insecure", NULL, true},
+	{"path", NULL, true}, /* of collector local; cfn's is a resource: cfn_settings[] */
+	{"heat_metadata_hint", NULL, true},
+	{"deployment_key", NULL, false},
+	{"use_websockets", NULL, false},
+};
+
+static int read_anything(const json_t *v _unused_, struct settings *s _unused_, struct err *e _unused_)
+{
+	return 0;
+}
+
+static const struct setting cfn_settings[] = {
+	{"ca_certificate", NULL, true},
+	{"path", read_anything, false},
+	{"cacert", NULL, true},
+	{"ca_file", NULL, true},
+	{"insecure", NULL, true},
+	{"deployment_key", NULL, false},
+	{"timeout", NULL, false},
 };
 
 struct section {
@@ -261,8 +318,16 @@ static const struct section own_sections[] = {
 	{"heat-pulse.watch", "watch", ROWS(watch_settings), true},
 	{"heat-pulse.predict", "predict", ROWS(predict_settings), true},
 };
-static const struct section collect_section = {"os-collect-config", NULL, ROWS(collect_settings),
-					       false};
+static const struct section collect_sections[] = {
+	{"os-collect-config", NULL, ROWS(collect_settings), false},
+	{"os-collect-config.cfn", "cfn", ROWS(cfn_settings), false},
+	{"os-collect-config.heat", "heat", ROWS(collect_settings), false},
+	{"os-collect-config.request", "request", ROWS(collect_settings), false},
+	{"os-collect-config.zaqar", "zaqar", ROWS(collect_settings), false},
+	{"os-collect-config.ec2", "ec2", ROWS(collect_settings), false},
+	{"os-collect-config.local", "local", ROWS(collect_settings), false},
+	{"os-collect-config.heat_local", "heat_local", ROWS(collect_settings), false},
+};
 
 static bool is_section(const char *key)
 {
@@ -375,10 +440,11 @@ int settings_from_metadata(const json_t *metadata, struct settings *ret, struct 
 	for (size_t i = 1; !r && i < ARRAY_SIZE(own_sections); i++)
 		r = read_section(&own_sections[i], take_object(own, own_sections[i].inside, problems),
 				 ret, problems);
-	if (!r)
-		r = read_section(&collect_section, collect, ret, problems);
-	if (!r)
-		r = read_section(&collect_section, json_obj(collect, "cfn"), ret, problems);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(collect_sections); i++) {
+		const struct section *sec = &collect_sections[i];
+
+		r = read_section(sec, sec->inside ? json_obj(collect, sec->inside) : collect, ret, problems);
+	}
 	if (r < 0)
 		settings_deinit(ret);
 	return r;

@@ -22,7 +22,7 @@
 #define SECRET_MAX	 4096
 #define COLLECTORS_MAX	 1024
 #define DEPLOYMENTS_SCAN 1000
-#define SECONDS_MAX	 (7 * 86400)
+#define SECONDS_MAX	 3600 /* of interval and splay: what is longer is not obeyed */
 
 #define FIELD(name, member, needed)                                                                          \
 	{                                                                                                    \
@@ -220,17 +220,15 @@ static char *join_collectors(const json_t *list)
 	return out.len > 0 ? buf_take(&out) : NULL;
 }
 
-/* Whole seconds, as a number or as text. Return: milliseconds, or @otherwise. */
+/* Seconds, as a number or as text. Return: milliseconds, or @otherwise. */
 static int64_t seconds_of(const json_t *value, int64_t otherwise)
 {
 	const char *text = json_string_value(value);
-	int64_t s = -1;
+	double s = json_is_number(value) ? json_number_value(value) : -1;
 
-	if (json_is_integer(value))
-		s = json_integer_value(value);
-	else if (text && text_i64(text, json_string_length(value), &s) < 0)
+	if (text && text_double(text, json_string_length(value), &s) < 0)
 		return otherwise;
-	return s >= 0 && s <= SECONDS_MAX ? s * 1000 : otherwise;
+	return s >= 0 && s <= SECONDS_MAX ? (int64_t)(s * 1000) : otherwise;
 }
 
 static void take_splay(struct credentials_set *set, int64_t ms)

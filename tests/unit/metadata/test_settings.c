@@ -167,7 +167,20 @@ static void refused(void **state)
 		      "\"cfn\":{\"ca_certificate\":\"/z\",\"metadata_url\":\"u\"}}}",
 		      &s, &p);
 	assert_int_equal(p.n, 3);
-	assert_non_null(problem_with(&p, "os-collect-config.ca_certificate"));
+	assert_non_null(problem_with(&p, "os-collect-config.cfn.ca_certificate"));
+	settings_deinit(&s);
+	problems_deinit(&p);
+	read_settings("{\"os-collect-config\":{\"collectors\":[\"ec2\",\"zaqar\"],\"splay\":\"2.5\","
+		      "\"polling_interval\":86400,\"backup_cachedir\":\"/x\",\"unheard\":1,"
+		      "\"cfn\":{\"path\":\"srv.Metadata\"},\"local\":{\"path\":\"/etc\"},"
+		      "\"zaqar\":{\"use_websockets\":true,\"password\":\"p\"},\"heat\":{\"insecure\":true}}}",
+		      &s, &p);
+	assert_int_equal(p.n, 5);
+	assert_non_null(problem_with(&p, "os-collect-config.polling_interval"));
+	assert_non_null(problem_with(&p, "os-collect-config.backup_cachedir"));
+	assert_non_null(problem_with(&p, "os-collect-config.local.path"));
+	assert_non_null(problem_with(&p, "os-collect-config.zaqar.use_websockets"));
+	assert_non_null(problem_with(&p, "os-collect-config.heat.insecure"));
 	settings_deinit(&s);
 	problems_deinit(&p);
 }
