@@ -23,6 +23,7 @@ static void name_files(struct direct *d)
 		.credential_file = d->conf.cfn_credential_file ? d->conf.cfn_credential_file
 							       : d->credential_file,
 		.local_file = d->conf.local_file,
+		.config_drive = d->conf.local_config_drive,
 	};
 }
 

@@ -22,6 +22,7 @@ static void serve_open(struct runner_main *m, struct link *link, struct link_msg
 		.credential_file = m->conf.cfn_credential_file ? m->conf.cfn_credential_file
 							       : m->hooks.credential_file,
 		.local_file = m->conf.local_file,
+		.config_drive = m->conf.local_config_drive,
 	};
 	uint32_t id = msg_get_u32(&msg->body);
 	_cleanup_close_ int fd = -1;

@@ -53,6 +53,8 @@ struct conf {
 	char *tempurl_url, *tempurl_resource;
 	/* [local] */
 	char *local_file, *local_resource; /* resource name that hooks use for it: "local" */
+	char *local_inputs; /* comma list; NULL: the file, without one the folder local-data */
+	char *local_config_drive, *local_service;
 	/* [hooks] */
 	bool hooks_enabled;
 	char *hooks_conf_dir;     /* /etc/cfn: cfn-hup.conf, hooks.conf, hooks.d below it */

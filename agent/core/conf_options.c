@@ -98,6 +98,14 @@ const struct conf_option conf_options[] = {
 	STRING("local", "resource", local_resource, "local",
 	       "Resource name by which hooks watch the local file."),
 
+	STRING("local", "inputs", local_inputs, NULL,
+	       "What the local document is made of, merged in this order, later wins: comma list of config-drive, "
+	       "metadata-service, local-data, file; unset: file, or local-data where no file is named."),
+	FILEPATH("local", "config-drive", local_config_drive, "/mnt/config",
+		 "Where the config drive is mounted, for that input."),
+	STRING("local", "metadata-service", local_service, "http://169.254.169.254",
+	       "The metadata service, for that input; by IPv6 http://[fe80::a9fe:a9fe%25eth0]."),
+
 	BOOLEAN("hooks", "enabled", hooks_enabled, "yes", "no: nothing is run, whatever changes."),
 	FILEPATH("hooks", "conf-dir", hooks_conf_dir, "/etc/cfn",
 		 "Folder of cfn-hup.conf, hooks.conf and hooks.d."),

@@ -5,10 +5,18 @@
  */
 #include "core/privpath.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define DRIVE_DIR      "/mnt/config"
+#define DRIVE_META     "/openstack/latest/meta_data.json"
+#define DRIVE_EC2      "/ec2/latest/meta-data.json"
+#define LOCAL_DATA_DIR "/var/lib/os-collect-config/local-data"
 
 struct row {
 	const char *path; /* "" = only if configuration names one */
@@ -27,6 +35,8 @@ static const struct row rows[PRIVPATH_COUNT] = {
 	[PRIVPATH_CFN_CREDENTIALS] = {"/etc/cfn/cfn-credentials", O_RDONLY},
 	[PRIVPATH_LAST_METADATA] = {"/var/cache/heat-cfntools/last_metadata", O_RDONLY},
 	[PRIVPATH_LOCAL_FILE] = {"", O_RDONLY},
+	[PRIVPATH_DRIVE_META] = {DRIVE_DIR DRIVE_META, O_RDONLY},
+	[PRIVPATH_DRIVE_EC2] = {DRIVE_DIR DRIVE_EC2, O_RDONLY},
 	[PRIVPATH_PRODUCT_UUID] = {"/sys/class/dmi/id/product_uuid", O_RDONLY},
 	[PRIVPATH_INSTANCE_ID] = {"/var/lib/cloud/data/instance-id", O_RDONLY},
 	[PRIVPATH_KMSG] = {"/dev/kmsg", O_RDONLY, .device = true},
@@ -34,6 +44,11 @@ static const struct row rows[PRIVPATH_COUNT] = {
 	[PRIVPATH_PSI_IO] = {"/proc/pressure/io", O_RDWR},
 	[PRIVPATH_PSI_CPU] = {"/proc/pressure/cpu", O_RDWR},
 };
+
+static bool is_local_data(enum privpath id)
+{
+	return id >= PRIVPATH_LOCAL_DATA && id <= PRIVPATH_LOCAL_DATA_LAST;
+}
 
 static const char *configured(enum privpath id, const struct privpath_names *names,
 			      const char **suffix)
@@ -49,6 +64,12 @@ static const char *configured(enum privpath id, const struct privpath_names *nam
 		return names->credential_file;
 	case PRIVPATH_LOCAL_FILE:
 		return names->local_file;
+	case PRIVPATH_DRIVE_META:
+		*suffix = DRIVE_META;
+		return names->config_drive;
+	case PRIVPATH_DRIVE_EC2:
+		*suffix = DRIVE_EC2;
+		return names->config_drive;
 	default:
 		return NULL;
 	}
@@ -60,7 +81,9 @@ const char *privpath_path(enum privpath id, const struct privpath_names *names,
 	const char *suffix, *path = configured(id, names, &suffix);
 	int n;
 
-	if (path && path[0])
+	if (is_local_data(id)) /* a name for people: which file it is only the folder tells */
+		n = snprintf(out, ENV_PATH_MAX, LOCAL_DATA_DIR " [%d]", (int)id - (int)PRIVPATH_LOCAL_DATA);
+	else if (path && path[0])
 		n = snprintf(out, ENV_PATH_MAX, "%s%s", path, suffix);
 	else
 		n = snprintf(out, ENV_PATH_MAX, "%s", rows[id].path);
@@ -80,6 +103,60 @@ static int check_kind(int fd, const struct row *row)
 	return S_ISDIR(st.st_mode) ? -EISDIR : -EPERM;
 }
 
+/* ---- the folder local-data: as os-collect-config has it, all of it is good or none ---- */
+
+static int is_shown(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Return: the @n-th file of the @found, -EPERM when one of them may be written by everybody. */
+static int pick(int dir, struct dirent *const *list, int found, unsigned n)
+{
+	_cleanup_close_ int fd = -1;
+
+	for (int i = 0; i < found; i++) {
+		struct stat st;
+
+		if (fstatat(dir, list[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		if (st.st_mode & S_IWOTH || !S_ISREG(st.st_mode))
+			return -EPERM;
+	}
+	if (n >= (unsigned)found)
+		return -ENOENT;
+	fd = openat(dir, list[n]->d_name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+	return fd < 0 ? -errno : take_fd(&fd);
+}
+
+static int open_local_data(const struct env *env, unsigned n)
+{
+	char full[ENV_PATH_MAX];
+	_cleanup_close_ int dir =
+		open(env_path(env, LOCAL_DATA_DIR, full), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct dirent **list = NULL;
+	struct stat st;
+	int found, r;
+
+	if (dir < 0 || fstat(dir, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() || (st.st_mode & S_IWOTH))
+		return -EPERM;
+	found = scandirat(dir, ".", &list, is_shown, by_bytes);
+	if (found < 0)
+		return -errno;
+	r = pick(dir, list, found, n);
+	while (found > 0)
+		free(list[--found]);
+	free(list);
+	return r;
+}
+
 int privpath_open(const struct env *env, enum privpath id, const struct privpath_names *names)
 {
 	char path[ENV_PATH_MAX], full[ENV_PATH_MAX];
@@ -88,6 +165,8 @@ int privpath_open(const struct env *env, enum privpath id, const struct privpath
 
 	if ((unsigned)id >= PRIVPATH_COUNT)
 		return -EINVAL;
+	if (is_local_data(id))
+		return open_local_data(env, (unsigned)id - PRIVPATH_LOCAL_DATA);
 	if (privpath_path(id, names, path)[0] != '/')
 		return -ENOENT;
 	/* O_NONBLOCK: a FIFO put in the place of a file must not stop the runner in open(2). */

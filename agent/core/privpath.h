@@ -21,6 +21,10 @@ enum privpath {
 				     /etc/cfn/cfn-credentials */
 	PRIVPATH_LAST_METADATA,   /* /var/cache/heat-cfntools/last_metadata */
 	PRIVPATH_LOCAL_FILE,      /* conf local file */
+	PRIVPATH_DRIVE_META,      /* <config drive>/openstack/latest/meta_data.json */
+	PRIVPATH_DRIVE_EC2,       /* <config drive>/ec2/latest/meta-data.json */
+	PRIVPATH_LOCAL_DATA,      /* the first file of /var/lib/os-collect-config/local-data, in C order */
+	PRIVPATH_LOCAL_DATA_LAST = PRIVPATH_LOCAL_DATA + 63, /* those between: the ones after it */
 	PRIVPATH_PRODUCT_UUID,    /* /sys/class/dmi/id/product_uuid */
 	PRIVPATH_INSTANCE_ID,     /* /var/lib/cloud/data/instance-id */
 	PRIVPATH_KMSG,            /* /dev/kmsg, O_NONBLOCK */
@@ -35,12 +39,14 @@ struct privpath_names { /* rows whose path root-owned configuration names; NULL 
 	const char *hooks_conf_dir;
 	const char *credential_file;
 	const char *local_file;
+	const char *config_drive; /* where it is mounted */
 };
 /** privpath_path() - the unprefixed path of a row ("" when the configuration names none), into @out
  * of ENV_PATH_MAX. */
 const char *privpath_path(enum privpath id, const struct privpath_names *names,
 			  char out[static ENV_PATH_MAX]);
 /** privpath_open() - Return: a descriptor (O_CLOEXEC|O_NOCTTY, flags of the row) or -errno. Only
- * regular files and the devices listed are opened. */
+ * regular files and the devices listed are opened. Of local-data: -ENOENT after the last file; -EPERM for
+ * all of them when the folder is not root's alone or anything in it may be written by everybody. */
 int privpath_open(const struct env *env, enum privpath id,
 		  const struct privpath_names *names) _must_check_;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A queue's messages, the block that names transports, and what is remembered of them: whatever comes, ids are
+ * A queue's messages, local inputs, the block that names transports, and what is remembered of them: whatever comes, ids are
  * fit for a URL, the newest is one of the list, and what was accepted reads back the same.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "metadata/local_inputs.h"
 #include "metadata/messages.h"
 #include "metadata/transport.h"
 
@@ -51,6 +52,22 @@ static void check_block(const char *p, size_t n)
 	credentials_set_deinit(&back);
 }
 
+/* Merged twice is merged once. */
+static void check_merge(const char *p, size_t n)
+{
+	_cleanup_json_ json_t *tree = json_object();
+	struct err e = ERR_INIT;
+
+	if (!tree || local_merge_text(tree, p, n, "fuzz", &e) < 0)
+		return;
+	_cleanup_free_ char *once = json_compact(tree);
+	if (local_merge_text(tree, p, n, "fuzz", &e) < 0)
+		abort();
+	_cleanup_free_ char *twice = json_compact(tree);
+	if (once && twice && strcmp(once, twice) != 0)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *p = (const char *)data;
@@ -59,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_messages(p, size);
 	check_block(p, size);
+	check_merge(p, size);
 	if (transport_load(p, size, "seed", &set, &e) < 0 && set.cfn.kind != CREDENTIALS_NONE)
 		abort();
 	credentials_set_deinit(&set);

@@ -128,13 +128,45 @@ static void test_kinds(void **state)
 	assert_int_equal(privpath_open(&real, PRIVPATH_LOCAL_FILE, &device), -EPERM);
 }
 
+#define DATA_DIR "/var/lib/os-collect-config/local-data"
+
+/* The folder local-data: files by index in C order, hidden ones left out; one bad thing in it refuses all. */
+static void test_local_data(void **state)
+{
+	char c = 0;
+	int fd;
+
+	(void)state;
+	assert_int_equal(privpath_open(&env, PRIVPATH_LOCAL_DATA, NULL), -ENOENT);
+	make_file(DATA_DIR, DATA_DIR "/b.json");
+	assert_int_equal(fs_write_atomic(below(DATA_DIR "/a.json"), "a", 1, 0600, NULL), 0);
+	assert_int_equal(fs_write_atomic(below(DATA_DIR "/.hidden"), "h", 1, 0600, NULL), 0);
+	fd = privpath_open(&env, PRIVPATH_LOCAL_DATA, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, &c, 1), 1);
+	assert_int_equal(c, 'a');
+	close(fd);
+	fd = privpath_open(&env, (enum privpath)(PRIVPATH_LOCAL_DATA + 1), NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(privpath_open(&env, (enum privpath)(PRIVPATH_LOCAL_DATA + 2), NULL), -ENOENT);
+	assert_int_equal(chmod(below(DATA_DIR "/b.json"), 0666), 0);
+	assert_int_equal(privpath_open(&env, PRIVPATH_LOCAL_DATA, NULL), -EPERM);
+	assert_int_equal(chmod(below(DATA_DIR "/b.json"), 0600), 0);
+	assert_int_equal(symlink("/etc/passwd", below(DATA_DIR "/c")), 0);
+	assert_int_equal(privpath_open(&env, PRIVPATH_LOCAL_DATA, NULL), -EPERM);
+	assert_int_equal(unlink(below(DATA_DIR "/c")), 0);
+	assert_int_equal(chmod(below(DATA_DIR), 0777), 0);
+	assert_int_equal(privpath_open(&env, PRIVPATH_LOCAL_DATA, NULL), -EPERM);
+}
+
 #define WITH_ROOT(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows), cmocka_unit_test(test_names), WITH_ROOT(test_open),
-		WITH_ROOT(test_pressure),    WITH_ROOT(test_kinds),
+		WITH_ROOT(test_pressure),    WITH_ROOT(test_kinds), WITH_ROOT(test_local_data),
 	};
 
 	return cmocka_run_group_tests_name("privpath", tests, NULL, NULL);

@@ -312,6 +312,33 @@ static void held(void **state)
 	end(&rig, &t, h);
 }
 
+/* Heat's interval counts while our own is the default, within bounds. */
+static void paced(void **state)
+{
+	static const struct {
+		int64_t own_ms, polling_ms;
+		double interval_s;
+	} cases[] = {{60000, 7000, 7}, {60000, 0, 60}, {60000, 500, 60}, {5000, 7000, 5}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cloud c = {0};
+		struct told t = {0};
+		struct rig rig;
+		struct httpd *h = begin(&rig, &c, &t);
+		json_t *list;
+
+		rig.conf.interval_ms = cases[i].own_ms;
+		rig.creds.polling_ms = cases[i].polling_ms;
+		make(&rig, &t);
+		list = watch_status(t.w);
+		assert_true(json_real_value(json_object_get(json_array_get(list, 0), "interval_s")) ==
+			    cases[i].interval_s);
+		json_decref(list);
+		end(&rig, &t, h);
+	}
+}
+
 /* A document on disk that names a way not yet taken is followed, if no file is newer. */
 static void primed(void **state)
 {
@@ -349,7 +376,8 @@ int main(void)
 		cmocka_unit_test(pinned),      cmocka_unit_test(switched),
 		cmocka_unit_test(fallen_back), cmocka_unit_test(looked),
 		cmocka_unit_test(fallen_back_in_one_pass),
-		cmocka_unit_test(held),	       cmocka_unit_test(primed),
+		cmocka_unit_test(held),	       cmocka_unit_test(paced),
+		cmocka_unit_test(primed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
