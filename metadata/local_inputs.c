@@ -30,7 +30,8 @@ unsigned local_inputs_parse(const char *text, struct err *e)
 				bit = LOCAL_MASK(i);
 		}
 		if (!bit) {
-			err_set(e, -EINVAL, "[local] inputs: there is no input \"%.*s\"", (int)(n < 40 ? n : 40), item);
+			err_set(e, -EINVAL, "[local] inputs: there is no input \"%.*s\"",
+				(int)(n < 40 ? n : 40), item);
 			return 0;
 		}
 		mask |= bit;
@@ -100,13 +101,13 @@ static int merge_row(json_t *into, int row, const char *name, int (*open_fd)(int
 /* EC2's words lie below those of OpenStack. */
 static int merge_drive(json_t *into, int (*open_fd)(int, void *), void *ctx, struct err *e)
 {
-	int ec2 = merge_row(into, PRIVPATH_DRIVE_EC2, "config drive, ec2/latest/meta-data.json", open_fd, ctx, e);
-	int own;
+	int own, ec2 = merge_row(into, PRIVPATH_DRIVE_EC2, "config drive, ec2/latest/meta-data.json",
+				 open_fd, ctx, e);
 
 	if (ec2 < 0)
 		return ec2;
-	own = merge_row(into, PRIVPATH_DRIVE_META, "config drive, openstack/latest/meta_data.json", open_fd, ctx,
-			e);
+	own = merge_row(into, PRIVPATH_DRIVE_META, "config drive, openstack/latest/meta_data.json",
+			open_fd, ctx, e);
 	if (own == 1 && ec2 == 1)
 		return err_set(e, -ENOENT, "no config drive is mounted where [local] config-drive says");
 	return own < 0 ? own : 0;

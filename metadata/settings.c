@@ -206,7 +206,8 @@ static int check_seconds(const json_t *v, double min, double max, struct err *e)
 	if (text && text_double(text, json_string_length(v), &s) < 0)
 		s = -1;
 	return s >= min && s <= max ? 0
-				    : err_set(e, 1, "must be seconds from %.0f to %.0f and is not obeyed", min, max);
+				    : err_set(e, 1, "must be seconds from %.0f to %.0f and is not obeyed",
+					      min, max);
 }
 
 static int read_polling(const json_t *v, struct settings *s _unused_, struct err *e)

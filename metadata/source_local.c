@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A metadata tree in a file, or merged from the places that local_inputs.h names. The runner opens it; we read it, and look again when inotify tells
- * that the folder's entry changed. Where the folder cannot be watched (rights, a file system
- * without events, an entry that is a symbolic link) the interval remains.
+ * A metadata tree in a file, or merged from the places that local_inputs.h names. The runner opens
+ * files; we read them, and look again when inotify tells that the entry of the file named by
+ * configuration changed. Where the folder cannot be watched (rights, a file system without events,
+ * an entry that is a symbolic link), and for all other places, the interval remains.
  */
 #include "metadata/source.h"
 

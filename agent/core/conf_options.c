@@ -99,8 +99,9 @@ const struct conf_option conf_options[] = {
 	       "Resource name by which hooks watch the local file."),
 
 	STRING("local", "inputs", local_inputs, NULL,
-	       "What the local document is made of, merged in this order, later wins: comma list of config-drive, "
-	       "metadata-service, local-data, file; unset: file, or local-data where no file is named."),
+	       "What the local document is made of, merged in this order, later wins: comma list of "
+	       "config-drive, metadata-service, local-data, file; unset: file, or local-data where no "
+	       "file is named."),
 	FILEPATH("local", "config-drive", local_config_drive, "/mnt/config",
 		 "Where the config drive is mounted, for that input."),
 	STRING("local", "metadata-service", local_service, "http://169.254.169.254",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A queue's messages, local inputs, the block that names transports, and what is remembered of them: whatever comes, ids are
+ * A queue's messages, local inputs, the block that names transports, and what is remembered of them:
+ * whatever comes, ids are
  * fit for a URL, the newest is one of the list, and what was accepted reads back the same.
  */
 #include <stdint.h>
