@@ -78,9 +78,12 @@ struct agent {
 	bool boot_spooled; /* an earlier life left its result in the outbox */
 	char failed_hook[64];
 	char health_state[16]; /* of the last health signal; "" = none yet */
+	bool health_urgent;    /* something critical was found: told on the next turn */
 	/* action */
 	struct action action;
 	struct loop_timer *action_timer;
+	struct loop_timer *memory_timer;
+	uint64_t memory_locked; /* bytes */
 	const char *action_waits; /* static text: what it waits for; NULL: for nothing */
 	char action_last[16];	  /* carry_names[] of the last answer; "" = none yet */
 	char action_error[200];
@@ -128,6 +131,11 @@ int agent_pulse_start(struct agent *a, struct err *e) _must_check_;
 void agent_pulse_stop(struct agent *a);
 void agent_judge_boot(struct agent *a);
 void agent_health_due(struct agent *a); /* tell health soon, for instance as its state changed */
+void agent_health_now(struct agent *a); /* something critical was found */
+/* agent_memory.c */
+/* the agent stays in memory, and lives on when others are killed */
+int agent_memory_start(struct agent *a, struct err *e) _must_check_;
+void agent_memory_stop(struct agent *a);
 /* agent_action.c */
 int agent_action_start(struct agent *a, struct err *e) _must_check_; /* after agent_foresee_start() */
 void agent_action_stop(struct agent *a);

@@ -18,6 +18,13 @@ static int carry(const struct signal *s, carry_done_fn *done, void *done_ctx, vo
 	return sink_set_send(a->sinks, s, done, done_ctx);
 }
 
+static int drop(void *ctx)
+{
+	struct agent *a = ctx;
+
+	return sink_set_drop(a->sinks);
+}
+
 static void waiter_answer(struct agent_waiter *w, const char *state, const char *why)
 {
 	control_answer(w->client,
@@ -93,6 +100,7 @@ int agent_carry_start(struct agent *a, struct err *e)
 	const struct outbox_setup setup = {.loop = a->loop,
 					   .store = a->store,
 					   .carry = carry,
+					   .drop = drop,
 					   .told = on_told,
 					   .loaded = on_outbox_loaded,
 					   .ctx = a};

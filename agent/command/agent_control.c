@@ -58,7 +58,8 @@ static json_t *health_of_agent(struct agent *a)
 {
 	const struct loop_stats *stats = loop_get_stats(a->loop);
 
-	return json_pack("{s:I,s:I,s:I}", "wakeups", (json_int_t)stats->wakeups, "late_ticks",
+	return json_pack("{s:I,s:I,s:I,s:I}", "memory_locked", (json_int_t)a->memory_locked,
+			 "wakeups", (json_int_t)stats->wakeups, "late_ticks",
 			 (json_int_t)stats->late_ticks, "late_max_ms",
 			 (json_int_t)stats->late_max_ms);
 }

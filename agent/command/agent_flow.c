@@ -117,10 +117,10 @@ void agent_on_document(const struct document *doc, bool changed, void *ctx)
 	if (own && a->outbox)
 		outbox_route_changed(a->outbox);
 	agent_judge_boot(a);
-	if (own)
-		agent_health_due(a); /* a later life, whose boot was told, has nothing else to begin with */
-	if (own)
+	if (own) {
 		agent_judge_action(a);
+		agent_health_due(a); /* a later life, whose boot was told, has nothing else to begin with */
+	}
 	if (own && !changed && !store_pending(a->store))
 		watch_kept(a->watch);
 }

@@ -174,16 +174,20 @@ static void tell_hooks(struct agent *a, const struct findings_news *news)
 static void drain(struct agent *a)
 {
 	struct findings_news news;
-	bool any = false;
+	bool any = false, critical = false;
 
 	while (findings_take(foresee_findings(a->foresee), &news)) {
 		log_news(&news);
 		tell_hooks(a, &news);
 		any = true;
+		critical |= news.finding.level == FINDING_CRITICAL &&
+			    (news.event == FINDINGS_OPENED || news.event == FINDINGS_RAISED);
 	}
 	agent_note_critical(a);
 	if (!any)
 		return;
+	if (critical)
+		agent_health_now(a);
 	keep_findings(a);
 	agent_judge_boot(a);
 	agent_judge_action(a);

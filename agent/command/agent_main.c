@@ -96,6 +96,8 @@ static int make_pulse(struct agent *a, struct err *e)
 	if (!r)
 		r = agent_action_start(a, e);
 	if (!r)
+		r = agent_memory_start(a, e);
+	if (!r)
 		r = agent_identity_start(a, e);
 	if (!r && agent_control_start(a))
 		log_warn("the control socket cannot be served; `heat-pulse status` will find no "
@@ -137,6 +139,7 @@ static void free_all(struct agent *a)
 	if (a->sampler)
 		sampler_set_prober(a->sampler, NULL); /* what was asked of it is given up */
 	agent_metrics_stop(a);
+	agent_memory_stop(a);
 	agent_action_stop(a);
 	agent_foresee_stop(a);
 	agent_pulse_stop(a);

@@ -143,6 +143,7 @@ static void on_health_timer(struct loop *loop _unused_, void *ctx)
 				 ? HEALTH_MIN_GAP_MS
 				 : a->conf->health_interval_ms;
 
+	a->health_urgent = false;
 	/* Until a document came nothing says where to, and Heat's id of this server is not known.
 	 */
 	if (a->seqkey_ready && health_target(a) && a->document_seen)
@@ -154,10 +155,18 @@ void agent_health_due(struct agent *a)
 {
 	bool first = !a->health_state[0];
 
-	if (!a->health_timer || !health_target(a) || !a->document_seen)
+	if (!a->health_timer || !health_target(a) || !a->document_seen || a->health_urgent)
 		return;
 	if (first || strcmp(a->health_state, agent_state(a)))
 		loop_timer_arm(a->health_timer, HEALTH_SOON_MS);
+}
+
+void agent_health_now(struct agent *a)
+{
+	if (!a->health_timer || !health_target(a) || !a->document_seen)
+		return;
+	a->health_urgent = true;
+	loop_timer_arm(a->health_timer, 0);
 }
 
 static void on_seqkey_ready(int status, void *ctx)

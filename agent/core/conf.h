@@ -30,6 +30,7 @@ struct conf {
 	/* [agent] */
 	char *user;       /* roles without root run as this user: heat-pulse */
 	int log_level;    /* enum log_level */
+	bool lock_memory; /* the agent stays in memory */
 	char *ca_file;    /* NULL: the distribution's bundle */
 	char *http_proxy; /* proxies only from here, never from the environment or metadata */
 	char *https_proxy;

@@ -42,6 +42,8 @@ const struct conf_option conf_options[] = {
 	       "User of the processes that need no rights of root."),
 	WORD("agent", "log-level", log_level, words_log_level, "info",
 	     "Least important lines that are logged."),
+	BOOLEAN("agent", "lock-memory", lock_memory, "yes",
+		"Keep the agent in memory when the guest runs out of it, so that it can still say so."),
 	FILEPATH("agent", "ca-file", ca_file, NULL,
 		 "Certificate authorities for TLS; unset: the distribution's bundle."),
 	SECRET("agent", "http-proxy", http_proxy,

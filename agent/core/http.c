@@ -75,6 +75,9 @@ static void finish(struct http_call *call, enum http_failure failure, const char
 	leave_multi(call);
 	call_unlink(http, call);
 	a->failure = failure;
+	if (call->haste == HTTP_URGENT && call->last_used && call->name[0] &&
+	    (failure == HTTP_CONNECT || failure == HTTP_TIMEOUT))
+		http_names_forget(&http->names, call->name); /* the next try resolves */
 	fill_times(call);
 	if (failure != HTTP_OK)
 		drop_answer(a);
@@ -133,6 +136,10 @@ static int admit(struct http_call *call)
 
 	if (!call->name[0])
 		return enter_multi(call);
+	if (call->haste == HTTP_URGENT && last && !call->last_used) {
+		r = http_call_use_address(call, last);
+		return r < 0 ? r : enter_multi(call);
+	}
 	if (resolver_is_free(http)) {
 		if (last && !call->last_used)
 			loop_timer_arm(call->patience, HTTP_RESOLVE_PATIENCE);
@@ -386,7 +393,12 @@ static void free_setup(struct http_setup *s)
 static int make_multi(struct http *http)
 {
 	http->multi = curl_multi_init();
-	if (!http->multi)
+	http->share = curl_share_init();
+	if (!http->multi || !http->share)
+		return -ENOMEM;
+	/* one thread alone has TLS: no locks */
+	if (curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK ||
+	    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, HTTP_KEPT_MAX) != CURLM_OK)
 		return -ENOMEM;
 	if (curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted) != CURLM_OK ||
 	    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) != CURLM_OK ||
@@ -400,6 +412,7 @@ static void http_destroy(struct http *http)
 {
 	if (http->multi)
 		curl_multi_cleanup(http->multi);
+	curl_share_cleanup(http->share);
 	while (http->sockets)
 		socket_free(http->sockets);
 	loop_timer_free(http->timer);

@@ -4,7 +4,8 @@
  * deadline, a body ceiling and one answer. Redirects are not followed (a signature is for one
  * host). Proxies come from struct http_setup only and are never used for loopback, link-local and
  * the metadata service. libcurl's resolver is a thread: at most four run at a time, and the last
- * good address of a host is kept and used when resolving fails or takes over 5 s.
+ * good address of a host is kept and used when resolving fails or takes over 5 s. TLS sessions are
+ * resumed from one request to the next.
  */
 #pragma once
 
@@ -32,6 +33,12 @@ enum http_failure { /* why there is no status */
 };
 extern const char *const http_failure_names[];
 
+enum http_haste {
+	HTTP_CALM,   /* a connection of its own, closed afterwards: idle ones only cost the server */
+	HTTP_KEEP,   /* the connection is kept for the next such request, about two minutes */
+	HTTP_URGENT, /* kept too; and a name that was resolved before is not resolved again first */
+};
+
 struct http_request {
 	const char *method; /* "GET", "PUT", "POST", "DELETE", "HEAD" */
 	const char *url;
@@ -43,6 +50,7 @@ struct http_request {
 	size_t body_max;    /* of the answer; 0 = 8 MiB */
 	int body_fd;        /* over 0: where the body of a 2xx answer is written instead of memory; borrowed.
 			       For commands only: a file's write blocks */
+	enum http_haste haste;
 	bool insecure;      /* TLS verification off: only where root-owned files say so */
 };
 

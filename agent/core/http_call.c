@@ -200,8 +200,10 @@ static CURLcode set_limits(struct http_call *call)
 	SET(call, CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(call, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	/* At one request a minute an idle connection only costs the server, and a lost one costs us
-	 * a retry. */
-	SET(call, CURLOPT_FORBID_REUSE, 1L);
+	 * a retry. Who sends more, or must be quick, asks for it; libcurl sends again what a kept
+	 * connection turns out to be dead for. */
+	SET(call, CURLOPT_FORBID_REUSE, call->haste == HTTP_CALM ? 1L : 0L);
+	SET(call, CURLOPT_SHARE, call->http->share);
 	return r;
 }
 
@@ -322,6 +324,7 @@ static int make_easy(struct http_call *call, const struct http_request *req)
 
 static int copy_request(struct http_call *call, const struct http_request *req)
 {
+	call->haste = req->haste;
 	call->timeout_ms = req->timeout_ms > 0 ? req->timeout_ms : HTTP_TIMEOUT_DEFAULT;
 	call->body_max = req->body_max > 0 ? req->body_max : HTTP_BODY_DEFAULT;
 	call->body_fd = req->body_fd;

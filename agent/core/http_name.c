@@ -52,6 +52,13 @@ const char *http_names_last(struct http_names *names, const char *host)
 	return n->address;
 }
 
+void http_names_forget(struct http_names *names, const char *host)
+{
+	for (size_t i = 0; i < HTTP_NAMES_MAX; i++)
+		if (strcmp(names->list[i].host, host) == 0)
+			names->list[i] = (struct http_name){.used = 0};
+}
+
 void http_names_keep(struct http_names *names, const char *host, const char *address)
 {
 	struct http_name *n;

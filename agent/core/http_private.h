@@ -16,6 +16,7 @@
 
 #define HTTP_RESOLVERS_MAX      4
 #define HTTP_NAMES_MAX          16
+#define HTTP_KEPT_MAX           8L /* connections of HTTP_KEEP and HTTP_URGENT */
 #define HTTP_RESOLVE_PATIENCE   5000  /* ms until the last good address is taken */
 #define HTTP_CONNECT_TIMEOUT    10000 /* ms for resolving, connecting and TLS together */
 #define HTTP_TIMEOUT_DEFAULT    30000
@@ -62,6 +63,7 @@ struct http_names {
 long http_name_threads(void);
 const char *http_names_last(struct http_names *names, const char *host); /* NULL = none */
 void http_names_keep(struct http_names *names, const char *host, const char *address);
+void http_names_forget(struct http_names *names, const char *host); /* not good any more */
 /** http_name_needed() - what must be resolved for a request to @u by @proxy. @name "" when it is an
  * address or loopback's name. */
 void http_name_needed(const struct http_url *u, const char *proxy, char name[static 256], int *port);
@@ -86,6 +88,7 @@ struct http_call {
 	struct http_call *prev, *next;
 	struct http *http;
 	enum call_state state;
+	enum http_haste haste;
 	bool in_multi, thread_started, last_used, too_big;
 	enum http_failure early; /* known before anything is sent */
 	http_done_fn *fn;
@@ -114,6 +117,7 @@ struct http {
 	char ca_file[ENV_PATH_MAX];
 	bool ca_found;
 	CURLM *multi;
+	CURLSH *share; /* TLS sessions; a connection is the multi's */
 	struct loop_timer *timer;   /* libcurl's */
 	struct loop_timer *queue;   /* looks again for a free resolver */
 	struct http_call *calls;

@@ -67,6 +67,8 @@ int sandbox_find_user(const char *name, struct sandbox_user *ret, struct err *e)
 
 /* ---- before the rights go ---- */
 
+#define MEMLOCK_MOST (16u << 20)
+
 /* The watcher must outlive what it watches. Needs CAP_SYS_RESOURCE; without it all still works. */
 static void protect_from_oom(void)
 {
@@ -78,6 +80,19 @@ static void protect_from_oom(void)
 		/* Not allowed here: stays as it was. */
 	}
 	close(fd);
+}
+
+/* Without a unit that says so the limit is small; what the agent locks is far below this. */
+static void allow_memory_locks(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_max >= MEMLOCK_MOST)
+		return;
+	limit.rlim_cur = limit.rlim_max = MEMLOCK_MOST;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit)) {
+		/* Not allowed here: stays as it was. */
+	}
 }
 
 /* ---- user and capabilities ---- */
@@ -201,6 +216,7 @@ int sandbox_enter(enum sandbox_role role, const struct sandbox_user *user, struc
 	int r;
 
 	protect_from_oom();
+	allow_memory_locks();
 	r = user->drop ? drop_rights(role, user, e) : 0;
 	if (r == 0)
 		r = set_flags(e);

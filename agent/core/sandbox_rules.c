@@ -42,6 +42,9 @@ static const char *const base[] = {
 	NULL,
 };
 
+/* The agent keeps itself in memory; never all that will come (mlockall). */
+static const char *const memory_locks[] = {"mlock", "mlock2", NULL};
+
 /* Open files and looking at paths; opening for writing is decided by the rule on open. */
 static const char *const files[] = {
 	"read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev",
@@ -223,12 +226,12 @@ static int harmless_prctls(scmp_filter_ctx filter)
 typedef int rule_fn(scmp_filter_ctx filter);
 
 static const struct {
-	const char *const *lists[6];
+	const char *const *lists[8]; /* NULL-terminated */
 	rule_fn *rules[8];
 } roles[SANDBOX_ROLES] = {
 	[SANDBOX_AGENT] =
 		{
-			{base, files, messages, network, clocks},
+			{base, files, messages, network, clocks, memory_locks},
 			{read_only_opens, pretend_absent, only_threads, some_families,
 			 harmless_ioctls, harmless_prctls},
 		},

@@ -306,7 +306,10 @@ static int finish(int r, struct signal *built, struct signal *ret, struct err *e
 int signal_build_health(const struct health *h, const struct identity *who, int64_t seq, int64_t real_ms,
 			const struct signing_key *key, const char *target, struct signal *ret, struct err *e)
 {
-	struct signal s = {.kind = SIGNAL_HEALTH, .key = "health", .made_real_ms = real_ms};
+	struct signal s = {.kind = SIGNAL_HEALTH,
+			   .key = "health",
+			   .made_real_ms = real_ms,
+			   .urgent = strcmp(h->state, "ok") != 0};
 	struct stamp t = {h->n_findings ? "prediction" : "health", who, seq, real_ms};
 	struct urgent u;
 	int r = most_urgent(h, &u);
@@ -375,7 +378,8 @@ int signal_build_action(const struct action_words *w, const struct identity *who
 	struct signal s = {.kind = SIGNAL_ACTION,
 			   .key = "action",
 			   .made_real_ms = real_ms,
-			   .deadline_real_ms = deadline_real_ms};
+			   .deadline_real_ms = deadline_real_ms,
+			   .urgent = true};
 	const struct health h = {.state = w->state, .risk = w->risk, .horizon_s = w->horizon_s};
 	char id[160];
 	int r;

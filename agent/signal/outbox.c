@@ -16,6 +16,7 @@
 #define BASE_MS		  5000
 #define SLOW_BASE_MS	  60000
 #define CAP_MS		  900000
+#define URGENT_WAIT_MS	  300 /* of the second that urgent news have */
 #define RETRY_AFTER_MAX_S 3600 /* a server may not silence a guest for longer */
 
 const char *const carry_names[] = {"delivered", "retry", "slowly", "refused", "no-route", NULL};
@@ -90,6 +91,8 @@ static int64_t ready_at(const struct outbox *o, const struct entry *e)
 
 static bool before(const struct entry *a, const struct entry *b)
 {
+	if (a->s.urgent != b->s.urgent)
+		return a->s.urgent;
 	return a->s.kind != b->s.kind ? a->s.kind < b->s.kind : a->order < b->order;
 }
 
@@ -98,7 +101,7 @@ static struct entry *pick(const struct outbox *o, int64_t now)
 	struct entry *best = NULL;
 
 	for (struct entry *e = o->first; e; e = e->next)
-		if (ready_at(o, e) <= now && (!best || before(e, best)))
+		if (e != o->flying && ready_at(o, e) <= now && (!best || before(e, best)))
 			best = e;
 	return best;
 }
@@ -113,12 +116,37 @@ static int64_t deadline_at(const struct outbox *o, const struct entry *e)
 	return loop_now(o->set.loop) + (left > 0 ? left : 0);
 }
 
+static int64_t way_at(const struct outbox *o)
+{
+	return o->flying_since + URGENT_WAIT_MS;
+}
+
+/* What is under way and not urgent gets a moment to end by itself; then it is given up and sent again later. An
+ * action or a boot result would be told twice by that. */
+static bool may_pass(const struct outbox *o, const struct entry *e)
+{
+	return e != o->flying && o->set.drop && !o->way_refused && e->s.urgent && !o->flying->s.urgent &&
+	       o->flying->s.kind > SIGNAL_ACTION;
+}
+
+/* While something is under way only what may push it aside is looked at, and not before it may. */
+static int64_t wakes_at(const struct outbox *o, const struct entry *e)
+{
+	int64_t at = ready_at(o, e);
+
+	if (!o->flying)
+		return at;
+	if (!may_pass(o, e))
+		return INT64_MAX;
+	return at > way_at(o) ? at : way_at(o);
+}
+
 void outbox_plan(struct outbox *o)
 {
 	int64_t now = loop_now(o->set.loop), due = outbox_spool_due(o);
 
 	for (const struct entry *e = o->first; e; e = e->next) {
-		int64_t at = o->flying ? INT64_MAX : ready_at(o, e), end = deadline_at(o, e);
+		int64_t at = wakes_at(o, e), end = deadline_at(o, e);
 
 		due = at < due ? at : due;
 		due = end < due ? end : due;
@@ -211,6 +239,21 @@ static void carried(enum carry how, int64_t retry_after_s, const char *why, void
 	outbox_plan(o);
 }
 
+static void make_way(struct outbox *o, const struct entry *e)
+{
+	struct entry *old = o->flying;
+
+	if (!may_pass(o, e) || loop_now(o->set.loop) < way_at(o))
+		return;
+	if (o->set.drop(o->set.ctx) < 0) {
+		o->way_refused = true; /* until it ends by itself */
+		return;
+	}
+	o->flying = NULL;
+	if (old->superseded)
+		drop(o, old);
+}
+
 static struct entry *expired(const struct outbox *o)
 {
 	int64_t now = loop_now(o->set.loop);
@@ -230,9 +273,13 @@ static void tick(struct loop *loop, void *ctx)
 	outbox_spool_tick(o, loop_now(loop));
 	while ((e = expired(o)))
 		finish(o, e, CARRY_REFUSED, "its deadline passed");
-	e = o->flying ? NULL : pick(o, loop_now(loop));
-	if (e) {
+	e = pick(o, loop_now(loop));
+	if (e && o->flying)
+		make_way(o, e);
+	if (e && !o->flying) {
 		o->flying = e;
+		o->way_refused = false;
+		o->flying_since = loop_now(loop);
 		r = o->set.carry(&e->s, carried, o, o->set.ctx);
 		if (r < 0)
 			carried(CARRY_RETRY, -1, strerror(-r), o);

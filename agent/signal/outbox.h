@@ -26,6 +26,9 @@ struct outbox_setup {
 	/** hand one signal to the sinks; answer exactly once through @done, never from inside; @s
 	 * stays until then */
 	int (*carry)(const struct signal *s, carry_done_fn *done, void *done_ctx, void *ctx);
+	/** give up what carry() has under way, whose @done is not called any more; what of it
+	 * arrived arrived. -EBUSY: not now. NULL: never */
+	int (*drop)(void *ctx);
 	/** what came of each try, for log and status; CARRY_NO_ROUTE only the first time; may be
 	 * NULL */
 	void (*told)(const struct signal *s, enum carry how, const char *why, void *ctx);

@@ -51,6 +51,8 @@ struct outbox {
 	struct loop_timer *timer;
 	struct entry *first; /* in order of arrival */
 	struct entry *flying;
+	int64_t flying_since;
+	bool way_refused; /* it cannot be given up */
 	struct put *puts;
 	struct loading *loads;
 	uint64_t orders;

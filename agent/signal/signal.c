@@ -70,6 +70,8 @@ char *signal_save(const struct signal *s)
 	bad |= json_object_set(o, "data", s->data ? s->data : json_null());
 	bad |= json_object_set_new(o, "made_ms", json_integer(s->made_real_ms));
 	bad |= json_object_set_new(o, "deadline_ms", json_integer(s->deadline_real_ms));
+	if (s->urgent)
+		bad |= json_object_set_new(o, "urgent", json_true());
 	return bad ? NULL : json_compact(o);
 }
 
@@ -153,6 +155,7 @@ static int load_object(const json_t *o, struct signal *s, struct err *e)
 	if (!json_int(o, "made_ms", &s->made_real_ms) || !json_int(o, "deadline_ms", &s->deadline_real_ms) ||
 	    !makes_sense(s))
 		return err_set(e, -EBADMSG, "spooled signal: members contradict each other");
+	s->urgent = json_is_true(json_object_get(o, "urgent"));
 	s->data = data && !json_is_null(data) ? json_incref(data) : NULL;
 	return 0;
 }

@@ -29,6 +29,7 @@ struct signal {
 	json_t *data; /* owned; NULL = none */
 	int64_t made_real_ms;
 	int64_t deadline_real_ms; /* give up afterwards; 0 = never */
+	bool urgent; /* news of trouble: ahead of all that is not, on a connection that is kept */
 };
 void signal_deinit(struct signal *s);
 #define SIGNAL_SAVED_MAX	    (256u << 10) /* bytes of the spool form */

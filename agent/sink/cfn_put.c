@@ -190,6 +190,7 @@ static int ask(struct cfn_put *p)
 		.body_len = p->body.len,
 		.timeout_ms = p->timeout_ms,
 		.body_max = ANSWER_MAX,
+		.haste = p->s->urgent ? HTTP_URGENT : HTTP_CALM,
 		.insecure = p->insecure,
 	};
 	return http_start(p->http, &req, answered, p, &p->call);
@@ -322,13 +323,20 @@ int cfn_put_new(struct loop *loop, struct http *http, int64_t timeout_ms, struct
 	return 0;
 }
 
+void cfn_put_cancel(struct cfn_put *p)
+{
+	if (p->call)
+		http_cancel(p->call);
+	p->call = NULL;
+	p->fn = NULL;
+	forget(p);
+}
+
 struct cfn_put *cfn_put_free(struct cfn_put *p)
 {
 	if (!p)
 		return NULL;
-	if (p->call)
-		http_cancel(p->call);
-	forget(p);
+	cfn_put_cancel(p);
 	free(p);
 	return NULL;
 }

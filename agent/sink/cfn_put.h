@@ -26,6 +26,7 @@ struct cfn_put;
 int cfn_put_new(struct loop *loop, struct http *http, int64_t timeout_ms,
 		struct cfn_put **ret) _must_check_;
 struct cfn_put *cfn_put_free(struct cfn_put *p); /* what is under way is not answered any more */
+void cfn_put_cancel(struct cfn_put *p); /* the same, and it can be used again */
 /** cfn_put_start() - one at a time. @fn once, never from inside; everything is copied but @s, which
  * is borrowed until then. -EINVAL for a bad URL. */
 int cfn_put_start(struct cfn_put *p, const struct cfn_keys *keys, const char *arn,

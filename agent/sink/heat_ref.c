@@ -66,6 +66,29 @@ int heat_ref_parse(const char *stack_id, struct heat_ref *ret)
 	return r;
 }
 
+static bool is_uuid(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? p[i] != '-'
+							    : !strchr("0123456789abcdefABCDEF", p[i]))
+			return false;
+	return n == 36;
+}
+
+int heat_ref_target(const char *target, struct heat_ref *ret, const char **resource)
+{
+	size_t name = strcspn(target, "/"), uuid = 0;
+
+	*ret = (struct heat_ref){0};
+	if (target[name] == '/')
+		uuid = strcspn(target + name + 1, "/");
+	if (!is_uuid(target + name + (uuid > 0), uuid) || target[name + 1 + uuid] != '/' ||
+	    !target[name + 1 + uuid + 1])
+		return -EINVAL;
+	*resource = target + name + 1 + uuid + 1;
+	return heat_ref_parse(target, ret);
+}
+
 int heat_ref_arn(const struct heat_ref *ref, const char *tenant, const char *resource, struct buf *out)
 {
 	buf_printf(out, ARN_START "%s:stacks/%s/%s/resources/", ref->tenant ? ref->tenant : tenant, ref->name,

@@ -14,6 +14,15 @@ void heat_ref_deinit(struct heat_ref *ref);
  * ignored) or "NAME/UUID". 0, -EINVAL, -ENOMEM. */
 int heat_ref_parse(const char *stack_id, struct heat_ref *ret) _must_check_;
 /**
+ * heat_ref_target() - a target that names its stack, too: "NAME/UUID/RESOURCE", as a member of a
+ * group reaches a resource of the root stack
+ * @resource: into @target
+ *
+ * A resource's own name may hold slashes: it counts as one of these only where the middle is a UUID.
+ * Return: 0; -EINVAL for any other target; -ENOMEM.
+ */
+int heat_ref_target(const char *target, struct heat_ref *ret, const char **resource) _must_check_;
+/**
  * heat_ref_arn() - the raw (not percent-encoded) ARN of a resource, as it stands in a decoded path
  * @tenant: used where the reference has none. Heat checks the caller's own project and the stack's
  * name and uuid, not this field, so a stack user's own project does.

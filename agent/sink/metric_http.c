@@ -69,7 +69,10 @@ void metric_call_fail(struct metric_call *c, enum metric_how how, const char *fm
 int metric_call_http(struct metric_call *c, const struct http_request *req, http_done_fn *fn,
 		     void *ctx)
 {
-	return http_start(c->set.http, req, fn, ctx, &c->http);
+	struct http_request kept = *req;
+
+	kept.haste = HTTP_KEEP; /* the next one comes within a minute */
+	return http_start(c->set.http, &kept, fn, ctx, &c->http);
 }
 
 /* ---- answers ---- */

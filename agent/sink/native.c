@@ -82,6 +82,7 @@ static int start(struct native *n, const char *method, const char *leaf, const s
 		.body_len = body ? body->len : 0,
 		.timeout_ms = n->timeout_ms,
 		.body_max = ANSWER_MAX,
+		.haste = n->s->urgent ? HTTP_URGENT : HTTP_CALM,
 		.insecure = n->insecure,
 	};
 	r = http_start(n->http, &req, fn, n, &n->call);
@@ -193,13 +194,20 @@ int native_new(struct loop *loop, struct http *http, struct native **ret)
 	return 0;
 }
 
+void native_cancel(struct native *n)
+{
+	if (n->call)
+		http_cancel(n->call);
+	n->call = NULL;
+	n->fn = NULL;
+	forget(n);
+}
+
 struct native *native_free(struct native *n)
 {
 	if (!n)
 		return NULL;
-	if (n->call)
-		http_cancel(n->call);
-	forget(n);
+	native_cancel(n);
 	loop_timer_free(n->timer);
 	free(n);
 	return NULL;

@@ -27,6 +27,7 @@ typedef void native_fn(const struct verdict *v, enum handle_kind learned, bool u
 struct native;
 int native_new(struct loop *loop, struct http *http, struct native **ret) _must_check_;
 struct native *native_free(struct native *n); /* what is under way is not answered any more */
+void native_cancel(struct native *n); /* the same, and it can be used again */
 /** native_start() - one at a time; @ask is copied, @s borrowed until @fn, which is called once,
  * never from inside */
 int native_start(struct native *n, const struct native_ask *ask, const struct signal *s,

@@ -59,6 +59,17 @@ void reply_end(struct reply *r, enum carry how, int64_t retry_after_s, const cha
 	loop_timer_arm(r->timer, 0);
 }
 
+bool reply_pending(const struct reply *r)
+{
+	return r->done && !loop_timer_armed(r->timer);
+}
+
+void reply_drop(struct reply *r)
+{
+	loop_timer_disarm(r->timer);
+	r->done = NULL;
+}
+
 json_t *reply_status(const struct reply *r, const char *name)
 {
 	bool bad = r->any && r->last != CARRY_DELIVERED;

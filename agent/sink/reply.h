@@ -25,6 +25,9 @@ int reply_begin(struct reply *r, carry_done_fn *done, void *ctx) _must_check_; /
 /** reply_end() - the callee's @done runs on the next turn; ignored when nothing is under way */
 void reply_end(struct reply *r, enum carry how, int64_t retry_after_s, const char *fmt, ...)
 	_printf_(4, 5);
+/** reply_pending() - something is under way and not yet answered */
+bool reply_pending(const struct reply *r);
+void reply_drop(struct reply *r); /* it is not answered any more */
 json_t *reply_status(const struct reply *r,
 		     const char *name); /* {"name","state","error","delivered"} new reference */
 

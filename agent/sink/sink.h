@@ -28,6 +28,9 @@ struct sink_ops {
 	/** one at a time (-EBUSY); @s is borrowed until @done, which is called exactly once, never
 	 * from inside */
 	int (*send)(struct sink *sink, const struct signal *s, carry_done_fn *done, void *ctx);
+	/** give up what is under way: its @done is not called any more. -EBUSY: not now. NULL: nothing
+	 * lasts that long */
+	int (*drop)(struct sink *sink);
 	json_t *(*status)(const struct sink *sink); /* new reference */
 	/** accepts NULL; what is under way is not answered any more. The loop must not turn between
 	 * this and store_free(): the store answers into the sink */
@@ -45,6 +48,8 @@ int sink_set_open(const struct sink_setup *setup, struct sink_set **ret,
 /** sink_set_send() - fit for outbox_setup.carry. Nobody takes it: CARRY_NO_ROUTE. One at a time. */
 int sink_set_send(struct sink_set *set, const struct signal *s, carry_done_fn *done,
 		  void *ctx) _must_check_;
+/** sink_set_drop() - fit for outbox_setup.drop */
+int sink_set_drop(struct sink_set *set) _must_check_;
 /** sink_set_status() - array of {"name":…,"state":…,"error":…}; new reference */
 json_t *sink_set_status(const struct sink_set *set);
 struct sink_set *sink_set_close(struct sink_set *set);

@@ -36,13 +36,15 @@ struct sink {
 	/* the signal under way */
 	const struct signal *s;
 	struct heat_ref ref;
+	const char *resource; /* of the target, in that stack */
 	enum handle_kind kind;
 	bool other_tried, own_keys, put_refused, token_renewed;
+	bool minting; /* keys that are being made are not given up: they would be nobody's */
 	char *token;
 	char name[600]; /* for handle_kinds */
 };
 
-static void end(struct sink *k, enum carry how, int64_t retry_after_s, const char *why)
+static void forget(struct sink *k)
 {
 	heat_ref_deinit(&k->ref);
 	if (k->token)
@@ -50,6 +52,11 @@ static void end(struct sink *k, enum carry how, int64_t retry_after_s, const cha
 	free(k->token);
 	k->token = NULL;
 	k->s = NULL;
+}
+
+static void end(struct sink *k, enum carry how, int64_t retry_after_s, const char *why)
+{
+	forget(k);
 	reply_end(&k->reply, how, retry_after_s, "%s", why);
 }
 
@@ -115,7 +122,7 @@ static void go_native(struct sink *k)
 		.endpoint = keystone_endpoint(k->set.keystone, "orchestration"),
 		.token = k->token,
 		.ref = &k->ref,
-		.resource = k->s->target,
+		.resource = k->resource,
 		.kind = handle_kinds_get(k->kinds, k->name),
 		.insecure = k->set.creds->heat.insecure,
 		.timeout_ms = k->set.conf->request_timeout_ms,
@@ -139,7 +146,7 @@ static int start_put(struct sink *k, const struct cfn_keys *keys)
 
 	if (!k->ref.tenant && !project)
 		return -ENOENT;
-	r = heat_ref_arn(&k->ref, project, k->s->target, &arn);
+	r = heat_ref_arn(&k->ref, project, k->resource, &arn);
 	return r < 0 ? r : cfn_put_start(k->put, keys, buf_str(&arn), k->kind, k->s, put_done, k);
 }
 
@@ -232,6 +239,7 @@ static void made_keys(int status, const char *why, void *ctx)
 	struct sink *k = ctx;
 
 	(void)why;
+	k->minting = false;
 	if (status < 0 || put_with_minted(k) < 0)
 		go_native(k);
 }
@@ -243,7 +251,8 @@ static void with_token(struct sink *k)
 
 	if (r == 0)
 		return;
-	if (r == -ENOKEY && ask.auth_url && minted_make(k->minted, &ask, made_keys, k) == 0)
+	k->minting = r == -ENOKEY && ask.auth_url && minted_make(k->minted, &ask, made_keys, k) == 0;
+	if (k->minting)
 		return;
 	go_native(k);
 }
@@ -288,11 +297,34 @@ static bool heat_takes(const struct sink_setup *setup, const struct signal *s)
 	       (setup->creds->cfn.kind != CREDENTIALS_NONE || setup->creds->heat.kind != CREDENTIALS_NONE);
 }
 
+/* The stack that the target names; whose it is says our own stack, which belongs to the same owner. */
+static void take_tenant(struct sink *k, const struct document *doc)
+{
+	const char *const ids[] = {doc ? doc->stack_id : NULL, k->set.creds->cfn.stack};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids) && !k->ref.tenant; i++) {
+		struct heat_ref own;
+
+		if (heat_ref_parse(ids[i], &own) < 0)
+			continue;
+		k->ref.tenant = own.tenant;
+		own.tenant = NULL;
+		heat_ref_deinit(&own);
+	}
+}
+
 /* The document knows best; credentials from a heat block name the stack, too, and a configuration may give
  * the ARN. */
 static int find_stack(struct sink *k)
 {
 	const struct document *doc = k->set.document ? k->set.document(k->set.ctx) : NULL;
+	int r = heat_ref_target(k->s->target, &k->ref, &k->resource);
+
+	if (r == 0)
+		take_tenant(k, doc);
+	if (r != -EINVAL)
+		return r;
+	k->resource = k->s->target;
 
 	if (doc && heat_ref_parse(doc->stack_id, &k->ref) == 0)
 		return 0;
@@ -313,7 +345,7 @@ static int heat_send(struct sink *k, const struct signal *s, carry_done_fn *done
 		end(k, CARRY_NO_ROUTE, -1, "the stack is not known before its first document");
 		return 0;
 	}
-	snprintf(k->name, sizeof(k->name), "%s/%s", k->ref.uuid, s->target);
+	snprintf(k->name, sizeof(k->name), "%s/%s", k->ref.uuid, k->resource);
 	k->kind = handle_kinds_get(k->kinds, k->name) == HANDLE_AWS ? HANDLE_AWS : HANDLE_HEAT;
 	if (has_own_keys(k) && put_with_own(k) == 0)
 		return 0;
@@ -322,6 +354,19 @@ static int heat_send(struct sink *k, const struct signal *s, carry_done_fn *done
 	else
 		end(k, CARRY_NO_ROUTE, -1,
 		    "the credentials are not complete: no usable EC2 keys and endpoint, no Keystone user");
+	return 0;
+}
+
+static int heat_drop(struct sink *k)
+{
+	if (k->minting || !k->s || !reply_pending(&k->reply))
+		return -EBUSY;
+	if (k->set.keystone)
+		keystone_cancel(k->set.keystone, k);
+	cfn_put_cancel(k->put);
+	native_cancel(k->native);
+	forget(k);
+	reply_drop(&k->reply);
 	return 0;
 }
 
@@ -376,6 +421,7 @@ const struct sink_ops sink_heat = {
 	.takes = heat_takes,
 	.open = heat_open,
 	.send = heat_send,
+	.drop = heat_drop,
 	.status = heat_status,
 	.close = heat_close,
 };

@@ -102,6 +102,7 @@ static int ask(struct sink *k)
 		.body_len = body.len,
 		.timeout_ms = k->set.conf->request_timeout_ms,
 		.body_max = ANSWER_MAX,
+		.haste = k->s->urgent ? HTTP_URGENT : HTTP_CALM,
 	};
 	return http_start(k->set.http, &req, answered, k, &k->call);
 }
@@ -161,6 +162,16 @@ static int url_send(struct sink *k, const struct signal *s, carry_done_fn *done,
 	return 0;
 }
 
+static int url_drop(struct sink *k)
+{
+	if (!k->call || !reply_pending(&k->reply))
+		return -EBUSY;
+	http_cancel(k->call);
+	k->call = NULL;
+	reply_drop(&k->reply);
+	return 0;
+}
+
 static json_t *url_status(const struct sink *k)
 {
 	return reply_status(&k->reply, "url");
@@ -202,6 +213,7 @@ const struct sink_ops sink_url = {
 	.takes = url_takes,
 	.open = url_open,
 	.send = url_send,
+	.drop = url_drop,
 	.status = url_status,
 	.close = url_close,
 };

@@ -89,6 +89,20 @@ int sink_set_send(struct sink_set *set, const struct signal *s, carry_done_fn *d
 	return 0;
 }
 
+int sink_set_drop(struct sink_set *set)
+{
+	const struct sink_ops *ops = sinks[set->at];
+	int r = -EBUSY;
+
+	if (!reply_pending(&set->reply))
+		return -EBUSY; /* its answer is on its way to the outbox */
+	if (ops && ops->drop)
+		r = ops->drop(set->open[set->at]);
+	if (r == 0)
+		reply_drop(&set->reply);
+	return r;
+}
+
 json_t *sink_set_status(const struct sink_set *set)
 {
 	json_t *list = json_array();

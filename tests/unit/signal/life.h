@@ -36,6 +36,8 @@ struct life {
 	/* the carrier */
 	enum carry plan[LOG_MAX_]; /* what the next tries answer; after the end: delivered */
 	unsigned n_plan, n_tried;
+	unsigned n_dropped;
+	int drop_answer;
 	int64_t answer_ms, retry_after_s;
 	char tried[LOG_MAX_][96]; /* "key:reason" */
 	int64_t tried_at[LOG_MAX_];
@@ -117,6 +119,16 @@ static _unused_ int carry(const struct signal *s, carry_done_fn *done, void *don
 	return 0;
 }
 
+static _unused_ int give_up(void *ctx)
+{
+	struct life *l = ctx;
+
+	l->n_dropped++;
+	if (l->drop_answer == 0)
+		loop_timer_disarm(l->answer);
+	return l->drop_answer;
+}
+
 static _unused_ void told(const struct signal *s, enum carry how, const char *why, void *ctx)
 {
 	struct life *l = ctx;
@@ -163,7 +175,8 @@ static _unused_ void too_long(struct loop *loop, void *ctx)
 
 static _unused_ void begin(struct life *l, const char *dir)
 {
-	struct outbox_setup setup = {.carry = carry, .told = told, .loaded = loaded, .ctx = l};
+	struct outbox_setup setup = {
+		.carry = carry, .drop = give_up, .told = told, .loaded = loaded, .ctx = l};
 
 	memset(l, 0, sizeof(*l));
 	snprintf(l->dir, sizeof(l->dir), "%s", dir);

@@ -470,6 +470,66 @@ static void withdrawn(void **state)
 	remove_dir(dir);
 }
 
+static void add_urgent(struct life *l, const char *reason)
+{
+	struct signal s = make(SIGNAL_HEALTH, "health", reason);
+
+	s.urgent = true;
+	assert_int_equal(outbox_add(l->outbox, &s, NULL, NULL), 0);
+}
+
+/* News of trouble go ahead of what waits, and what is under way makes way for them within a moment: it is sent
+ * again afterwards. An action is not sent twice, and what cannot be given up is waited for. */
+static void urgent(void **state)
+{
+	char dir[32];
+	struct life l;
+	int64_t began;
+
+	(void)state;
+	begin(&l, new_dir(dir));
+	l.answer_ms = 3600000;
+	add(&l, SIGNAL_CUSTOM, "custom-1", "a");
+	add(&l, SIGNAL_CUSTOM, "custom-2", "b");
+	assert_int_equal(run(&l, 50), -ETIME);
+	began = loop_now(l.loop);
+	add_urgent(&l, "u");
+	assert_int_equal(run(&l, 800), -ETIME);
+	assert_int_equal(l.n_tried, 2);
+	assert_string_equal(l.tried[1], "health:u");
+	assert_true(l.tried_at[1] - began < 700);
+	assert_int_equal(l.n_dropped, 1);
+	l.answer_ms = 1;
+	l.quit_when_empty = true;
+	loop_timer_arm(l.answer, 1);
+	assert_int_equal(run(&l, 20000), 0);
+	assert_int_equal(l.n_tried, 4);
+	assert_string_equal(l.tried[2], "custom-1:a");
+	assert_string_equal(l.tried[3], "custom-2:b");
+	l.quit_when_empty = false;
+	l.answer_ms = 1000;
+	add(&l, SIGNAL_ACTION, "action", "x");
+	assert_int_equal(run(&l, 50), -ETIME);
+	add_urgent(&l, "v");
+	assert_int_equal(run(&l, 600), -ETIME);
+	assert_int_equal(l.n_dropped, 1); /* not asked for */
+	l.quit_when_empty = true;
+	assert_int_equal(run(&l, 20000), 0);
+	assert_string_equal(l.tried[5], "health:v");
+	l.drop_answer = -EBUSY;
+	add(&l, SIGNAL_CUSTOM, "custom-3", "c");
+	l.quit_when_empty = false;
+	assert_int_equal(run(&l, 50), -ETIME);
+	add_urgent(&l, "w");
+	assert_int_equal(run(&l, 600), -ETIME);
+	assert_int_equal(l.n_dropped, 2); /* asked once */
+	l.quit_when_empty = true;
+	assert_int_equal(run(&l, 20000), 0);
+	assert_string_equal(l.tried[7], "health:w");
+	end(&l);
+	remove_dir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -480,6 +540,7 @@ int main(void)
 		cmocka_unit_test(bounded),	 cmocka_unit_test(next_life),
 		cmocka_unit_test(foreign_files), cmocka_unit_test(killed_at_random),
 		cmocka_unit_test(frozen_disk),	 cmocka_unit_test(withdrawn),
+		cmocka_unit_test(urgent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -364,6 +364,19 @@ static void no_document(void **state)
 	bench_end(&b);
 }
 
+/* A target that names its stack reaches that one, whatever the document says. */
+static void other_stack(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "arn:openstack:heat::5e1f0a:stacks/nested/00000000-0000-4000-8000-000000000000");
+	assert_int_equal(bench_send(&b, "web/" STACK_UUID "/health", "to the root"), CARRY_DELIVERED);
+	assert_int_equal(bench_send(&b, "health", "to its own"), CARRY_SLOWLY);
+	assert_int_equal(bench_send_it(&b, bench_action("web/" STACK_UUID "/grow")), CARRY_DELIVERED);
+	bench_end(&b);
+}
+
 /* An action is posted as it is, flat; signed V4, or V2 where only that is known; refused where the name is no
  * workflow or policy. */
 static void action(void **state)
@@ -415,6 +428,7 @@ int main(void)
 		cmocka_unit_test(not_a_handle), cmocka_unit_test(faults),
 		cmocka_unit_test(neither_kind), cmocka_unit_test(too_many_guests),
 		cmocka_unit_test(no_document),	cmocka_unit_test(action),
+		cmocka_unit_test(other_stack),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, group_stop);

@@ -268,6 +268,38 @@ static void base_urls(void **state)
 	}
 }
 
+/* Only a name, a UUID and something behind it is a target in another stack. */
+static void targets(void **state)
+{
+	static const struct {
+		const char *target, *name, *resource;
+	} rows[] = {
+		{"web/" STACK_UUID "/health", "web", "health"},
+		{"web/" STACK_UUID "/a/b c", "web", "a/b c"},
+		{"web/" STACK_UUID "/", NULL, NULL},
+		{"web/" STACK_UUID, NULL, NULL},
+		{"web/not-a-uuid/health", NULL, NULL},
+		{"health", NULL, NULL},
+		{"", NULL, NULL},
+		{"/", NULL, NULL},
+		{"..//x", NULL, NULL},
+		{"../" STACK_UUID "/health", NULL, NULL},
+	};
+	struct heat_ref ref;
+	const char *resource;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(heat_ref_target(rows[i].target, &ref, &resource), rows[i].name ? 0 : -EINVAL);
+		if (rows[i].name) {
+			assert_string_equal(ref.name, rows[i].name);
+			assert_string_equal(ref.uuid, STACK_UUID);
+			assert_string_equal(resource, rows[i].resource);
+		}
+		heat_ref_deinit(&ref);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +308,7 @@ int main(void)
 		cmocka_unit_test(printed_once),
 		cmocka_unit_test(print_or_not),	  cmocka_unit_test(bodies),
 		cmocka_unit_test(references),	  cmocka_unit_test(base_urls),
+		cmocka_unit_test(targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
