@@ -46,7 +46,7 @@ def test_by_name(ctx):
     ctx.cloud.update("act-name", "scaling.yaml", transport="POLL_SERVER_CFN", action="grow")
     grown(ctx, g, "act-name")
     told = g.status()["action"]
-    assert told["told"] == [{"class": "process_down", "entity": "hp-wanted"}] and told["threshold"] == 0.9, told
+    assert told["told"] == [{"class": "process_down", "entity": "hp-wanted-act"}] and told["threshold"] == 0.9, told
     assert told["target"] == "grow" and told["last"] == "delivered", told
     g.kill_all()
     g.start()

@@ -7,7 +7,7 @@ from harness import Skip
 from test_rights import LOCAL, local_guest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-NAME = "hp-wanted"
+NAME = "hp-wanted-set"
 
 
 def lines(name):
