@@ -293,6 +293,8 @@ void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hi
 		o.entity = name;
 		o.certain = false;
 	}
+	if (o.class == FAILURE_PID_EXHAUSTION && o.entity[0] == '/' && o.entity[1])
+		o.entity++; /* the forecast of that group's tasks names it so */
 	findings_bad(f, now_ms, &o);
 }
 

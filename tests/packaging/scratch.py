@@ -21,7 +21,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "syste
 CACHE = os.path.join(TOP, "build", "packaging-root")
 # What the package depends on, and what an image of a guest has anyway.
 PACKAGES = ("adduser", "libcurl4", "libjansson4", "libproc2-0", "libudev1", "libssl3", "libcap-ng0", "libseccomp2", "libarchive13", "procps", "systemd", "systemd-sysv",
-            "dbus", "rpm", "cloud-init", "curl", "bash-completion", "ca-certificates", "kmod")
+            "dbus", "rpm", "cloud-init", "curl", "bash-completion", "ca-certificates", "kmod", "udev", "iproute2")
 # Packages that single tests put into such a root.
 DEBS = ("heat-cfntools", "openrc", "libeinfo1", "librc1", "musl")
 NEXT_PACKAGES = ("base-files", "libc6", "libc-bin", "dash", "coreutils", "grep", "sed", "util-linux", "libnss-systemd", "libnss-resolve", "libnss-myhostname")

@@ -37,8 +37,8 @@ use_stderr = true
 transport_url = fake://
 num_engine_workers = 1
 auth_encryption_key = 0123456789abcdef0123456789abcdef
-heat_metadata_server_url = http://127.0.0.1:{cfn}
-heat_waitcondition_server_url = http://127.0.0.1:{cfn}/v1/waitcondition
+heat_metadata_server_url = http://{host}:{cfn}
+heat_waitcondition_server_url = http://{host}:{cfn}/v1/waitcondition
 region_name_for_services = RegionOne
 stack_user_domain_name = heat
 stack_domain_admin = heat_domain_admin
@@ -60,7 +60,7 @@ sqlite_synchronous = false
 [paste_deploy]
 api_paste_config = {run}/api-paste.ini
 [clients_keystone]
-auth_uri = http://127.0.0.1:{keystone}
+auth_uri = http://{host}:{keystone}
 [ec2authtoken]
 auth_uri = http://127.0.0.1:{keystone}/v3
 [keystone_authtoken]
@@ -109,8 +109,9 @@ def wait_port(port, seconds, what):
 
 
 class Cloud:
-    def __init__(self, run):
-        self.run = run
+    def __init__(self, run, host="127.0.0.1"):
+        """@host: the name by which endpoints are told to others; here it must be 127.0.0.1"""
+        self.run, self.host = run, host
         self.ports = dict(keystone=free_port(), heat=free_port(), cfn=free_port())
         self.children = {}
         self.pushing = False
@@ -162,7 +163,7 @@ class Cloud:
         for folder in ("fernet", "credential"):
             os.makedirs(self.path(folder), 0o700, exist_ok=True)
         self.write("keystone.conf", KEYSTONE_CONF.format(run=self.run))
-        self.write("heat.conf", HEAT_CONF.format(run=self.run, **self.ports))
+        self.write("heat.conf", HEAT_CONF.format(run=self.run, host=self.host, **self.ports))
         with open("/etc/heat/api-paste.ini") as f:
             self.write("api-paste.ini", f.read().replace("heat.api.aws.ec2token:EC2Token_filter_factory", "heat_shims:filter_factory"))
         self.setup_keystone()
@@ -176,7 +177,7 @@ class Cloud:
     def setup_keystone(self):
         manage = ["keystone-manage", "--config-file", self.path("keystone.conf")]
         owner = ["--keystone-user", "root", "--keystone-group", "root"]
-        url = "http://127.0.0.1:%d/v3/" % self.ports["keystone"]
+        url = "http://%s:%d/v3/" % (self.host, self.ports["keystone"])
         self.call(*manage, "db_sync")
         self.wal(self.path("keystone.db"))
         self.call(*manage, "fernet_setup", *owner)
@@ -185,7 +186,7 @@ class Cloud:
                   "--bootstrap-internal-url", url, "--bootstrap-public-url", url)
 
     def setup_users(self, *services):
-        self.call("/usr/bin/python3", os.path.join(HERE, "keystone_setup.py"), *["%s=%d" % (name, self.ports[name]) for name in services])
+        self.call("/usr/bin/python3", os.path.join(HERE, "keystone_setup.py"), "host=" + self.host, *["%s=%d" % (name, self.ports[name]) for name in services])
 
     def start_keystone(self):
         # The http-socket of uwsgi closes after each answer without saying so: hence the header.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Users, roles, domain and catalog through the real Keystone API. usage: keystone_setup.py keystone=PORT heat=PORT cfn=PORT first,
-later keystone=PORT swift=PORT zaqar=PORT for what is added."""
+"""Users, roles, domain and catalog through the real Keystone API. usage: keystone_setup.py host=NAME keystone=PORT heat=PORT cfn=PORT
+first, later host=NAME keystone=PORT swift=PORT zaqar=PORT for what is added."""
 import sys
 
 from keystoneauth1 import session
@@ -9,10 +9,10 @@ from keystoneclient.v3 import client
 
 # service: (user, name in the catalog, type, endpoint)
 SERVICES = {
-    'heat': ('heat', 'heat', 'orchestration', 'http://127.0.0.1:%s/v1/%%(tenant_id)s'),
-    'cfn': (None, 'heat-cfn', 'cloudformation', 'http://127.0.0.1:%s/v1'),
-    'swift': ('swift', 'swift', 'object-store', 'http://127.0.0.1:%s/v1/AUTH_%%(tenant_id)s'),
-    'zaqar': ('zaqar', 'zaqar', 'messaging', 'http://127.0.0.1:%s'),
+    'heat': ('heat', 'heat', 'orchestration', 'http://%s:%s/v1/%%(tenant_id)s'),
+    'cfn': (None, 'heat-cfn', 'cloudformation', 'http://%s:%s/v1'),
+    'swift': ('swift', 'swift', 'object-store', 'http://%s:%s/v1/AUTH_%%(tenant_id)s'),
+    'zaqar': ('zaqar', 'zaqar', 'messaging', 'http://%s:%s'),
 }
 
 
@@ -28,18 +28,19 @@ def make_base(ks, role):
     ks.roles.grant(role['admin'], user=ks.users.create('heat_domain_admin', domain=domain, password='heatdompw'), domain=domain)
 
 
-def make_service(ks, role, service, port):
+def make_service(ks, role, service, host, port):
     user, name, kind, endpoint = SERVICES[service]
     if user:
         project = ks.projects.find(name='service')
         ks.roles.grant(role['admin'], user=ks.users.create(user, domain='default', password=user + 'pw'), project=project)
     one = ks.services.create(name, kind)
     for interface in ('public', 'internal', 'admin'):
-        ks.endpoints.create(one, endpoint % port, interface=interface, region='RegionOne')
+        ks.endpoints.create(one, endpoint % (host, port), interface=interface, region='RegionOne')
 
 
 def main(words):
     ports = dict(word.split('=') for word in words)
+    host = ports.pop('host')
     url = 'http://127.0.0.1:%s/v3' % ports.pop('keystone')
     auth = v3.Password(auth_url=url, username='admin', password='adminpw', project_name='admin', user_domain_id='default',
                        project_domain_id='default')
@@ -48,7 +49,7 @@ def main(words):
     if 'heat' in ports:
         make_base(ks, role)
     for service, port in ports.items():
-        make_service(ks, role, service, port)
+        make_service(ks, role, service, host, port)
 
 
 if __name__ == '__main__':

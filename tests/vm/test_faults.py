@@ -1,0 +1,213 @@
+"""Faults in a small guest, in virtual time: what can be foreseen is foreseen, what cannot is told at once, and what is over is closed.
+
+A test is one shell script that a guest runs from its saved state. Each finding starts a hook that writes down when it came.
+"""
+import os
+import re
+import time
+
+import images
+import machine
+from harness import Skip
+
+PREPARE = r"""
+mkdir -p /etc/heat-pulse /etc/cfn/hooks.d /mnt/a /mnt/b /mnt/c
+printf '[metadata]\nsource = local\n[local]\nfile = /etc/heat-pulse/metadata.json\n' >/etc/heat-pulse/heat-pulse.conf
+echo '{}' >/etc/heat-pulse/metadata.json
+cat >/etc/cfn/hooks.d/found.conf <<'END'
+[finding.*]
+levels = notice, warning, critical
+on = opened, raised, closed
+action = read up idle </proc/uptime; echo "$up $HEAT_PULSE_CLASS $HEAT_PULSE_EVENT $HEAT_PULSE_LEVEL $HEAT_PULSE_ENTITY | $HEAT_PULSE_EVIDENCE" >>/var/log/found
+END
+touch /var/log/found
+heat-pulse run >/var/log/agent.log 2>&1 &
+# found PATTERN SECONDS: until a line of it is there
+found() { step=$(($2 / 300 + 1)) n=300; until grep -q "$1" /var/log/found || [ $n = 0 ]; do sleep $step; n=$((n - 1)); done; }
+sleep 60
+"""
+REPORT = r"""
+echo; echo "== found"; cat /var/log/found; echo "== limit"; cat /run/limit 2>/dev/null; echo "== log"; cat /var/log/agent.log; echo "== kernel"; inside kmsg
+"""
+
+
+class Guest:
+    """The small guest's arguments, its saved state and its disks."""
+    arguments, state = (), None
+
+
+def begin(ring):
+    """Boots once and saves the state that every test starts from."""
+    failing = ring.path("failing.conf")
+    with open(failing, "w") as f:
+        for n in range(1, 60):  # the first writes are good: mounting is, too
+            f.write('[set-state]\nevent = "write_aio"\nstate = "%d"\nnew_state = "%d"\n\n' % (n, n + 1))
+        f.write('[inject-error]\nevent = "write_aio"\nerrno = "5"\nonce = "off"\nstate = "60"\n')
+    disks = []
+    for name, layer in (("a", ""), ("b", ""), ("c", failing)):
+        path = ring.path("fault-%s.img" % name)
+        file = "file.driver=blkdebug,file.config=%s,file.image.driver=file,file.image.filename=%s" % (layer, path) if layer else "file=" + path
+        disks += ["-drive", "if=none,id=%s,%s,format=raw,rerror=report,werror=report" % (name, file), "-device", "virtio-blk-pci,drive=" + name]
+    Guest.arguments = disks
+    fresh_disks(ring)
+    Guest.state = ring.path("fast.state")
+    with machine.Machine(ring.kernel.image, ring.small, args=disks, fast=True) as one:
+        one.sh("true", 60)
+        one.save(Guest.state)
+
+
+def fresh_disks(ring):
+    images.disk(ring.path("fault-a.img"), 64)
+    images.disk(ring.path("fault-b.img"), 64, inodes=2048)
+    images.disk(ring.path("fault-c.img"), 32)
+
+
+class Story:
+    """What a guest said at the end of its script."""
+
+    def __init__(self, text):
+        parts = dict(part.partition("\n")[::2] for part in text.split("\n== ")[1:])
+        self.found = [(float(line.split()[0]), line.split(" ", 1)[1]) for line in parts["found"].splitlines() if line]
+        self.limit = float(parts["limit"].split()[0]) if parts["limit"].split() else None
+        self.log, self.records = parts["log"], []
+        for line in parts["kernel"].splitlines():
+            head, _, record = line.partition(";")
+            if re.match(r"[0-7],\d+,\d+,", head):
+                self.records.append((int(head.split(",")[2]) / 1e6, record))
+
+    def __str__(self):
+        return "found %s\nlimit %s\n%s\n%s" % (self.found, self.limit, self.log, "\n".join("%.3f %s" % r for r in self.records[-40:]))
+
+    def first(self, pattern, lines):
+        for at, text in lines:
+            if re.search(pattern, text):
+                return at
+        raise AssertionError("no line like %r\n%s" % (pattern, self))
+
+    def finding(self, pattern):
+        return self.first("^" + pattern, self.found)
+
+    def record(self, pattern):
+        return self.first(pattern, self.records)
+
+    def only(self, *classes):
+        """No other class above a notice: a fault has one name, and what follows from it."""
+        others = [text for _, text in self.found if text.split()[2] != "notice" and text.split()[0] not in classes]
+        assert not others, "%s\n%s" % (others, self)
+
+
+def play(ring, script, seconds=120):
+    fresh_disks(ring)
+    with machine.Machine(ring.kernel.image, ring.small, args=Guest.arguments, fast=True, state=Guest.state) as one:
+        return Story(one.sh(PREPARE + script + REPORT, seconds))
+
+
+def leak(ring, mib, at_least):
+    story = play(ring, "inside leak %d; sleep 5" % (mib * 1024))
+    kill = story.record(r"Out of memory: Killed process \d+ \(inside\)")
+    begun, oom = story.finding("memory_exhaustion opened (warning|critical) memory"), story.finding("oom_kill opened")
+    ring.note("a leak of %d MiB/s in 256 MiB: told %.1f s before the kill; the kill itself after %.2f s" % (mib, kill - begun, oom - kill))
+    assert kill - begun >= at_least, story
+    assert oom - kill <= 2, story
+    story.only("memory_exhaustion", "oom_kill")
+    return story
+
+
+def test_leak_1(ring):
+    """A leak of 1 MiB/s is told at least 30 s before the kernel kills, with the culprit's name"""
+    story = leak(ring, 1, 30)
+    assert re.search(r"memory_exhaustion .*grown by inside\[", str(story.found)), story
+
+
+def test_leak_5(ring):
+    """A leak of 5 MiB/s is told at least 10 s before the kernel kills"""
+    leak(ring, 5, 10)
+
+
+def test_leak_50(ring):
+    """A leak of 50 MiB/s, which lasts 4 s, is told before the kernel kills"""
+    leak(ring, 50, 0)
+
+
+def test_leak_ends(ring):
+    """A leak whose process is ended in time is closed, and nothing else is said"""
+    story = play(ring, "inside leak 1024 & found memory_exhaustion 300; kill $!; found 'memory_exhaustion closed' 1500")
+    assert story.finding("memory_exhaustion closed") > story.finding("memory_exhaustion opened")
+    story.only("memory_exhaustion")
+
+
+def used_up(ring, what, class_name, entity, start, end, at_least, closed_s):
+    """Something is used up at a rate: told in time, closed when it was given back."""
+    story = play(ring, "%s & sleep 1; n=600; until [ -s /run/limit ] || [ $n = 0 ]; do sleep 0.5; n=$((n - 1)); done; sleep 90; %s; found '%s closed' %d" %
+                 (start, end, class_name, closed_s))
+    opened = story.finding("%s opened (warning|critical) %s" % (class_name, entity))
+    ring.note("%s: told %.1f s before the limit" % (what, story.limit - opened))
+    assert story.limit - opened >= at_least, story
+    assert story.finding("%s closed" % class_name) > story.limit, story
+    story.only(class_name)
+
+
+def test_disk(ring):
+    """A disk that fills is foreseen under its mount's name, and closed when the file is gone"""
+    used_up(ring, "a disk of 64 MiB at 0.5 MiB/s", "disk_exhaustion", "/mnt/a", "mount /dev/vda /mnt/a; inside fill /mnt/a/f 512 >/run/limit",
+            "kill $!; killall inside; rm /mnt/a/f", 10, 4000)
+
+
+def test_inodes(ring):
+    """A storm of inodes is foreseen, and closed when they are gone"""
+    used_up(ring, "2,000 inodes at 20/s", "inode_exhaustion", "/mnt/b", "mount /dev/vdb /mnt/b; mkdir /mnt/b/d; inside inodes /mnt/b/d 20 >/run/limit",
+            "killall inside; rm -r /mnt/b/d", 10, 4000)
+
+
+def test_fds(ring):
+    """A leak of file descriptors is foreseen under the process's name, and closed when it has ended"""
+    used_up(ring, "1,024 descriptors at 4/s", "fd_exhaustion", r"inside\[", "ulimit -n 1024; inside fds 4 >/run/limit", "killall inside", 10, 4000)
+
+
+def test_forks(ring):
+    """A storm of forks in a control group with a limit is foreseen or told within 2 s of the kernel's first refusal"""
+    story = play(ring, "echo +pids >/sys/fs/cgroup/cgroup.subtree_control; mkdir /sys/fs/cgroup/storm; echo 300 >/sys/fs/cgroup/storm/pids.max; "
+                 "sh -c 'echo $$ >/sys/fs/cgroup/storm/cgroup.procs; exec inside forks 5 >/run/limit' & found pid_exhaustion 200; sleep 10; "
+                 "killall inside; found 'pid_exhaustion closed' 4000")
+    refused, opened = story.record("fork rejected by pids controller in /storm"), story.finding("pid_exhaustion opened (warning|critical)")
+    ring.note("300 tasks at 5/s: told %.1f s before the first refusal" % (refused - opened))
+    assert opened - refused <= 2, story
+    story.finding("pid_exhaustion closed")
+    assert all(" storm" in text for _, text in story.found), story
+    story.only("pid_exhaustion")
+
+
+def test_io_errors(ring):
+    """Writes that fail below ext4: the disk, the error and the read-only file system are told within 2 s of the kernel's words"""
+    story = play(ring, "mount -o errors=remount-ro /dev/vdc /mnt/c; for n in $(seq 200); do inside write /mnt/c/$n || break; done; found filesystem_readonly 20; "
+                 "found disk_failing 20")
+    for class_name, record in (("disk_failing", r"I/O error, dev vdc"), ("filesystem_(error|readonly)", r"EXT4-fs error \(device vdc|Aborting journal on device vdc"),
+                               ("filesystem_readonly", "Remounting filesystem read-only|Aborting journal")):
+        late = story.finding("%s opened (warning|critical) (vdc|/mnt/c)" % class_name) - story.record(record)
+        assert late <= 2, "%s came %.1f s late\n%s" % (class_name, late, story)
+    # Virtual time goes on while the machine below writes: to the guest its disk is slow, too.
+    story.only("disk_failing", "filesystem_error", "filesystem_readonly", "io_stall")
+
+
+def test_hung_task(ring):
+    """A task that hangs on a frozen file system is told within 2 s of the kernel's words, and closed when it goes on"""
+    story = play(ring, "echo 5 >/proc/sys/kernel/hung_task_timeout_secs; mount /dev/vda /mnt/a; fsfreeze --freeze /mnt/a; inside write /mnt/a/x & "
+                 "found hung_task 60; fsfreeze --unfreeze /mnt/a; wait $!; found 'hung_task closed' 2000")
+    late = story.finding("hung_task opened (warning|critical) inside") - story.record(r"INFO: task inside:\d+ blocked for more than")
+    assert late <= 2, story
+    story.finding("hung_task closed")
+    story.only("hung_task", "io_stall")
+
+
+def test_healthy_day(ring):
+    """A guest that does its daily work for a day is told nothing above a notice"""
+    story = play(ring, "n=0; while [ $n -lt 96 ]; do dd if=/dev/zero of=/run/work bs=1M count=$((n % 20)) 2>/dev/null; find / -xdev >/dev/null; sleep 900; "
+                 "rm -f /run/work; n=$((n + 1)); done", 300)
+    story.only()
+
+
+def test_forged(ring):
+    """What a process writes into the kernel's log, or calls itself, opens no finding"""
+    story = play(ring, "echo '<0>Out of memory: Killed process 1 (init) total-vm:1kB' >/dev/kmsg; echo 'EXT4-fs error (device vda): x' >/dev/kmsg; "
+                 "echo '<2>watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [x:1]' >/dev/kmsg; sleep 30")
+    assert not story.found, story
