@@ -12,7 +12,7 @@ import sys
 import time
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIMIT_S = {"unit": 900, "lint": 300, "fuzz": 900, "sim": 600, "system": 1800, "faults": 600, "bench": 900}
+LIMIT_S = {"unit": 900, "lint": 300, "fuzz": 900, "sim": 600, "system": 1800, "faults": 600, "bench": 900, "vm": 1800}
 LINE = re.compile(r"^(not ok|ok)\b[ \d]*(?:- )?(.*)$")
 
 

@@ -190,13 +190,15 @@ def initramfs(kernel, binary, more=()):
     return out
 
 
-_debian = threading.Lock()
+_debian, _made = threading.Lock(), set()
 
 
 def debian(host_name):
     """The large guest as a raw ext4 image without a seed: the Debian of the packaging ring, an interface that asks DHCP, the test's hand."""
+    out = os.path.join(BUILD, "debian.img")
     with _debian:
-        out = os.path.join(BUILD, "debian.img")
+        if out in _made:
+            return out
         with scratch.Root() as root:
             for unit in MASKED:
                 root.link("/dev/null", "/etc/systemd/system/" + unit)
@@ -219,6 +221,7 @@ def debian(host_name):
             run("mke2fs", "-q", "-t", "ext4", "-L", "root", "-O", "^has_journal,^metadata_csum_seed", "-E", "lazy_itable_init=0", "-d", root.path,
                 out + ".new", "1400M")
         os.rename(out + ".new", out)
+        _made.add(out)
         return out
 
 

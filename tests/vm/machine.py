@@ -1,6 +1,7 @@
 """One guest: a QEMU process that this object has started, spoken to over a virtio port and QMP, ended by its process id."""
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -9,8 +10,6 @@ import time
 
 QEMU = "qemu-system-x86_64"
 TCG = "tcg,thread=multi,tb-size=256"
-
-
 # Virtual time: two nanoseconds an instruction, and none of it is waited for. An hour of a guest that sleeps is over in seconds, and what
 # happens when does not depend on how busy the machine below is.
 FAST = ("-icount", "shift=1,sleep=off")
@@ -25,6 +24,7 @@ class Machine:
     (one processor; it runs away between two commands, so a test is one command)."""
 
     accel = TCG  # one for all guests, see fits()
+    running = set()  # their processes
 
     def __init__(self, kernel, initrd, append="", mem=256, smp=2, args=(), net="", state=None, cpu="Nehalem", fast=False):
         self.folder = tempfile.mkdtemp(prefix="hp-vm-", dir="/var/tmp")
@@ -32,9 +32,8 @@ class Machine:
         self.lock = threading.RLock()
         self.events, self._hand, self._qmp = [], None, None
         accel = "tcg,thread=single,tb-size=256" if fast else self.accel
-        words = [QEMU, "-M", "q35", "-accel", accel, "-cpu", "host" if accel == "kvm" else cpu, *(FAST if fast else ()), "-m", str(mem), "-smp", "1" if fast else str(smp),
-                 "-nodefaults", "-no-user-config",
-                 "-display", "none", "-serial", "file:" + self.console_path,
+        words = [QEMU, "-M", "q35", "-accel", accel, "-cpu", "host" if accel == "kvm" else cpu, *(FAST if fast else ()), "-m", str(mem),
+                 "-smp", "1" if fast else str(smp), "-nodefaults", "-no-user-config", "-display", "none", "-serial", "file:" + self.console_path,
                  "-chardev", "socket,id=hand,server=on,wait=off,path=" + self.path("hand"), "-device", "virtio-serial-pci",
                  "-device", "virtserialport,chardev=hand,name=test", "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp"),
                  "-netdev", "user,id=net0" + net, "-device", "virtio-net-pci,netdev=net0,romfile=,mac=52:54:00:12:34:56",
@@ -45,8 +44,13 @@ class Machine:
         self.started = time.monotonic()
         with open(self.path("qemu.log"), "wb") as log:
             self.child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.running.add(self.child)
         if state:
-            self.resume()
+            try:
+                self.resume()
+            except BaseException:
+                self.end()
+                raise
 
     def __enter__(self):
         return self
@@ -76,9 +80,8 @@ class Machine:
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait(30)
-        for name in os.listdir(self.folder):
-            os.unlink(self.path(name))
-        os.rmdir(self.folder)
+        self.running.discard(self.child)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- the hand inside ----
     def connect(self, name, seconds=60):
@@ -102,6 +105,8 @@ class Machine:
                 more = self._hand.recv(n - len(got))
             except socket.timeout:
                 raise self.trouble("the guest does not answer") from None
+            except OSError:
+                more = b""
             if not more:
                 raise self.trouble("the guest is gone")
             got += more
@@ -114,7 +119,10 @@ class Machine:
         with self.lock:
             if not self._hand:
                 self._hand = self.connect("hand", seconds)
-            self._hand.sendall(b"%d\n%s" % (len(text), text))
+            try:
+                self._hand.sendall(b"%d\n%s" % (len(text), text))
+            except OSError:
+                raise self.trouble("the guest is gone") from None
             head = b""
             while not head.endswith(b"\n"):
                 head += self.receive(1, end)
@@ -166,7 +174,8 @@ class Machine:
                 self._qmp = self.connect("qmp").makefile("rw")
                 self._qmp.readline()
                 self.qmp("qmp_capabilities")
-            self._qmp.write(json.dumps({"execute": command, "arguments": {k.replace("_", "-") if k == "node_name" else k: v for k, v in arguments.items()}}) + "\n")
+            arguments = {"node-name" if key == "node_name" else key: value for key, value in arguments.items()}
+            self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
             self._qmp.flush()
             while True:
                 answer = json.loads(self._qmp.readline() or "{}")

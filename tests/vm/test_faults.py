@@ -2,15 +2,12 @@
 
 A test is one shell script that a guest runs from its saved state. Each finding starts a hook that writes down when it came.
 """
-import os
 import re
-import time
 
 import images
 import machine
-from harness import Skip
 
-PREPARE = r"""
+SETUP = r"""
 mkdir -p /etc/heat-pulse /etc/cfn/hooks.d /mnt/a /mnt/b /mnt/c
 printf '[metadata]\nsource = local\n[local]\nfile = /etc/heat-pulse/metadata.json\n' >/etc/heat-pulse/heat-pulse.conf
 echo '{}' >/etc/heat-pulse/metadata.json
@@ -24,7 +21,6 @@ touch /var/log/found
 heat-pulse run >/var/log/agent.log 2>&1 &
 # found PATTERN SECONDS: until a line of it is there
 found() { step=$(($2 / 300 + 1)) n=300; until grep -q "$1" /var/log/found || [ $n = 0 ]; do sleep $step; n=$((n - 1)); done; }
-sleep 60
 """
 REPORT = r"""
 echo; echo "== found"; cat /var/log/found; echo "== limit"; cat /run/limit 2>/dev/null; echo "== log"; cat /var/log/agent.log; echo "== kernel"; inside kmsg
@@ -96,10 +92,10 @@ class Story:
         assert not others, "%s\n%s" % (others, self)
 
 
-def play(ring, script, seconds=120):
+def play(ring, script, seconds=300):
     fresh_disks(ring)
     with machine.Machine(ring.kernel.image, ring.small, args=Guest.arguments, fast=True, state=Guest.state) as one:
-        return Story(one.sh(PREPARE + script + REPORT, seconds))
+        return Story(one.sh(SETUP + "sleep 60\n" + script + REPORT, seconds))
 
 
 def leak(ring, mib, at_least):
@@ -136,44 +132,43 @@ def test_leak_ends(ring):
     story.only("memory_exhaustion")
 
 
-def used_up(ring, what, class_name, entity, start, end, at_least, closed_s):
-    """Something is used up at a rate: told in time, closed when it was given back."""
-    story = play(ring, "%s & sleep 1; n=600; until [ -s /run/limit ] || [ $n = 0 ]; do sleep 0.5; n=$((n - 1)); done; sleep 90; %s; found '%s closed' %d" %
-                 (start, end, class_name, closed_s))
+def used_up(ring, what, class_name, entity, start, end, at_least, closed_s=0):
+    """Something is used up at a rate: told in time. With @closed_s it is waited for that the finding is closed when all was given back."""
+    story = play(ring, "%s & sleep 1; n=300; until [ -s /run/limit ] || [ $n = 0 ]; do sleep 1; n=$((n - 1)); done; sleep 5; %s; %s" %
+                 (start, end, "found '%s closed' %d" % (class_name, closed_s) if closed_s else "true"))
     opened = story.finding("%s opened (warning|critical) %s" % (class_name, entity))
     ring.note("%s: told %.1f s before the limit" % (what, story.limit - opened))
     assert story.limit - opened >= at_least, story
-    assert story.finding("%s closed" % class_name) > story.limit, story
+    assert not closed_s or story.finding("%s closed" % class_name) > story.limit, story
     story.only(class_name)
 
 
 def test_disk(ring):
-    """A disk that fills is foreseen under its mount's name, and closed when the file is gone"""
+    """A disk that fills is foreseen under its mount's name (--deep: and closed when the file is gone)"""
     used_up(ring, "a disk of 64 MiB at 0.5 MiB/s", "disk_exhaustion", "/mnt/a", "mount /dev/vda /mnt/a; inside fill /mnt/a/f 512 >/run/limit",
-            "kill $!; killall inside; rm /mnt/a/f", 10, 4000)
+            "killall inside; rm /mnt/a/f", 10, 4000 if ring.deep else 0)
 
 
 def test_inodes(ring):
-    """A storm of inodes is foreseen, and closed when they are gone"""
+    """A storm of inodes is foreseen (--deep: and closed when they are gone)"""
     used_up(ring, "2,000 inodes at 20/s", "inode_exhaustion", "/mnt/b", "mount /dev/vdb /mnt/b; mkdir /mnt/b/d; inside inodes /mnt/b/d 20 >/run/limit",
-            "killall inside; rm -r /mnt/b/d", 10, 4000)
+            "killall inside; rm -r /mnt/b/d", 10, 4000 if ring.deep else 0)
 
 
 def test_fds(ring):
     """A leak of file descriptors is foreseen under the process's name, and closed when it has ended"""
-    used_up(ring, "1,024 descriptors at 4/s", "fd_exhaustion", r"inside\[", "ulimit -n 1024; inside fds 4 >/run/limit", "killall inside", 10, 4000)
+    used_up(ring, "1,024 descriptors at 4/s", "fd_exhaustion", r"inside\[", "ulimit -n 1024; inside fds 4 >/run/limit", "killall inside", 10, 1500)
 
 
 def test_forks(ring):
-    """A storm of forks in a control group with a limit is foreseen or told within 2 s of the kernel's first refusal"""
+    """A storm of forks in a control group with a limit is told within 2 s of the kernel's first refusal (--deep: and closed an hour later)"""
     story = play(ring, "echo +pids >/sys/fs/cgroup/cgroup.subtree_control; mkdir /sys/fs/cgroup/storm; echo 300 >/sys/fs/cgroup/storm/pids.max; "
                  "sh -c 'echo $$ >/sys/fs/cgroup/storm/cgroup.procs; exec inside forks 5 >/run/limit' & found pid_exhaustion 200; sleep 10; "
-                 "killall inside; found 'pid_exhaustion closed' 4000")
-    refused, opened = story.record("fork rejected by pids controller in /storm"), story.finding("pid_exhaustion opened (warning|critical)")
+                 "killall inside; " + ("found 'pid_exhaustion closed' 6000" if ring.deep else "true"))
+    refused, opened = story.record("fork rejected by pids controller in /storm"), story.finding("pid_exhaustion opened (warning|critical) storm")
     ring.note("300 tasks at 5/s: told %.1f s before the first refusal" % (refused - opened))
     assert opened - refused <= 2, story
-    story.finding("pid_exhaustion closed")
-    assert all(" storm" in text for _, text in story.found), story
+    assert not ring.deep or story.finding("pid_exhaustion closed"), story
     story.only("pid_exhaustion")
 
 

@@ -248,6 +248,25 @@ static void from_the_log(void **state)
 	assert_string_equal(got.class_name, "crash_loop");
 }
 
+/* A control group is one entity, whoever speaks of it: the kernel's log says /web, metrics say web. */
+static void group_has_one_name(void **state)
+{
+	struct klog_hit refused = {.class = KLOG_PID_LIMIT,
+				   .level = FINDING_WARNING,
+				   .entity = "/web",
+				   .evidence = "cgroup: fork rejected by pids controller in /web"};
+	struct findings *f = *state;
+	struct finding got;
+	char t[64];
+
+	findings_klog(f, T0, &refused);
+	bad(f, T0 + S, FAILURE_PID_EXHAUSTION, "web", FINDING_CRITICAL);
+	assert_string_equal(told(f, t), "OR");
+	assert_true(findings_get(f, 0, &got));
+	assert_string_equal(got.entity, "web");
+	assert_false(findings_get(f, 1, &got));
+}
+
 /* Forecasts: open is bad, closed is good, near is critical, and the sentence names the culprit. */
 static void from_a_forecast(void **state)
 {
@@ -371,6 +390,7 @@ int main(void)
 		LIFE(switched),
 		LIFE(risk),
 		LIFE(from_the_log),
+		LIFE(group_has_one_name),
 		LIFE(from_a_forecast),
 		LIFE(outlives_the_agent),
 		LIFE(broken_text),

@@ -1,0 +1,224 @@
+"""One Debian guest from its first boot to a hard reset, with a real Keystone and Heat on the host: each test goes on where the last one ended."""
+import json
+import subprocess
+import threading
+import time
+import os
+import uuid
+
+import cloud
+import debian
+import images
+import machine
+from guest import until
+from harness import Skip
+
+STACK, TEMPLATE = "story", os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "story.yaml")
+
+
+class Recorder:
+    """Reads the health handle each second and keeps what is new, with the time."""
+
+    def __init__(self, heat, server_id):
+        self.heat, self.server_id = heat, server_id
+        self.entries, self.stopping = [], threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def look(self):
+        held = self.heat.metadata(STACK, "health").get(self.server_id)
+        if held:
+            data = json.loads(held["data"]) if isinstance(held["data"], str) else held["data"]
+            if not self.entries or self.entries[-1][1]["seq"] != data["seq"]:
+                self.entries.append((time.monotonic(), data, held))
+
+    def run(self):
+        while not self.stopping.wait(1):
+            try:
+                self.look()
+            except Exception:  # the stack is being updated, Heat is busy: the next second tells
+                pass
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join(30)
+
+    def saw(self, class_name, entity=None, after=0.0):
+        """When a finding of this class was first read."""
+        for at, data, _ in self.entries:
+            if at >= after and any(f["class"] == class_name and (entity is None or f["entity"].startswith(entity)) for f in data.get("findings", [])):
+                return at
+        return None
+
+    def text(self):
+        return "\n".join("%.1f %s" % (at, json.dumps(data)) for at, data, _ in self.entries[-30:])
+
+
+class Story:
+    cloud = guest = recorder = key = boot_id = None
+    server_id = str(uuid.uuid4())
+
+
+def begin(ring):
+    """The control plane comes up while the image is made."""
+    if not os.path.exists("/usr/bin/heat-all"):
+        raise Skip("Heat is not installed")
+    folder = ring.path("cloud")
+    os.makedirs(folder)
+    Story.cloud = cloud.Cloud(folder, ring.host)
+    ring.later(Story.cloud.wipe)
+    trouble = []
+
+    def rise():
+        try:
+            Story.cloud.up()
+            Story.cloud.create(STACK, TEMPLATE)
+            Story.block = Story.cloud.block(STACK)
+        except Exception as e:
+            trouble.append(e)
+
+    rising = threading.Thread(target=rise)
+    rising.start()
+    Story.image = images.debian(ring.host)
+    rising.join()
+    if trouble:
+        raise trouble[0]
+    Story.shop = debian.Shop(ring.folder, ring.binary)
+    ring.later(Story.shop.close)
+    text = debian.user_data.build("SOFTWARE_CONFIG", {"deployments": [], "os-collect-config": Story.block}, debian.parts(Story.shop, ring.host))
+    seed = debian.seed(ring.path("seed.iso"), "ConfigDrive", Story.server_id, text)
+    Story.guest = debian.boot(ring, Story.image, Story.server_id, seed)
+    ring.later(Story.guest.end)
+    Story.recorder = Recorder(Story.cloud, Story.server_id)
+    ring.later(Story.recorder.stop)
+
+
+def open_classes():
+    return {(f["class"], f["entity"]) for f in debian.status(Story.guest)["findings"]}
+
+
+def test_boot(ring):
+    """Installed by cloud-init from user data as Heat makes it, the agent finds its credentials and completes the stack's wait condition"""
+    debian.wait_for_agent(Story.guest)
+    Story.cloud.wait(STACK, "CREATE_COMPLETE", debian.LONG)
+    shown = debian.sees_its_source(Story.guest, Story.server_id, "configdrive")
+    ring.note("from power on to a complete stack: %.0f s" % (time.monotonic() - Story.guest.started))
+    Story.key = shown["key"]
+    boot = json.loads(Story.cloud.output(STACK, "boot_data"))
+    assert list(boot) == [Story.server_id], boot
+    assert "heat" in [s["name"] for s in shown["sources"]], shown["sources"]
+
+
+def test_protected(ring):
+    """Started by its unit every role is hard to kill for memory, and the agent's memory is locked"""
+    said = Story.guest.sh("for p in $(pgrep -x 'heat-pulse|pulse: .*'); do echo $(cat /proc/$p/comm) $(cat /proc/$p/oom_score_adj) $(awk '/VmLck/ {print $2}' /proc/$p/status); done")
+    roles = [line.rsplit(" ", 2) for line in said.splitlines()]
+    ring.note("roles, oom_score_adj, locked KiB: %s" % "; ".join(" ".join(r) for r in roles))
+    assert len(roles) >= 4 and all(int(score) <= -900 for _, score, _ in roles), said
+    locked = {name: int(kib) for name, _, kib in roles}
+    assert 0 < locked["pulse: agent"] and sum(locked.values()) <= 5 * 1024, said
+
+
+def test_update(ring):
+    """A stack update runs the hook, once, with the new metadata"""
+    Story.guest.until("the first value's hook", 60, "grep -q post.add /var/log/hooks")
+    Story.cloud.update(STACK, TEMPLATE, rev="2")
+    Story.guest.until("the update's hook", 90, "grep -q 'post.update.*\"2\"' /var/log/hooks")
+    Story.cloud.wait(STACK, "UPDATE_COMPLETE", 180)
+    time.sleep(4)
+    lines = Story.guest.sh("cat /var/log/hooks").splitlines()
+    assert [line.split()[0] for line in lines] == ["post.add", "post.update"], lines
+
+
+def test_leak(ring):
+    """A leak: the prediction is in the stack and the action has made the group grow before the kernel kills"""
+    heat, guest = Story.cloud, Story.guest
+    before, size = time.monotonic(), int(heat.output(STACK, "size"))
+    ended = []
+
+    def leak():
+        guest.run("inside leak 4096", 600)
+        ended.append(time.monotonic())
+
+    leaking = threading.Thread(target=leak)
+    leaking.start()
+    grown = until("the group has grown", 300, lambda: ended or int(heat.output(STACK, "size")) > size, 1) and time.monotonic()
+    leaking.join()
+    told = Story.recorder.saw("memory_exhaustion", after=before)
+    assert told and told < ended[0], "the prediction: %s, the kill: %s\n%s" % (told, ended, Story.recorder.text())
+    assert int(heat.output(STACK, "size")) == size + 1, debian.status(guest)["action"]
+    assert grown < ended[0], "the group had not grown when the kernel killed"
+    ring.note("a leak of 4 MiB/s: the prediction was in the stack %.0f s before the kill, the group had grown %.0f s before it" % (ended[0] - told, ended[0] - grown))
+    assert any("Killed process" in text and "(inside)" in text for _, text in guest.records())
+    until("the kill in the stack", 60, lambda: Story.recorder.saw("oom_kill", "inside", before), 1)
+    assert debian.status(guest)["action"]["in_24_h"] == 1, debian.status(guest)["action"]
+
+
+def test_hotplug(ring):
+    """A disk that comes is measured under its mount's name, and is forgotten when it is unplugged; neither is a failure"""
+    before = open_classes()
+    guest = Story.guest
+    guest.plug("extra", images.disk(ring.path("extra.img"), 64), "slot1")
+    guest.until("the disk", 60, "ls /dev/disk/by-id/virtio-extra")
+    guest.sh("mkdir -p /srv/extra; mount /dev/disk/by-id/virtio-extra /srv/extra")
+    guest.until("its mount in a sample", 60, "heat-pulse sample | grep -q mount_point=/srv/extra")
+    guest.sh("umount /srv/extra")
+    guest.unplug("extra")
+    guest.until("the end of the disk", 90, "! ls /dev/disk/by-id/virtio-extra")
+    guest.until("its end in a sample", 60, "! heat-pulse sample | grep -q mount_point=/srv/extra")
+    assert open_classes() <= before, open_classes() - before
+
+
+def test_network_cut(ring):
+    """The network is cut for a minute and a disk fails meanwhile: what was found then is told afterwards"""
+    guest, before = Story.guest, time.monotonic()
+    guest.qmp("set_link", name="net0", up=False)
+    rules = [{"event": "write_aio", "state": n, "new_state": n + 1} for n in range(1, 60)]
+    guest.qmp("blockdev-add", driver="raw", node_name="bad", file={
+        "driver": "blkdebug", "image": {"driver": "file", "filename": images.disk(ring.path("bad.img"), 32)}, "set-state": rules,
+        "inject-error": [{"event": "write_aio", "errno": 5, "once": False, "state": 60}]})
+    guest.qmp("device_add", driver="virtio-blk-pci", drive="bad", id="bad", bus="slot2", serial="bad", werror="report", rerror="report")
+    guest.until("the disk", 60, "ls /dev/disk/by-id/virtio-bad")
+    guest.run("mkdir -p /srv/bad; mount -o errors=remount-ro /dev/disk/by-id/virtio-bad /srv/bad; for n in $(seq 300); do inside write /srv/bad/$n || break; done", 120)
+    guest.until("the finding", 60, "heat-pulse status | grep -q disk_failing && heat-pulse status | grep -q filesystem_readonly")
+    time.sleep(max(0, before + 60 - time.monotonic()))
+    assert not Story.recorder.saw("disk_failing", after=before)
+    guest.qmp("set_link", name="net0", up=True)
+    until("both in the stack", 120, lambda: Story.recorder.saw("disk_failing", "vd", before) and Story.recorder.saw("filesystem_readonly", after=before), 1)
+
+
+def test_reset(ring):
+    """Reset hard, the guest comes back as itself: same key, higher seq, its boot is not told again"""
+    guest, last = Story.guest, Story.recorder.entries[-1][1]
+    guest.sh("sync")
+    guest.qmp("system_reset")
+    guest.forget_hand()
+    until("a signal of the new boot", debian.LONG, lambda: Story.recorder.entries[-1][1]["boot_id"] != last["boot_id"], 1)
+    debian.wait_for_agent(guest)
+    shown = debian.status(guest)
+    assert shown["key"] == Story.key and shown["server_id"] == Story.server_id, shown
+    assert Story.recorder.entries[-1][1]["seq"] > last["seq"]
+    lines = guest.sh("cat /var/log/hooks").splitlines()
+    assert [line.split()[0] for line in lines] == ["post.add", "post.update"], lines
+
+
+def test_record(ring):
+    """What the recorder read is accepted by verify, one after the other; each event stands there once, in order"""
+    last, opened, had, boot_id = -1, [], set(), None
+    for _, data, _ in list(Story.recorder.entries):
+        done = subprocess.run([ring.binary, "verify", "--key", Story.key, "--id", Story.server_id, "--last-seq", str(last)], input=json.dumps(data), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, "%d %s\n%s" % (done.returncode, done.stdout, data)
+        last = data["seq"]
+        if boot_id != data["boot_id"]:
+            had, boot_id = (had if boot_id is None else set()), data["boot_id"]
+            opened.append("boot")
+        now = {(f["class"], f["entity"]) for f in data.get("findings", []) if f["level"] != "notice"}
+        opened += sorted(class_name for class_name, _ in now - had)
+        had = now
+    wanted = ["memory_exhaustion", "oom_kill", "disk_failing", "filesystem_readonly"]
+    told = [name for name in opened if name in wanted]
+    ring.note("%d signals: %s" % (len(Story.recorder.entries), ", ".join(opened)))
+    first_boot = opened[1:opened.index("boot", 1)]
+    assert [name for name in first_boot if name in wanted] == wanted, (told, opened)
+    assert opened.count("boot") == 2, opened
