@@ -69,18 +69,20 @@ def begin(ring):
     ring.later(Story.cloud.wipe)
     trouble = []
 
-    def rise():
+    def make():
         try:
-            Story.cloud.up()
-            Story.cloud.create(STACK, TEMPLATE)
-            Story.block = Story.cloud.block(STACK)
+            Story.image = images.debian(ring.host)
         except Exception as e:
             trouble.append(e)
 
-    rising = threading.Thread(target=rise)
-    rising.start()
-    Story.image = images.debian(ring.host)
-    rising.join()
+    making = threading.Thread(target=make)  # the control plane ends with the thread that started it: that is ours
+    making.start()
+    try:
+        Story.cloud.up()
+        Story.cloud.create(STACK, TEMPLATE)
+        Story.block = Story.cloud.block(STACK)
+    finally:
+        making.join()
     if trouble:
         raise trouble[0]
     Story.shop = debian.Shop(ring.folder, ring.binary)

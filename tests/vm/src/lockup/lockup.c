@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Loading this with secs=N keeps the processor it is loaded on busy for so long, without letting anything else run there. Guests only. */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -18,5 +18,5 @@ static int __init lockup_init(void)
 }
 
 module_init(lockup_init);
-MODULE_LICENSE("GPL");
+MODULE_LICENSE("Proprietary"); /* so the kernel calls each licence that is not on its list */
 MODULE_DESCRIPTION("A processor that hangs, for tests");
