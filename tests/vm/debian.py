@@ -9,7 +9,7 @@ import threading
 import uuid
 
 import images
-import machine
+import qemu
 import user_data
 import yaml
 
@@ -88,7 +88,7 @@ def seed(path, source, server_id, text):
 
 def boot(ring, image, server_id, args=(), net="", mem=512):
     """A guest whose disk begins as @image; what it writes is its own."""
-    return machine.Machine(ring.kernel.image, ring.small, "vm.root=/dev/vda loglevel=5", mem=mem, net=net, cpu="Nehalem",
+    return qemu.Machine(ring.kernel.image, ring.small, "vm.root=/dev/vda loglevel=5", mem=mem, net=net, cpu="Nehalem",
                            args=("-drive", "if=none,id=root,file=%s,format=raw,snapshot=on,cache=unsafe" % image, "-device", "virtio-blk-pci,drive=root",
                                  "-smbios", "type=1,product=OpenStack Nova,uuid=" + server_id, *args))
 

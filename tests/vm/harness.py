@@ -18,7 +18,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE] + [os.path.join(HERE, "..", d) for d in ("lib", "system", "fakes", "packaging")]
 import images  # noqa: E402
-import machine  # noqa: E402
+import qemu  # noqa: E402
 import tap  # noqa: E402
 
 LANES = (("faults", "live", "sources"), ("story",))
@@ -50,9 +50,9 @@ class Ring:
             self.out.note("no module that hangs a processor: %s" % why)
             more = []
         self.small = images.initramfs(self.kernel, self.binary, more)
-        kvm = os.access("/dev/kvm", os.W_OK) and machine.fits("kvm", self.kernel.image, self.small, 5)
-        machine.Machine.accel = "kvm" if kvm else machine.TCG
-        self.out.note("guests run with %s and Linux %s" % (machine.Machine.accel.split(",")[0], self.kernel.version))
+        kvm = os.access("/dev/kvm", os.W_OK) and qemu.fits("kvm", self.kernel.image, self.small, 5)
+        qemu.Machine.accel = "kvm" if kvm else qemu.TCG
+        self.out.note("guests run with %s and Linux %s" % (qemu.Machine.accel.split(",")[0], self.kernel.version))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -143,7 +143,7 @@ def run_lane(ring, names, words):
 
 def give_up(ring):
     """A time limit ends the ring by SIGTERM: guests and the control plane must not stay behind, whatever the lanes wait for."""
-    for child in list(machine.Machine.running):
+    for child in list(qemu.Machine.running):
         child.kill()
     ring.end()
     os._exit(124)
@@ -154,7 +154,7 @@ def main(words):
     if os.geteuid() != 0:
         out.skip("guests", "needs root")
         return out.end()
-    missing = [tool for tool in (machine.QEMU, "mke2fs", "cpio", "musl-gcc", "modprobe", "genisoimage", "mcopy", "mmdebstrap")
+    missing = [tool for tool in (qemu.QEMU, "mke2fs", "cpio", "musl-gcc", "modprobe", "genisoimage", "mcopy", "mmdebstrap")
                if not shutil.which(tool)]
     if missing:
         out.skip("guests", "not installed: " + ", ".join(missing))

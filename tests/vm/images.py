@@ -11,7 +11,7 @@ import threading
 os.umask(0o022)
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(HERE, "..", d) for d in ("packaging", "lib")]
+sys.path += [os.path.join(HERE, "..", d) for d in ("packaging", "lib")]
 import scratch  # noqa: E402
 
 BUILD = os.path.join(TOP, "build", "vm")
@@ -170,7 +170,7 @@ def initramfs(kernel, binary, more=()):
                 os.symlink("busybox", os.path.join(root, "bin", applet))
         put(root, binary, "/usr/sbin/heat-pulse")
         put(root, hand(), "/sbin/inside")
-        os.symlink("inside", os.path.join(root, "sbin", "hand"))  # by another name, so that a test can end the others
+        put(root, hand(), "/sbin/hand")  # another file, so that a test can end those that make faults by name
         for source, path in more:
             put(root, source, path, 0o644)
         for path in kernel.module_files():
@@ -211,7 +211,7 @@ def debian(host_name):
             root.link("/lib/systemd/system/systemd-networkd-wait-online.service",
                       "/etc/systemd/system/network-online.target.wants/systemd-networkd-wait-online.service")
             put(root.path, hand(), "/usr/local/sbin/inside")
-            root.link("inside", "/usr/local/sbin/hand")
+            put(root.path, hand(), "/usr/local/sbin/hand")
             root.write("/etc/systemd/system/hand.service", HAND)
             root.link("/etc/systemd/system/hand.service", "/etc/systemd/system/sysinit.target.wants/hand.service")
             for old in glob.glob(root.path + "/var/lib/apt/lists/*_*") + glob.glob(root.path + "/var/cache/apt/*.bin"):

@@ -4,11 +4,26 @@ import threading
 import time
 
 import cfn_server
-import machine
-import test_fake
+import qemu
 import test_faults
 from guest import until
 from harness import Skip
+
+ACCESS, SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "p%Q^r!S&t*U1v2W3x4Y5z6A7b8C9d0E@"
+CONF = """[metadata]
+interval = 1s
+splay = 0s
+[signal]
+boot-quiet = 1s
+"""
+
+
+def metadata(rev):
+    return {"app": {"rev": rev}, "heat-pulse": {"boot": "boot", "health": "health"}}
+
+
+def stack(rev="1"):
+    return {"stacks": {"web": {"resources": {"srv": {"kind": "server", "metadata": metadata(rev)}, "boot": {"kind": "heat-handle"}, "health": {"kind": "aws-handle"}}}}}
 
 
 class Live:
@@ -18,13 +33,13 @@ class Live:
 
 def begin(ring):
     Live.state = ring.path("live.state")
-    with machine.Machine(ring.kernel.image, ring.small) as one:
+    with qemu.Machine(ring.kernel.image, ring.small) as one:
         one.sh("true", 120)
         one.save(Live.state)
 
 
 def resumed(ring):
-    one = machine.Machine(ring.kernel.image, ring.small, state=Live.state)
+    one = qemu.Machine(ring.kernel.image, ring.small, state=Live.state)
     one.sh("date -s @%d" % time.time())
     return one
 
@@ -36,11 +51,12 @@ def give(one, path, text):
 class Heat:
     """A fake Heat, the agent of a guest that uses it, and when which signal came."""
 
-    def __init__(self, one, conf=test_fake.CONF):
+    def __init__(self, one, conf=CONF):
         self.one, self.came, self.stopping = one, [], threading.Event()
-        self.fake = cfn_server.Fake(test_fake.state())
+        self.fake = cfn_server.Fake(dict(stack(), keys={ACCESS: {"secret": SECRET}}))
         self.fake.up()
-        block = test_fake.block(self.fake, url="http://10.0.2.2:%d/v1/" % self.fake.port)
+        block = {"collectors": ["cfn", "local"], "cfn": {"metadata_url": "http://10.0.2.2:%d/v1/" % self.fake.port, "access_key_id": ACCESS,
+                                                         "secret_access_key": SECRET, "stack_name": "web", "path": "srv.Metadata"}}
         give(one, "/etc/heat-pulse/heat-pulse.conf", conf)
         give(one, "/var/lib/heat-cfntools/cfn-init-data", json.dumps({"deployments": [], "os-collect-config": block}))
         self.watcher = threading.Thread(target=self.watch, daemon=True)
@@ -121,9 +137,9 @@ def test_paused(ring):
         one.save(state)
         one.end()
         time.sleep(5)
-        with machine.Machine(ring.kernel.image, ring.small, state=state) as again:
+        with qemu.Machine(ring.kernel.image, ring.small, state=state) as again:
             again.sh("date -s @%d" % (time.time() + 86400))
-            heat.fake.configure({"stacks": {"web": {"resources": {"srv": {"metadata": {"app": {"rev": "later"}, "heat-pulse": {"boot": "boot", "health": "health"}}}}}}})
+            heat.fake.configure({"stacks": {"web": {"resources": {"srv": {"metadata": metadata("later")}}}}})
             again.until("the new document", 90, "heat-pulse metadata Resources.srv.Metadata.app | grep -q later || heat-pulse metadata | grep -q later", 1)
             time.sleep(15)
             status = json.loads(again.sh("heat-pulse status --json"))
