@@ -51,6 +51,7 @@ DefaultDependencies=no
 [Service]
 ExecStart=/usr/local/sbin/hand serve test
 OOMScoreAdjust=-1000
+OOMPolicy=continue
 """
 
 
