@@ -4,6 +4,7 @@
  * in seconds since boot, and waits.
  *
  *   inside serve NAME         answers on the virtio port NAME: "LENGTH\n" and a shell command in, "LENGTH CODE\n" and its output out
+ *   inside clock              when the guest was booted, by its wall clock: seconds since 1970
  *   inside kmsg               the kernel log as raw records, "prio,seq,usec,flags;text"
  *   inside leak KIB           touches that much more memory each second until it is killed
  *   inside fill FILE KIB      writes until the disk is full, and keeps the file open
@@ -205,6 +206,16 @@ static int kmsg(void)
 	}
 }
 
+static int boot_clock(void)
+{
+	struct timespec wall, up;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	printf("%.3f\n", (double)(wall.tv_sec - up.tv_sec) + (double)(wall.tv_nsec - up.tv_nsec) / 1e9);
+	return 0;
+}
+
 static bool leak_step(void *unused)
 {
 	const size_t step = 64 * 1024;
@@ -285,6 +296,8 @@ int main(int c, char **v)
 		serve(v[2]);
 	if (!strcmp(op, "kmsg"))
 		return kmsg();
+	if (!strcmp(op, "clock"))
+		return boot_clock();
 	if (!strcmp(op, "leak") && c == 3) {
 		at_rate(last / 64, leak_step, NULL);
 	} else if (!strcmp(op, "fill") && c == 4) {
