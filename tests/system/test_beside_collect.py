@@ -49,7 +49,7 @@ def layout(g):
 
 
 def run_collector(g, block):
-    keys = "\n".join("%s = %s" % (k, str(v).replace("%", "%%").replace("$", "$$")) for k, v in block["cfn"].items())
+    keys = "\n".join("%s = %s" % (k, str(v).replace("$", "$$")) for k, v in block["cfn"].items())
     conf = g.write("/occ.conf", "[DEFAULT]\ncommand = %s %s\ncachedir = %s\nbackup_cachedir = %s\ncollectors = cfn\n[cfn]\n%s\n" % (
         STAND_IN, g.root, g.path("/cache"), g.path("/backup"), keys), 0o600)
     os.makedirs(g.path("/cache"))
@@ -82,7 +82,7 @@ def test_same(ctx):
     blocks = {server: block(ctx, name, server) for server in ("theirs", "ours")}
     until("all are listed", 60, lambda: all(len(listed(ctx, name, server)) == 3 for server in blocks), 0.5)
     done = run_collector(theirs, blocks["theirs"])
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0 and os.path.isdir(theirs.path("/seen")), done.stdout
     ours.conf(CONF)
     ours.give_block(blocks["ours"])
     ours.start()

@@ -239,6 +239,7 @@ static void test_note(void **state)
 		assert_int_equal(again.seq, 7);
 		assert_string_equal(again.group, "script");
 		assert_int_equal(again.d.entry != NULL, phase == DEPLOY_RECEIVED);
+		deploy_note_deinit(&again);
 		assert_int_equal(deploy_note_decode(text, strlen(text), "other", &again),
 				 -EBADMSG);
 		assert_int_equal(deploy_note_decode(text, strlen(text) - 1, ID, &again), -EBADMSG);
