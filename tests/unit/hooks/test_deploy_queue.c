@@ -469,7 +469,7 @@ static void test_time_limit(void **state)
 	struct fixture *f = *state;
 	struct desk *k;
 
-	f->conf.deployment_timeout_ms = 300;
+	f->conf.deployment_timeout_ms = 1500;
 	k = make(state, "cat >/dev/null; echo half; sleep 30");
 	offer(k, ENTRY_A);
 	wait_tell(k);
