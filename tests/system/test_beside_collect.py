@@ -88,7 +88,7 @@ def test_same(ctx):
     ours.start()
     cloud.wait(name, "CREATE_COMPLETE", 90)
     told = {who: cloud.output(name, "told_" + who) for who in ("theirs", "ours")}
-    assert told["theirs"] == told["ours"] == {"a": "recorded", "b": "plain words\n", "c": "recorded"}, told
+    assert told["theirs"] == told["ours"] == {"a": "recorded", "b": "plain words\n", "c": "out"}, told
     assert len(seen(ours)) == 2 and seen(theirs) == seen(ours), (seen(theirs), seen(ours))
     assert layout(theirs) == layout(ours), (layout(theirs), layout(ours))
     # The other way: our agent takes over the guest of the other one.
