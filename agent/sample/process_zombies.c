@@ -6,25 +6,56 @@
 #include "sample/process_view.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#define PARENTS 16
-#define SHOWN   3
+#define PARENTS	    16
+#define SHOWN	    3
+#define MANY	    10
+#define REMEMBER_MS (60 * 60 * 1000)
 
 struct parent {
 	int pid;
 	unsigned zombies;
 	char name[PROCESS_SHOWN_MAX];
 };
+struct cleared { /* had many at its time: that they are gone is told, too */
+	char name[PROCESS_SHOWN_MAX];
+	int64_t until_ms;
+};
 struct zombies {
+	int64_t now_ms;
+	struct cleared cleared[SHOWN];
 	size_t n;
 	struct parent parents[PARENTS]; /* the first ones seen, with any number */
 };
+
+/* One place for each name; else the one that is forgotten first. */
+static struct cleared *place_for(struct zombies *z, const char *name)
+{
+	struct cleared *first = &z->cleared[0];
+
+	for (size_t i = 0; i < SHOWN; i++) {
+		if (!strcmp(z->cleared[i].name, name))
+			return &z->cleared[i];
+		if (z->cleared[i].until_ms < first->until_ms)
+			first = &z->cleared[i];
+	}
+	return first;
+}
 
 static void zombies_begin(void *state, int64_t now_ms)
 {
 	struct zombies *z = state;
 
-	(void)now_ms;
+	for (size_t i = 0; i < z->n && i < SHOWN; i++) {
+		struct cleared *c = place_for(z, z->parents[i].name);
+
+		if (z->parents[i].zombies < MANY)
+			continue;
+		memcpy(c->name, z->parents[i].name, sizeof(c->name));
+		c->until_ms = now_ms + REMEMBER_MS;
+	}
+	z->now_ms = now_ms;
 	z->n = 0;
 }
 
@@ -82,6 +113,14 @@ static void zombies_end(void *state)
 	most_first(state);
 }
 
+static bool has_zombies(const struct zombies *z, const char *name)
+{
+	for (size_t i = 0; i < z->n; i++)
+		if (!strcmp(z->parents[i].name, name))
+			return true;
+	return false;
+}
+
 static void zombies_report(const void *state, struct sample *out)
 {
 	const struct zombies *z = state;
@@ -90,6 +129,10 @@ static void zombies_report(const void *state, struct sample *out)
 		probe_add_of(out, METRIC_PROCESS_ZOMBIES_OF,
 			     sample_entity(out, "process", z->parents[i].name, NULL),
 			     z->parents[i].zombies);
+	for (size_t i = 0; i < SHOWN; i++)
+		if (z->cleared[i].until_ms > z->now_ms && !has_zombies(z, z->cleared[i].name))
+			probe_add_of(out, METRIC_PROCESS_ZOMBIES_OF,
+				     sample_entity(out, "process", z->cleared[i].name, NULL), 0);
 }
 
 const struct process_view process_zombies = {

@@ -21,7 +21,7 @@ AILMENTS = {
     "disk_failing": ("vdb", "critical", 60, 5, 7 * HOUR, "I/O error"),
     "filesystem_error": ("vdb", "critical", 60, 5, DAY + HOUR, "EXT4-fs error"),
     "filesystem_readonly": ("/srv", "critical", HOUR, 30, HOUR, "read-only"),
-    "process_leak": ("cron[50]", "warning", 4 * HOUR, 2 * HOUR, 7 * HOUR, "not collected"),
+    "process_leak": ("cron[50]", "warning", 4 * HOUR, 2 * HOUR, 2 * HOUR, "not collected"),
     "process_down": ("nginx", "critical", HOUR, 60, HOUR, "no process"),
     "crash_loop": ("worker", "warning", 60, 30, HOUR, "segfault"),
     "hung_task": ("jbd2/vdb-8", "critical", 60, 5, HOUR, "blocked for more than"),

@@ -181,6 +181,7 @@ static void set_usual(struct guest_view *v)
 	guest_set(v, METRIC_IO_STALLED, "device", "vdb", "", 0);
 	guest_set(v, METRIC_WATCH_PID_COUNT, "process_name", "nginx", "", 4);
 	guest_set(v, METRIC_WATCH_STARTS_5MIN, "process_name", "nginx", "", 0);
+	guest_set(v, METRIC_PROCESS_ZOMBIES_OF, "process", "cron[50]", "", 0);
 	guest_set(v, METRIC_PROCESS_FDS_PERC, "process", "nginx[77]", "", 9);
 	guest_set(v, METRIC_NET_LINK_LOST, "device", "eth0", "", 0);
 }

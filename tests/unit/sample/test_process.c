@@ -144,6 +144,28 @@ static void zombies_have_parents(void **state)
 	assert_int_equal(b->got.n_values, 0);
 }
 
+/* Whoever had many and has none is reported with none for an hour, so that a finding about it can end. */
+static void zombies_that_are_gone(void **state)
+{
+	static struct process_row rows[13];
+	struct bench *b = *state;
+
+	rows[0] = (struct process_row){.pid = 5, .ppid = 1, .state = 'S', .name = "cron"};
+	for (int i = 1; i < 13; i++)
+		rows[i] = (struct process_row){.pid = 20 + i, .ppid = i < 12 ? 5 : 6, .state = 'Z', .name = "z"};
+	use(b, &process_zombies);
+	walk(b, 0, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_PROCESS_ZOMBIES_OF, "cron[5]") == 11);
+	walk(b, 60000, rows, 1);
+	assert_int_equal(b->got.n_values, 1); /* [6] never had many */
+	assert_true(value_of(&b->got, METRIC_PROCESS_ZOMBIES_OF, "cron[5]") == 0);
+	walk(b, 120000, rows, 3);
+	assert_int_equal(b->got.n_values, 1);
+	assert_true(value_of(&b->got, METRIC_PROCESS_ZOMBIES_OF, "cron[5]") == 2);
+	walk(b, 60000 + 60 * 60 * 1000, rows, 1);
+	assert_int_equal(b->got.n_values, 0);
+}
+
 static void put_status(const char *dir, const char *switches)
 {
 	char path[200], text[200];
@@ -384,6 +406,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leak_suspects, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(growth_keeps_the_largest, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(zombies_have_parents, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(zombies_that_are_gone, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(blocked_without_a_break, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_near_the_limit, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_by_the_prober, bench_up, bench_down),
