@@ -141,9 +141,9 @@ static int look_at(struct init *in, struct shopping *s, const char *name, const 
 
 /* ---- packages that are files ---- */
 
-static const char *ending(const char *url, const struct package_manager *m)
+/* Managers look at the ending. */
+static const char *file_name(const struct package_manager *m)
 {
-	(void)url;
 	return strcmp(m->name, "rpm") ? "package.deb" : "package.rpm";
 }
 
@@ -160,10 +160,10 @@ static int bring(struct init *in, const struct shopping *s, const char *url, cha
 	snprintf(folder, ENV_PATH_MAX, "/var/tmp/heat-pulse-package-XXXXXX");
 	if (!mkdtemp(folder))
 		return err_sys(e, errno, "no folder for a download in /var/tmp");
-	snprintf(path, ENV_PATH_MAX, "%.200s/%s", folder, ending(url, s->m));
+	snprintf(path, ENV_PATH_MAX, "%.200s/%s", folder, file_name(s->m));
 	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	p.fd = fd;
-	r = dir < 0 ? -errno : place_file(dir, ending(url, s->m), &p);
+	r = dir < 0 ? -errno : place_file(dir, file_name(s->m), &p);
 	return r < 0 ? err_sys(e, -r, "the download cannot be kept") : 0;
 }
 

@@ -72,6 +72,7 @@ def test_dpkg(ctx):
 FAKE = """#!/bin/sh
 echo "${0##*/} $*" >>/calls
 case "${0##*/} $*" in
+"rpm -qp --qf"*) echo "hp 1.0-1" ;;
 "rpm -q --qf"*) for name; do :; done; [ -e /installed/$name ] && cat /installed/$name || { echo "package $name is not installed"; exit 1; } ;;
 "apk info"*) for name; do :; done; [ -e /installed/$name ] && echo "$name-$(cat /installed/$name)" || exit 1 ;;
 "pip3 show"*) for name; do :; done; [ -e /installed/$name ] && echo "Version: $(cat /installed/$name)" || exit 1 ;;
@@ -82,9 +83,26 @@ exit 0
 
 
 def calls(m):
-    found = [line for line in (m.read("/calls") or "").split("\n") if line and not line.startswith((" ", "rpm -q ", "apk info", "pip3 show", "gem list"))]
+    found = [line for line in (m.read("/calls") or "").split("\n") if line and not line.startswith((" ", "rpm -q ", "rpm -qp ", "apk info", "pip3 show", "gem list"))]
     m.write("/calls", "")
     return found
+
+
+def test_rpm(ctx):
+    """fixed: rpm takes a URL or a path (it did nothing), its signature is the machine's to judge; what is installed is left alone, a younger one put back"""
+    m = new_machine(ctx)
+    m.write("/usr/local/sbin/rpm", FAKE, 0o755)
+    s = machine.Served(ctx, {"/hp.rpm": b"a package"})
+    m.config(packages={"rpm": {"mine": s.url("/hp.rpm")}})
+    found = calls(m)
+    assert len(found) == 1 and found[0].startswith("rpm -U --quiet --replacepkgs /var/tmp/") and found[0].endswith(".rpm"), found
+    m.config(packages={"rpm": {"mine": "/some/hp.rpm"}})
+    assert calls(m) == ["rpm -U --quiet --replacepkgs /some/hp.rpm"]
+    m.write("/installed/hp", "1.0-1\n")
+    m.unchanged(packages={"rpm": {"mine": s.url("/hp.rpm")}})
+    m.write("/installed/hp", "2.0-1\n")
+    m.config(packages={"rpm": {"mine": ["/some/hp.rpm"]}})
+    assert calls(m) == ["rpm -U --quiet --replacepkgs --oldpackage /some/hp.rpm"]
 
 
 def test_other_managers(ctx):
