@@ -101,6 +101,13 @@ def unlocked():
     return "[agent]\n" + ("lock-memory = no\n" if "lock-memory" in settings else "")
 
 
+def within(t, kib, what, text):
+    """Where the limit is looser than the goal and the goal is missed, the name says so."""
+    goal = LIMITS["static_%s_kib_goal" % what]
+    t.say(kib <= LIMITS["static_%s_kib_max" % what], "%s: %d KiB, %d at most%s" % (text, kib, LIMITS["static_%s_kib_max" % what],
+                                                                                "" if kib <= goal else "; GOAL MISSED: %d" % goal))
+
+
 def test_memory_start(t):
     g = guest.Guest("static-start")
     try:
@@ -111,7 +118,7 @@ def test_memory_start(t):
         pss, _ = memory(g)
     finally:
         g.wipe()
-    t.say(pss <= LIMITS["static_pss_start_kib_max"], "at start all roles together have %d KiB of PSS, %d at most" % (pss, LIMITS["static_pss_start_kib_max"]))
+    within(t, pss, "pss_start", "at start all roles together have of PSS")
 
 
 def test_memory_tls(t):
@@ -130,13 +137,13 @@ def test_memory_tls(t):
             pss, anonymous = memory(g)
         finally:
             g.wipe()
-    t.say(pss <= LIMITS["static_pss_tls_kib_max"], "after polling over TLS %d KiB, %d at most" % (pss, LIMITS["static_pss_tls_kib_max"]))
-    t.say(anonymous <= LIMITS["static_anonymous_tls_kib_max"], "%d KiB of it anonymous, %d at most" % (anonymous, LIMITS["static_anonymous_tls_kib_max"]))
+    within(t, pss, "pss_tls", "after polling over TLS")
+    within(t, anonymous, "anonymous_tls", "anonymous of that")
 
 
 def test_disks(t):
     """Without udevd the kernel's own events tell of disks; libudev in the file is compiled for musl."""
-    t.program("faults", ["/usr/bin/python3", os.path.join(TOP, "tests", "faults", "harness.py"), "disk_events"], env={"HP_PULSE": PULSE}, tries=2)
+    t.program("faults", ["/usr/bin/python3", os.path.join(TOP, "tests", "faults", "harness.py"), "disk events"], env={"HP_PULSE": PULSE}, tries=2)
 
 
 def test_rings(t):
