@@ -406,6 +406,7 @@ static int find_occ(struct finder *f)
 
 	if (!read_ini(f, PRIVPATH_OCC_CONF, true, 0, &ini, name))
 		return 0;
+	credentials_occ_problems(&ini, name, f->problems);
 	rc = credentials_from_occ(&ini, name, &found, &why);
 	ini_deinit(&ini);
 	if (rc < 0) {

@@ -267,6 +267,27 @@ static int64_t default_seconds(const struct ini *ini, const char *key, int64_t o
 	return seconds_of(value, otherwise);
 }
 
+void credentials_occ_problems(const struct ini *ini, const char *origin, struct problems *problems)
+{
+	static const struct {
+		const char *key, *remedy;
+	} rows[] = {
+		{"command", "make it the action of a hook in /etc/cfn/hooks.d"},
+		{"cachedir", "hooks get the document in a file; heat-pulse metadata prints it"},
+		{"backup_cachedir", "hooks get the document in a file; heat-pulse metadata prints it"},
+		{"ca_certificate", "name it as ca-file in [agent]"},
+		{"ca_file", "name it as ca-file in [agent]"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *text = default_key(ini, rows[i].key);
+
+		if (text && *text)
+			problems_add(problems, PROBLEM_WARN, "occ-key", rows[i].remedy, "%s: %s is not obeyed",
+				     origin, rows[i].key);
+	}
+}
+
 int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret,
 			 struct err *e)
 {

@@ -41,6 +41,9 @@ bool credentials_url_is_far_http(const char *url);
 int credentials_from_occ(const struct ini *ini, const char *origin, struct credentials_set *ret,
 			 struct err *e) _must_check_;
 
+/** credentials_occ_problems() - what stands there and has another place here. */
+void credentials_occ_problems(const struct ini *ini, const char *origin, struct problems *problems);
+
 /** credentials_from_boto() - URL out of cfn-boto-cfg, which has no port: Heat's 8000. Return 0, 1 =
  * names no host, -ENOMEM. */
 int credentials_from_boto(const struct ini *ini, char **url, bool *insecure) _must_check_;

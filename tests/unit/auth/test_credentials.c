@@ -415,9 +415,36 @@ static void intervals(void **state)
 	assert_int_equal(credentials_interval("", &ms), -EINVAL);
 }
 
+/* The other transports of a block, as INI too; collectors as a JSON list; keys that have another place here. */
+static void occ_transports(void **state)
+{
+	struct guest g = {.files[PRIVPATH_OCC_CONF].text =
+				  "[DEFAULT]\ncollectors = [\"ec2\", \"zaqar\", \"local\"]\npolling_interval = 15\n"
+				  "splay = 0\ncommand = os-refresh-config\n"
+				  "[request]\nmetadata_url = https://swift/v1/A/c/o?temp_url_sig=s&temp_url_expires=9\n"
+				  "[zaqar]\nauth_url = https://ks/v3/\nuser_id = u\npassword = p%^\n"
+				  "project_id = j\nqueue_id = q\n"};
+	static const char *const names[] = {"request", "zaqar", NULL};
+
+	(void)state;
+	find(&g);
+	assert_string_equal(g.set.request.metadata_url,
+			    "https://swift/v1/A/c/o?temp_url_sig=s&temp_url_expires=9");
+	assert_string_equal(g.set.zaqar.queue, "q");
+	assert_string_equal(g.set.zaqar.password, "p%^");
+	assert_string_equal(g.set.collectors, "ec2,zaqar,local");
+	assert_string_equal(credentials_preferred(&g.set, names), "zaqar");
+	assert_int_equal(g.set.polling_ms, 15000);
+	assert_true(g.set.has_splay && g.set.splay_ms == 0);
+	assert_non_null(problem(&g, "occ-key", "command"));
+	assert_null(problem(&g, "credentials", "temp_url_sig"));
+	done(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(occ_transports),
 		cmocka_unit_test(block_of_cfn_init_data),
 		cmocka_unit_test(plain_http_from_heat_is_a_warning),
 		cmocka_unit_test(plain_http_from_us_is_refused),
