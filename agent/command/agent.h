@@ -26,7 +26,8 @@
 #include "signal/seqkey.h"
 #include "sink/sink.h"
 
-#define AGENT_WAITERS_MAX 8
+#define AGENT_WAITERS_MAX     8
+#define AGENT_HEALTH_FINDINGS 8 /* the worst that health looks at */
 
 struct agent_waiter { /* a control client that waits for a signal to be told */
 	struct control_client *client;
@@ -78,7 +79,6 @@ struct agent {
 	bool boot_spooled; /* an earlier life left its result in the outbox */
 	char failed_hook[64];
 	char health_state[16]; /* of the last health signal; "" = none yet */
-	bool health_urgent;    /* something critical was found: told on the next turn */
 	/* action */
 	struct action action;
 	struct loop_timer *action_timer;
@@ -174,6 +174,9 @@ int agent_metrics_start(struct agent *a, struct err *e) _must_check_; /* after a
  * heard */
 void agent_metrics_configure(struct agent *a, bool complete);
 void agent_metrics_labels(struct agent *a); /* name, project or zone became known */
+/** agent_metrics_health() - what the health signal just built says: metrics of the same findings carry
+ * its signature; @data: the signal's */
+void agent_metrics_health(struct agent *a, const struct finding *list, size_t n, const json_t *data);
 void agent_metrics_sample(struct agent *a, const struct sample *s);
 /** agent_metrics_points() - values that a command measured: [{name, value, unit}], all with
  * dimension AlarmName when @watch is given. -EINVAL for what no sink could take, -ENOTCONN without

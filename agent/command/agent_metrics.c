@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "sample/hypervisor.h"
 #include "sink/metric_conf.h"
@@ -26,6 +27,8 @@ struct agent_metrics {
 	struct keystone *own; /* of [sinks]; NULL: the session of the credentials found */
 	int64_t findings_at;
 	uint64_t findings_sum; /* of what was told last */
+	uint64_t health_sum, health_seq; /* of the last health signal, and what it is signed with */
+	char health_sig[128];
 };
 
 static const char *host_kind(const struct agent *a)
@@ -146,17 +149,42 @@ static uint64_t sum_of(const struct finding *list, size_t n, bool *critical)
 	return sum;
 }
 
+/* What health tells of them: the worst few. */
+static uint64_t health_sum_of(const struct finding *list, size_t n)
+{
+	bool critical;
+
+	return sum_of(list, n < AGENT_HEALTH_FINDINGS ? n : AGENT_HEALTH_FINDINGS, &critical);
+}
+
+void agent_metrics_health(struct agent *a, const struct finding *list, size_t n, const json_t *data)
+{
+	struct agent_metrics *m = a->metrics;
+	const char *sig = json_str(data, "sig");
+	int64_t seq = 0;
+
+	if (!m || !sig || !json_int(data, "seq", &seq))
+		return;
+	m->health_sum = health_sum_of(list, n);
+	m->health_seq = (uint64_t)seq;
+	snprintf(m->health_sig, sizeof(m->health_sig), "%s", sig);
+}
+
 static void tell_findings(struct agent *a)
 {
 	struct agent_metrics *m = a->metrics;
 	struct finding list[FINDINGS_MAX];
 	size_t n = agent_findings(a, list, FINDINGS_MAX);
+	const char *signature = NULL;
 	bool critical;
 	uint64_t sum = sum_of(list, n, &critical);
 
 	if (sum == m->findings_sum && loop_now(a->loop) - m->findings_at < FINDINGS_EVERY_MS)
 		return;
-	if (metric_set_findings(m->set, list, n, NULL, 0, critical && sum != m->findings_sum) < 0)
+	if (m->health_sig[0] && m->health_sum == health_sum_of(list, n))
+		signature = m->health_sig;
+	critical = critical && sum != m->findings_sum;
+	if (metric_set_findings(m->set, list, n, signature, m->health_seq, critical) < 0)
 		log_warn("findings are not told as metrics: out of memory");
 	m->findings_sum = sum;
 	m->findings_at = loop_now(a->loop);

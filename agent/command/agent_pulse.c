@@ -9,7 +9,6 @@
 
 #include "core/log.h"
 
-#define HEALTH_FINDINGS   8
 #define HEALTH_SOON_MS    1000 /* lets what changes together be told together */
 #define HEALTH_MIN_GAP_MS (5 * 60 * 1000)
 
@@ -23,13 +22,13 @@ static const char *health_target(const struct agent *a)
 	return a->settings.health ? a->settings.health : a->conf->signal_health;
 }
 
-/* @list: room for HEALTH_FINDINGS, which the answer points into. */
+/* @list: room for AGENT_HEALTH_FINDINGS, which the answer points into. */
 static struct health current_health(struct agent *a, struct finding *list)
 {
 	const struct document *own = agent_own_document(a);
 	struct health h = {.state = agent_state(a),
 			   .findings = list,
-			   .n_findings = agent_findings(a, list, HEALTH_FINDINGS),
+			   .n_findings = agent_findings(a, list, AGENT_HEALTH_FINDINGS),
 			   .stack_id = own && own->stack_id ? own->stack_id : NULL,
 			   .problems = &a->problems};
 
@@ -48,7 +47,7 @@ struct identity agent_signal_identity(const struct agent *a)
 static void tell_boot(struct agent *a, bool success, const char *why)
 {
 	struct identity who = agent_signal_identity(a);
-	struct finding list[HEALTH_FINDINGS];
+	struct finding list[AGENT_HEALTH_FINDINGS];
 	struct health h = current_health(a, list);
 	struct signal s = {0};
 	struct err e = ERR_INIT;
@@ -120,15 +119,17 @@ static void on_boot_timer(struct loop *loop _unused_, void *ctx)
 static void tell_health(struct agent *a)
 {
 	struct identity who = agent_signal_identity(a);
-	struct finding list[HEALTH_FINDINGS];
+	struct finding list[AGENT_HEALTH_FINDINGS];
 	struct health h = current_health(a, list);
 	struct signal s = {0};
 	struct err e = ERR_INIT;
 	int r = signal_build_health(&h, &who, seqkey_next(a->seqkey), a->setup->env->real_ms(),
 				    seqkey_key(a->seqkey), health_target(a), &s, &e);
 
-	if (!r)
+	if (!r) {
+		agent_metrics_health(a, list, h.n_findings, s.data);
 		r = agent_accept(a, &s);
+	}
 	signal_deinit(&s);
 	if (r)
 		log_err("health cannot be told: %s", e.code ? e.text : strerror(-r));
@@ -143,7 +144,6 @@ static void on_health_timer(struct loop *loop _unused_, void *ctx)
 				 ? HEALTH_MIN_GAP_MS
 				 : a->conf->health_interval_ms;
 
-	a->health_urgent = false;
 	/* Until a document came nothing says where to, and Heat's id of this server is not known.
 	 */
 	if (a->seqkey_ready && health_target(a) && a->document_seen)
@@ -155,7 +155,7 @@ void agent_health_due(struct agent *a)
 {
 	bool first = !a->health_state[0];
 
-	if (!a->health_timer || !health_target(a) || !a->document_seen || a->health_urgent)
+	if (!a->health_timer || !health_target(a) || !a->document_seen)
 		return;
 	if (first || strcmp(a->health_state, agent_state(a)))
 		loop_timer_arm(a->health_timer, HEALTH_SOON_MS);
@@ -165,8 +165,7 @@ void agent_health_now(struct agent *a)
 {
 	if (!a->health_timer || !health_target(a) || !a->document_seen)
 		return;
-	a->health_urgent = true;
-	loop_timer_arm(a->health_timer, 0);
+	on_health_timer(a->loop, a);
 }
 
 static void on_seqkey_ready(int status, void *ctx)
@@ -194,6 +193,11 @@ int agent_pulse_start(struct agent *a, struct err *e)
 		r = loop_timer_new(a->loop, 1000, on_health_timer, a, &a->health_timer);
 	if (!r)
 		r = seqkey_new(a->loop, a->store, a->owner, on_seqkey_ready, a, &a->seqkey);
+	if (!r && a->conf->signal_key && seqkey_give(a->seqkey, a->conf->signal_key)) {
+		problems_add(&a->problems, PROBLEM_ERROR, "signing-key", "correct key in [signal]",
+			     "the key in [signal] is not base64 of 32 bytes: the guest signs with its own");
+		log_warn("the key in [signal] is not base64 of 32 bytes: the guest signs with its own");
+	}
 	return r ? err_sys(e, -r, "cannot prepare the signals") : 0;
 }
 

@@ -76,6 +76,7 @@ struct conf {
 	int64_t health_interval_ms; /* 5 min at least */
 	int64_t boot_timeout_ms;    /* 10 min */
 	int64_t boot_quiet_ms;      /* 30 s without anything critical before SUCCESS */
+	char *signal_key;          /* own signing key; NULL: one is made at the first start */
 	char *signal_action;       /* workflow, scaling policy or alarm URL, where metadata name none */
 	int64_t action_threshold;  /* thousandths of risk: 900 */
 	int64_t action_uptime_ms;  /* 5 min: not before */

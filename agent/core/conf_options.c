@@ -146,6 +146,9 @@ const struct conf_option conf_options[] = {
 	       "The boot has failed when it is not healthy by then."),
 	NUMBER(CONF_DURATION, "signal", "boot-quiet", boot_quiet_ms, 0, HOUR, "30s",
 	       "How long nothing critical may be open before the boot counts as good."),
+	SECRET("signal", "key", signal_key,
+	       "Own signing key: base64 of the 32 secret bytes of Ed25519; unset: each server makes its own. "
+	       "Clones that share a file share the key."),
 	SECRET("signal", "action", signal_action,
 	       "What is signalled when the risk reaches the threshold, where metadata name nothing: a "
 	       "workflow or scaling policy (name in the own stack), or an alarm URL."),

@@ -36,7 +36,8 @@ struct seqkey {
 	void *ctx;
 	int64_t started_ms;
 	struct asked asked[PARTS];
-	struct signing_key key;
+	struct signing_key key, given;
+	bool is_given;
 	int64_t last_seq;
 	bool have_key, kept, told;
 	int status;
@@ -55,19 +56,23 @@ static int parse_object(const char *p, size_t n, json_t **ret)
 	return 0;
 }
 
-int seqkey_parse_key(const char *p, size_t n, struct signing_key *ret)
+static int key_from_base64(const char *text, struct signing_key *ret)
 {
-	_cleanup_json_ json_t *o = NULL;
 	_cleanup_buf_ struct buf raw = BUF_INIT(64);
-	const char *text;
-	int r = parse_object(p, n, &o);
+	int r;
 
-	text = r == 0 ? json_str(o, "secret") : NULL;
 	if (!text || text_base64_decode(&raw, text, strlen(text)) < 0 || raw.len != sizeof(ret->secret))
 		return -EBADMSG;
 	r = signing_key_from_secret((const unsigned char *)raw.data, ret);
 	explicit_bzero(raw.data, raw.len);
 	return r < 0 ? -EBADMSG : 0;
+}
+
+int seqkey_parse_key(const char *p, size_t n, struct signing_key *ret)
+{
+	_cleanup_json_ json_t *o = NULL;
+
+	return parse_object(p, n, &o) < 0 ? -EBADMSG : key_from_base64(json_str(o, "secret"), ret);
 }
 
 int seqkey_parse_seq(const char *p, size_t n, int64_t *ret)
@@ -265,13 +270,29 @@ struct seqkey *seqkey_free(struct seqkey *k)
 		return NULL;
 	loop_timer_free(k->timer);
 	signing_key_wipe(&k->key);
+	signing_key_wipe(&k->given);
 	free(k);
 	return NULL;
 }
 
 const struct signing_key *seqkey_key(const struct seqkey *k)
 {
-	return k->have_key && !k->ready ? &k->key : NULL;
+	if (k->ready)
+		return NULL;
+	return k->is_given ? &k->given : k->have_key ? &k->key : NULL;
+}
+
+int seqkey_give(struct seqkey *k, const char *text)
+{
+	struct signing_key read = {0};
+	int r = key_from_base64(text, &read);
+
+	if (r == 0) {
+		k->given = read;
+		k->is_given = true;
+	}
+	signing_key_wipe(&read);
+	return r;
 }
 
 int64_t seqkey_last(const struct seqkey *k)

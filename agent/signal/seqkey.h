@@ -32,6 +32,13 @@ bool seqkey_boot_told(const struct seqkey *k);
 /** seqkey_set_boot_told() - call right after outbox_add(): on the store's queue the marker then
  * follows the spooled signal and precedes its removal. */
 int seqkey_set_boot_told(struct seqkey *k, bool success) _must_check_;
+/**
+ * seqkey_give() - @text (base64 of the 32 secret bytes) signs instead of the key made here, which is
+ * kept beside it
+ *
+ * Return: 0; -EBADMSG: it is no such key, and nothing changes.
+ */
+int seqkey_give(struct seqkey *k, const char *text) _must_check_;
 /** seqkey_problem() - NULL, or one sentence: the key could not be read and is not kept */
 const char *seqkey_problem(const struct seqkey *k);
 

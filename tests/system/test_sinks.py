@@ -137,6 +137,25 @@ def test_monasca(ctx):
     print("# %d bytes a value in Monasca's JSON" % (len(full["body"]) / values))
 
 
+def test_monasca_prediction(ctx):
+    """A prediction at Monasca: one risk and one ETA for each class and entity, with the reason and the signature of the health signal that says the same."""
+    fake, name = start_fake(ctx, monasca_server), "hp-wanted-sink"
+    g = sink_guest(ctx, "monasca = catalog\n" + credentials(fake) + "[signal]\nhealth = -\nprint = yes\n",
+                   {"heat-pulse": {"watch": {"processes": [name]}}}, start=False)
+    g.conf(g.read("/etc/heat-pulse/heat-pulse.conf").replace("[sample]\n", "[sample]\nprocess-interval = 1s\n"))
+    g.start()
+
+    def risks():
+        return [m for m in list(fake.accepted) if m["name"] == "guest.failure.risk" and m["dimensions"]["entity"] == name]
+
+    until("the risk with a signature", 90, lambda: any("signature" in (m["value_meta"] or {}) for m in risks()))
+    told = next(m for m in risks() if "signature" in (m["value_meta"] or {}))
+    assert told["value"] == 0.9 and told["dimensions"]["class"] == "process_down" and "no process" in told["value_meta"]["reason"], told
+    signals = [json.loads(line) for line in g.read("/agent.out").split("\n") if line.startswith("{")]
+    same = [s for s in signals if s["data"].get("sig") == told["value_meta"]["signature"]]
+    assert same and str(same[0]["data"]["seq"]) == told["value_meta"]["seq"] and name in json.dumps(same[0]["data"]["findings"]), (told, signals)
+
+
 def test_monasca_trouble(ctx):
     """A revoked token is renewed once, a missing role is waited out, 422 costs the bad metric alone, an outage costs nothing."""
     fake = start_fake(ctx, monasca_server)

@@ -168,6 +168,36 @@ static void key_forms(void **state)
 	}
 }
 
+/* A key that is given signs from the start, the one of this server stays on disk; what is none changes nothing. */
+static void given_key(void **state)
+{
+	static const char vector[] = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="; /* RFC 8032, 7.1, test 1 */
+	char dir[32], text[KEY_TEXT_MAX];
+	struct signing_key own;
+	struct seqkey *k;
+	struct life l;
+
+	(void)state;
+	begin(&l, new_dir(dir));
+	k = load_key(&l, SERVER);
+	own = *seqkey_key(k);
+	assert_int_equal(seqkey_give(k, "short"), -EBADMSG);
+	assert_int_equal(seqkey_give(k, ""), -EBADMSG);
+	assert_memory_equal(seqkey_key(k), &own, sizeof(own));
+	assert_int_equal(seqkey_give(k, vector), 0);
+	signing_key_text(seqkey_key(k)->public, text);
+	assert_string_equal(text, "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+	flush(&l);
+	seqkey_free(k);
+	end(&l);
+	begin(&l, dir);
+	k = load_key(&l, SERVER);
+	assert_memory_equal(seqkey_key(k), &own, sizeof(own));
+	seqkey_free(k);
+	end(&l);
+	remove_dir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +205,7 @@ int main(void)
 		cmocka_unit_test(key_mode),
 		cmocka_unit_test(key_frozen_disk),
 		cmocka_unit_test(key_forms),
+		cmocka_unit_test(given_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
