@@ -216,3 +216,15 @@ def test_switched_off(ctx):
     stack.update(rev="2")
     until("the problem is named", 30, lambda: any(p["code"] == "deployments" for p in g.status()["problems"]))
     assert len(ran(g)) == 1, ran(g)
+
+
+def test_notify(ctx):
+    """heat-config-notify tells the result on its stdin, without an agent, as scripts of heat-agents' time use it"""
+    stack = Stack(ctx, "dep-notify", "deployments.yaml", config=SCRIPT)
+    entry = stack.entries()[0]
+    ctx.secret(*[one["value"] for one in entry["inputs"] if one["name"] == "deploy_signal_id"])
+    stack.guest.write("/deployed.json", json.dumps(entry), 0o600)
+    done = stack.guest.run("heat-config-notify", "/deployed.json", stdin=json.dumps({"result": "by hand", "deploy_status_code": 0}))
+    assert done.returncode == 0, done.stderr
+    stack.wait("CREATE_COMPLETE")
+    assert stack.output("result") == "by hand"
