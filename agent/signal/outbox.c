@@ -21,6 +21,18 @@
 
 const char *const carry_names[] = {"delivered", "retry", "slowly", "refused", "no-route", NULL};
 
+/* What is judged once leaves after it is on disk, or when the disk had that long: killed in between, the next
+ * life would judge anew and tell it twice. An action has less time, as it has to be out within a second. */
+static const int64_t settle_ms[] = {[SIGNAL_BOOT] = OUTBOX_ACCEPT_MS, [SIGNAL_ACTION] = 800};
+
+/* Boot ms until which a signal waits for the disk; 0 = it does not wait. */
+static int64_t settle_end(const struct outbox *o, enum signal_kind kind)
+{
+	int64_t ms = (size_t)kind < ARRAY_SIZE(settle_ms) ? settle_ms[kind] : 0;
+
+	return ms ? loop_now(o->set.loop) + ms : 0;
+}
+
 /* ---- the list ---- */
 
 struct entry *outbox_find(const struct outbox *o, uint64_t order)
@@ -52,7 +64,7 @@ struct entry *outbox_append(struct outbox *o, struct signal *s, size_t bytes)
 	*s = (struct signal){0};
 	e->bytes = bytes;
 	e->order = ++o->orders;
-	e->settled_at = loop_now(o->set.loop) + OUTBOX_ACCEPT_MS;
+	e->settled_at = settle_end(o, e->s.kind);
 	e->backoff = (struct backoff){.base_ms = BASE_MS, .cap_ms = CAP_MS};
 	while (*at)
 		at = &(*at)->next;
@@ -82,7 +94,7 @@ static int64_t ready_at(const struct outbox *o, const struct entry *e)
 {
 	if (e->superseded || e->no_route)
 		return INT64_MAX;
-	if (e->s.kind == SIGNAL_BOOT && !e->stored && !e->put_failed)
+	if (e->settled_at && !e->resting && !e->stored && !e->put_failed)
 		return e->settled_at;
 	if (e->resting && o->pause_until > e->not_before)
 		return o->pause_until;

@@ -24,8 +24,7 @@ struct entry {
 	struct backoff backoff;
 	int64_t not_before; /* boot ms */
 	int64_t reput_at;
-	/* A boot result, which no hurry excuses, leaves after it is on disk or by then: killed in between, the
-	 * next life would judge anew and tell another one. */
+	/* boot ms until which it waits to be on disk; 0 = it does not */
 	int64_t settled_at;
 };
 

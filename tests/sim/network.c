@@ -96,7 +96,7 @@ static enum service service_of(const char *url)
 	const char *host = strstr(url, "://");
 
 	host = host ? host + 3 : url;
-	if (text_starts(host, "cfn.") && strstr(url, "/waitcondition/"))
+	if (text_starts(host, "cfn.") && (strstr(url, "/waitcondition/") || strstr(url, "/v1/signal/")))
 		return SERVICE_HANDLE;
 	for (size_t i = 0; i < SERVICES; i++) {
 		size_t n = strlen(service_names[i]);
@@ -109,7 +109,7 @@ static enum service service_of(const char *url)
 
 static void put_metadata(struct buf *out)
 {
-	buf_puts(out, "{\"heat-pulse\":{\"boot\":\"boot_handle\",\"health\":\"health\"}}");
+	buf_puts(out, "{\"heat-pulse\":{\"boot\":\"boot_handle\",\"health\":\"health\",\"action\":\"heal\",\"threshold\":0.85}}");
 }
 
 static void answer_describe(const struct http_request *req _unused_, struct http_answer *a)
@@ -129,6 +129,10 @@ static void answer_handle(const struct http_request *req, struct http_answer *a)
 	_cleanup_json_ json_t *entry = NULL, *all = json_object();
 	const char *id;
 
+	if (strstr(req->url, "/v1/signal/")) { /* queued, which is all that is known */
+		report_body("action", req->body, req->body_len);
+		return;
+	}
 	report_body("signal", req->body, req->body_len);
 	if (!all || json_parse(req->body, req->body_len, &json_limits_default, &entry, NULL))
 		return;

@@ -167,12 +167,14 @@ def scene(*options):
 
 
 def whole(told):
-    """The scene's signals are all there: boot result, the finding, and that it is over."""
+    """The scene's signals are all there: boot result, the finding, its action, once, and that it is over."""
     assert told.code == 0, "%s %s" % (told.end(), told.err[-800:])
     taken, key = judged(told, may_repeat=True)
     named = [d for _, d in taken if any(f["class"] == "oom_kill" for f in d["findings"])]
     assert named, "the finding was lost"
     assert taken[-1][1]["state"] == "ok" and not taken[-1][1]["findings"], "the end was lost: %s" % taken[-1][1]
+    actions = {body for _, body in told.bodies("action")}
+    assert len(actions) == 1, "actions: %s" % actions
     return taken, key
 
 

@@ -20,15 +20,15 @@ static void order(void **state)
 
 	(void)state;
 	begin(&l, new_dir(dir));
-	l.quit_after_accepted = 1;
-	add(&l, SIGNAL_BOOT, "boot-x", "b"); /* it alone leaves only when it is on disk */
+	l.quit_after_accepted = 2;
+	add(&l, SIGNAL_BOOT, "boot-x", "b"); /* these two leave only when they are on disk */
+	add(&l, SIGNAL_ACTION, "action", "a");
 	assert_int_equal(run(&l, 20000), 0);
 	l.quit_after_accepted = 0;
 	l.quit_when_empty = true;
 	add(&l, SIGNAL_HEALTH, "health", "h");
 	add(&l, SIGNAL_CUSTOM, "custom-2", "c2");
 	add(&l, SIGNAL_CUSTOM, "custom-1", "c1");
-	add(&l, SIGNAL_ACTION, "action", "a");
 	assert_int_equal(run(&l, 20000), 0);
 	assert_int_equal(l.n_tried, 5);
 	assert_string_equal(l.tried[0], "boot-x:b");
@@ -61,14 +61,21 @@ static void boot_waits_for_disk(void **state)
 	add(&l, SIGNAL_BOOT, "boot-x", "b");
 	assert_int_equal(run(&l, 300), -ETIME);
 	assert_int_equal(l.n_tried, 0);
+	l.plan[1] = CARRY_RETRY; /* tried once, it waits as all do and not for the disk */
+	l.n_plan = 2;
+	l.plan[0] = CARRY_DELIVERED;
 	add(&l, SIGNAL_HEALTH, "health", "h");
 	assert_int_equal(run(&l, 300), -ETIME);
 	assert_int_equal(l.n_tried, 1);
 	assert_string_equal(l.tried[0], "health:h");
 	clock_offset_ms += OUTBOX_ACCEPT_MS;
+	assert_int_equal(run(&l, 300), -ETIME);
+	assert_int_equal(l.n_tried, 2);
+	assert_string_equal(l.tried[1], "boot-x:b");
+	clock_offset_ms += 900000;
 	l.quit_when_empty = true;
 	assert_int_equal(run(&l, 20000), 0);
-	assert_string_equal(l.tried[1], "boot-x:b");
+	assert_int_equal(l.n_tried, 3);
 	assert_int_equal(kill(l.store_pid, SIGCONT), 0);
 	end(&l);
 	remove_dir(dir);
