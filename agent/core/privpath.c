@@ -147,7 +147,8 @@ static int open_local_data(const struct env *env, unsigned n)
 		return -errno;
 	if (st.st_uid != geteuid() || (st.st_mode & S_IWOTH))
 		return -EPERM;
-	found = scandirat(dir, ".", &list, is_shown, by_bytes);
+	/* Names alone, which are opened below @dir: scandirat(3) is glibc's. */
+	found = scandir(full, &list, is_shown, by_bytes);
 	if (found < 0)
 		return -errno;
 	r = pick(dir, list, found, n);
