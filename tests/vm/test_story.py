@@ -207,21 +207,21 @@ def test_reset(ring):
 
 def test_record(ring):
     """What the recorder read is accepted by verify, one after the other; each event stands there once, in order"""
-    last, opened, had, boot_id = -1, [], set(), None
+    last, boots = 0, []
     for _, data, _ in list(Story.recorder.entries):
         done = subprocess.run([ring.binary, "verify", "--key", Story.key, "--id", Story.server_id, "--last-seq", str(last)], input=json.dumps(data), text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == 0, "%d %s\n%s" % (done.returncode, done.stdout, data)
         last = data["seq"]
-        if boot_id != data["boot_id"]:
-            had, boot_id = (had if boot_id is None else set()), data["boot_id"]
-            opened.append("boot")
+        if not boots or boots[-1]["id"] != data["boot_id"]:
+            boots.append({"id": data["boot_id"], "opened": [], "open": set()})
         now = {(f["class"], f["entity"]) for f in data.get("findings", []) if f["level"] != "notice"}
-        opened += sorted(class_name for class_name, _ in now - had)
-        had = now
+        boots[-1]["opened"] += sorted(now - boots[-1]["open"])
+        boots[-1]["open"] = now
+    opened = boots[0]["opened"]
+    ring.note("%d signals; opened: %s" % (len(Story.recorder.entries), ", ".join("%s of %s" % one for one in opened)))
+    assert len(boots) == 2, boots
+    assert len(opened) == len(set(opened)), "told twice: %s" % opened
     wanted = ["memory_exhaustion", "oom_kill", "disk_failing", "filesystem_readonly"]
-    told = [name for name in opened if name in wanted]
-    ring.note("%d signals: %s" % (len(Story.recorder.entries), ", ".join(opened)))
-    first_boot = opened[1:opened.index("boot", 1)]
-    assert [name for name in first_boot if name in wanted] == wanted, (told, opened)
-    assert opened.count("boot") == 2, opened
+    order = [class_name for class_name, _ in opened if class_name in wanted]
+    assert list(dict.fromkeys(order)) == wanted, opened
