@@ -9,7 +9,6 @@ import uuid
 import cloud
 import debian
 import images
-import qemu
 from guest import until
 from harness import Skip
 
