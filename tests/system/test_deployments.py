@@ -228,3 +228,13 @@ def test_notify(ctx):
     assert done.returncode == 0, done.stderr
     stack.wait("CREATE_COMPLETE")
     assert stack.output("result") == "by hand"
+
+
+def test_suspend(ctx):
+    """The action SUSPEND is run before the stack sleeps and the guest's users with it"""
+    stack = Stack(ctx, "dep-suspend", "deployments.yaml", config=SCRIPT, actions="CREATE,SUSPEND,RESUME")
+    g = stack.start()
+    stack.wait("CREATE_COMPLETE")
+    stack.cloud.action(stack.name, "suspend")
+    stack.wait("SUSPEND_COMPLETE")
+    assert ran(g) == ['CREATE 1 [1, "two"]', 'SUSPEND 1 [1, "two"]'], ran(g)
