@@ -214,7 +214,8 @@ class Root:
         self.cgroup = os.path.join(tree, os.path.basename(self.folder))
         os.makedirs(self.cgroup)
         log = open(os.path.join(self.folder, "log"), "ab")
-        join = "echo $$ >%s/cgroup.procs && exec \"$@\"" % self.cgroup
+        # It ends with this program, however that ends.
+        join = "echo $$ >%s/cgroup.procs && exec setpriv --pdeathsig KILL \"$@\"" % self.cgroup
         self.unshare = subprocess.Popen(["/bin/sh", "-c", join, "sh", "unshare", "-C", "-m", "-p", "-i", "-u", "-n", "--fork", "--kill-child", "/bin/sh", "-c",
                                          ENTER, "sh", self.path, *self.environment] + (SYSTEMD if systemd else init), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                         start_new_session=True)
