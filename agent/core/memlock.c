@@ -23,9 +23,10 @@
 #define MAPS_MAX     (4u << 20)
 #define ANON_MAX     (4u << 20)   /* larger ones are reserved by threads, or of somebody's cache */
 #define WHOLE_MAX    (256u << 10) /* larger ones are tables that are never full */
+#define MOST_ALONE   (5u << 20)   /* where nothing but the program is mapped: the static build */
 #define ONFAULT_FLAG 1u           /* MLOCK_ONFAULT */
 
-enum rank { RANK_OWN, RANK_HEAP, RANK_NEEDED, RANK_LIBRARY, RANKS };
+enum rank { RANK_OWN, RANK_HEAP, RANK_NEEDED, RANK_TABLE, RANK_LIBRARY, RANKS };
 
 /* What a signal on its way runs through, where it is not part of the program itself. */
 static const char *const needed[] = {"/libc.so", "/libc-",   "/ld-",       "/libcrypto",
@@ -102,7 +103,9 @@ static enum rank rank_of(const struct memlock_range *r, const char *own)
 	if (path_is(r, "[heap]") || path_is(r, "[stack]"))
 		return RANK_HEAP;
 	if (r->n_path == 0)
-		return writable && r->end - r->start <= ANON_MAX ? RANK_HEAP : RANKS;
+		return !writable || r->end - r->start > ANON_MAX ? RANKS
+		       : r->end - r->start > WHOLE_MAX           ? RANK_TABLE
+								 : RANK_HEAP;
 	if (r->path[0] != '/')
 		return RANKS; /* what the kernel maps */
 	return is_needed(r) ? RANK_NEEDED : RANK_LIBRARY;
@@ -113,7 +116,7 @@ static int lock_range(const struct memlock_range *r, enum rank rank)
 	void *at = (void *)(uintptr_t)r->start;
 	size_t n = (size_t)(r->end - r->start);
 
-	if (rank == RANK_OWN || (rank == RANK_HEAP && (n <= WHOLE_MAX || r->n_path)))
+	if (rank == RANK_OWN || rank == RANK_HEAP)
 		return mlock(at, n) == 0 ? 0 : -errno;
 	return syscall(SYS_mlock2, at, n, ONFAULT_FLAG) == 0 ? 0 : -errno;
 }
@@ -133,7 +136,7 @@ static int lock_rank(const struct buf *maps, const char *own, enum rank rank,
 		if (memlock_parse(line, n, &range) || rank_of(&range, own) != rank)
 			continue;
 		if (ret->locked + (range.end - range.start) > ret->limit) {
-			ret->left_out += rank == RANK_LIBRARY ? 0 : range.end - range.start;
+			ret->left_out += rank >= RANK_TABLE ? 0 : range.end - range.start;
 			continue;
 		}
 		r = lock_range(&range, rank);
@@ -155,6 +158,14 @@ static uint64_t raise_limit(void)
 	return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }
 
+static bool has_libraries(const struct buf *maps)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (memmem(maps->data, maps->len, needed[i], strlen(needed[i])))
+			return true;
+	return false;
+}
+
 int memlock_apply(struct memlock_result *ret)
 {
 	_cleanup_buf_ struct buf maps = BUF_INIT(MAPS_MAX);
@@ -167,6 +178,8 @@ int memlock_apply(struct memlock_result *ret)
 		return -errno;
 	own[n] = '\0';
 	r = fs_read("/proc/self/maps", &maps);
+	if (r == 0 && !has_libraries(&maps) && ret->limit > MOST_ALONE)
+		ret->limit = MOST_ALONE;
 	for (enum rank rank = 0; r == 0 && rank < RANKS; rank++) {
 		int last = lock_rank(&maps, own, rank, ret);
 

@@ -26,7 +26,8 @@ struct memlock_result {
 	uint64_t limit;    /* RLIMIT_MEMLOCK of this process */
 };
 /**
- * memlock_apply() - locks what is mapped now; again later takes in what was mapped since
+ * memlock_apply() - locks what is mapped now; again later takes in what was mapped since. Within
+ * RLIMIT_MEMLOCK, and within 5 MiB where the program is one static file
  *
  * Return: 0; 1 when the limit left something out; -errno when /proc cannot be read or nothing may
  * be locked.
