@@ -215,8 +215,8 @@ def pushes(*arguments):
 def bench_pushes(t):
     """What one request costs the agent, and how long each sink's form is: 60 metrics of one sample, and of three, as each push has them."""
     for p in pushes("500", "60", "1"):
-        t.say(p["cpu_ms"] <= LIMITS["push_cpu_ms_max"], "a push of 60 metrics to %s costs %.2f ms of CPU, %d connections for 500 pushes" % (
-            p["sink"], p["cpu_ms"], p["connections"] - 1))
+        t.say(p["cpu_ms"] <= LIMITS["push_cpu_ms_max"] and p["connections"] == 1, "a push of 60 metrics to %s costs %.2f ms of CPU, %d connection for "
+              "500 pushes; goal at most 1 ms over a kept one" % (p["sink"], p["cpu_ms"], p["connections"]))
     for p in pushes("5", "60", "3"):
         a_value, limit = p["bytes"] / p["points"], LIMITS["push_bytes_per_value_max"][p["sink"]]
         missed = " (GOAL MISSED: 130; its form repeats name and dimensions with each value)" if a_value > 130 else ""
