@@ -1,6 +1,6 @@
 # Which Debian packages each ring needs, by name. Sourced by tests/run.
 
-all_rings=(lint unit fuzz score sim system faults bench)
+all_rings=(lint unit fuzz score sim system packaging vm faults bench)
 
 packages_build=$(cat "$(dirname "${BASH_SOURCE[0]}")/../../packaging/build-packages")
 packages_lint="python3 universal-ctags $packages_build libcmocka-dev"
