@@ -1,4 +1,6 @@
 """The action signal against a real Heat: a watched process is missing, and a scaling policy makes a group grow."""
+import os
+import signal
 import time
 
 from guest import until
@@ -27,6 +29,19 @@ def guest(ctx, name, conf=CONF, **parameters):
     return g
 
 
+def update(ctx, g, name, **parameters):
+    """Heat takes a scaling that is signalled while the stack is updated, and forgets it: the guest stands still until that is over."""
+    pids = list(g.roles().values())
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        ctx.cloud.update(name, "scaling.yaml", **parameters)
+        ctx.cloud.wait(name, "UPDATE_COMPLETE", 120)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 def size(ctx, name):
     return int(ctx.cloud.output(name, "size"))
 
@@ -43,7 +58,7 @@ def test_by_name(ctx):
     until("it was refused", 40, lambda: g.status()["action"]["last"] == "slowly")
     shown = g.status()["action"]
     assert shown["state"] == "slowly" and shown["error"], shown
-    ctx.cloud.update("act-name", "scaling.yaml", transport="POLL_SERVER_CFN", action="grow")
+    update(ctx, g, "act-name", transport="POLL_SERVER_CFN", action="grow")
     grown(ctx, g, "act-name")
     told = g.status()["action"]
     assert told["told"] == [{"class": "process_down", "entity": "hp-wanted-act"}] and told["threshold"] == 0.9, told
@@ -68,5 +83,5 @@ def test_url_from_conf(ctx):
     until("the finding is open", 30, lambda: any(f["class"] == "process_down" for f in g.status()["findings"]))
     time.sleep(2)
     assert g.status()["action"]["state"] == "idle", g.status()["action"]
-    ctx.cloud.update("act-url", "scaling.yaml", transport="POLL_SERVER_CFN", threshold=0.8, action="")
+    update(ctx, g, "act-url", transport="POLL_SERVER_CFN", threshold=0.8, action="")
     grown(ctx, g, "act-url")
