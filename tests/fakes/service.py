@@ -45,6 +45,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def setup(self):
+        super().setup()
+        self.server.fake.connections.add(self.connection)
+
+    def finish(self):
+        self.server.fake.connections.discard(self.connection)
+        super().finish()
+
     def date_time_string(self, timestamp=None):
         return email.utils.formatdate((timestamp or time.time()) + self.server.fake.state["clock"], usegmt=True)
 
@@ -95,7 +103,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Service:
     def __init__(self, state=None, port=0, host="127.0.0.1"):
         self.lock = threading.RLock()
-        self.requests, self.faults = [], []
+        self.requests, self.faults, self.connections = [], [], set()
         self.state = {"clock": 0, "token": uuid.uuid4().hex, "roles": ["monasca-agent"], "project": "9a7e" + uuid.uuid4().hex[4:],
                       "app": {"id": "app-" + uuid.uuid4().hex[:8], "secret": "s3cret-" + uuid.uuid4().hex}, "catalog": {}}
         self.host, self.port, self.server = host, port, None
@@ -114,6 +122,11 @@ class Service:
             self.server.shutdown()
             self.server.server_close()
             self.server = None
+        for one in list(self.connections):  # kept ones would outlive it
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def __enter__(self):
         return self.up()
