@@ -181,7 +181,9 @@ static void answer_heat(const struct http_request *req, struct http_answer *a)
 {
 	static json_t *last;
 
-	if (ends(req->url, "/signal")) {
+	if (ends(req->url, "/resources/heal/signal")) {
+		report_body("action", req->body, req->body_len);
+	} else if (ends(req->url, "/signal")) {
 		report_body("signal", req->body, req->body_len);
 		json_decref(last);
 		last = json_loadb(req->body, req->body_len, 0, NULL);
