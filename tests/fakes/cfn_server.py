@@ -117,6 +117,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     sys_version = ""
 
     # ---- plumbing -------------------------------------------------------------------------------------------
+    def setup(self):
+        super().setup()
+        self.server.fake.connections.add(self.connection)
+
+    def finish(self):
+        self.server.fake.connections.discard(self.connection)
+        super().finish()
+
     def log_message(self, *args):
         pass
 
@@ -445,7 +453,7 @@ class Fake:
     """The fake service; use as a context manager."""
 
     def __init__(self, state=None, port=0, cert=None, key=None, host="127.0.0.1"):
-        self.lock = threading.RLock()
+        self.lock, self.connections = threading.RLock(), set()
         self.state, self.faults, self.requests = default_state(), [], []
         self.stopping = threading.Event()
         self.host, self.port, self.cert, self.key, self.server = host, port, cert, key, None
@@ -470,6 +478,11 @@ class Fake:
             self.server.shutdown()
             self.server.server_close()
             self.server = None
+        for one in list(self.connections):  # kept ones would outlive it
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def __enter__(self):
         self.up()
