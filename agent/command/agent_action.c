@@ -64,11 +64,12 @@ struct asked { /* the signal's id, taken apart */
 	char boot_id[40], class_name[32], entity[64];
 };
 
+/* A guest whose boot has no id has an empty first word. */
 static bool take_word(const char **p, char *out, size_t size)
 {
 	size_t n = strcspn(*p, " ");
 
-	if (!n || n >= size || (*p)[n] != ' ')
+	if (n >= size || (*p)[n] != ' ')
 		return false;
 	memcpy(out, *p, n);
 	out[n] = '\0';
