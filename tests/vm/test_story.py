@@ -117,7 +117,7 @@ def test_protected(ring):
     ring.note("roles, oom_score_adj, locked KiB: %s" % "; ".join(" ".join(r) for r in roles))
     assert len(roles) >= 4 and all(int(score) <= -900 for _, score, _ in roles), said
     locked = {name: int(kib) for name, _, kib in roles}
-    assert 0 < locked["pulse: agent"] and sum(locked.values()) <= 8 * 1024, said
+    assert 0 < locked["pulse: agent"] and sum(locked.values()) <= 5 * 1024, said
 
 
 def test_update(ring):
