@@ -238,7 +238,8 @@ static int scan(struct disks *s)
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < DISKS_MAX; i++)
-		s->list[i].seen = false;
+		if (s->list[i].used) /* the others stay without memory */
+			s->list[i].seen = false;
 	err = udev_enumerate_add_match_subsystem(list, "block");
 	if (err >= 0)
 		err = udev_enumerate_scan_devices(list);

@@ -234,13 +234,20 @@ static void list_named(struct filesystem *f)
 				 mounts_find(f->mounts, f->list[i].path, &info) ? &info : &none);
 }
 
+/* Places that were never used are not written to: they stay without memory. */
+static void want_none(struct filesystem *f)
+{
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (f->list[i].used)
+			f->list[i].wanted = false;
+}
+
 static void list_local(struct filesystem *f)
 {
 	size_t n;
 	const struct parse_mount *local = mounts_local(f->mounts, &n);
 
-	for (size_t i = 0; i < MOUNTS_MAX; i++)
-		f->list[i].wanted = false;
+	want_none(f);
 	for (size_t i = 0; i < n; i++) {
 		struct mount *m = add_mount(f, local[i].path, strlen(local[i].path));
 
@@ -411,8 +418,7 @@ static bool take_list(struct filesystem *f, const char *list)
 
 static void forget_list(struct filesystem *f)
 {
-	for (size_t i = 0; i < MOUNTS_MAX; i++)
-		f->list[i].wanted = false;
+	want_none(f);
 	f->generation = 0; /* the next reading looks each up again */
 }
 

@@ -186,8 +186,10 @@ static int io_read(void *state, int64_t now_ms)
 	if (err)
 		return err;
 	for (size_t i = 0; i < DEVICES_MAX; i++) {
+		if (!s->devices[i].used)
+			continue; /* not written to: most of the table stays without memory */
 		s->devices[i].seen = false;
-		if (s->devices[i].used && generation != s->generation)
+		if (generation != s->generation)
 			find_mount(s, &s->devices[i]);
 	}
 	s->generation = generation;
@@ -204,7 +206,8 @@ static int io_read(void *state, int64_t now_ms)
 		update_device(d, &row, now_ms);
 	}
 	for (size_t i = 0; i < DEVICES_MAX; i++)
-		s->devices[i].used &= s->devices[i].seen;
+		if (s->devices[i].used && !s->devices[i].seen)
+			s->devices[i].used = false;
 	return rows || !s->file.len ? 0 : -EINVAL;
 }
 

@@ -153,6 +153,8 @@ static void watch_begin(void *state, int64_t now_ms)
 	for (size_t i = 0; i < NAMES_MAX; i++) {
 		struct watched *w = &all->list[i];
 
+		if (!w->name[0])
+			continue; /* not written to: the table stays without memory */
 		w->count = w->threads = 0;
 		w->rss_pages = w->cpu_ticks = 0;
 		w->n_members = 0;
