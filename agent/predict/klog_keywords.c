@@ -2,14 +2,14 @@
 /*
  * A keyword automaton (Aho-Corasick, as a full transition table) over the longest literal piece of
  * each rule, cut to KEY_MAX characters, without case. Characters that no keyword has share one
- * class, so the table stays near 100 KiB and a character costs one load.
+ * class, so the table stays below 32 KiB and a character costs one load.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "predict/klog_private.h"
 
-#define KEY_MAX  7
+#define KEY_MAX  4 /* longer: fewer rows to look at, but as many more states to keep */
 #define ROWS_MAX 512
 
 struct keywords {
