@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "core/memlock.h"
+#include "core/settle.h"
 
 #define FIRST_MS   5000 /* when what an agent needs has been used once */
 #define AGAIN_MS   (5 * 60 * 1000)
@@ -51,6 +52,9 @@ static void on_timer(struct loop *loop _unused_, void *ctx)
 {
 	struct agent *a = ctx;
 
+	if (!a->memory_settled)
+		settle_memory();
+	a->memory_settled = true;
 	if (a->conf->lock_memory)
 		lock_memory(a);
 	look_at_oom(a);

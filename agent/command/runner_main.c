@@ -17,6 +17,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/notify.h"
+#include "core/settle.h"
 #include "core/store.h"
 #include "sample/sampler.h"
 
@@ -312,6 +313,7 @@ static int runner_life(struct runner_main *m)
 				? "roles without root"
 				: "running without root: hooks and probes have this user's rights");
 	runner_check_switch(m, NULL);
+	settle_memory();
 	r = loop_run(m->loop);
 	return r < 0 ? EXIT_CONFIG : r;
 }

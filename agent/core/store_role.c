@@ -12,6 +12,7 @@
 #include <string.h>
 #include "core/fs.h"
 #include "core/log.h"
+#include "core/settle.h"
 
 #define LIST_MAX (4u << 20)
 
@@ -282,6 +283,7 @@ int store_role_run_exporting(const struct env *env, int link_fd, const char *dir
 		r = link_new(life.loop, link_fd, on_msg, on_closed, &life, &link);
 	if (r == 0)
 		r = loop_signal_add(life.loop, SIGTERM, on_term, NULL);
+	settle_memory();
 	if (r == 0)
 		r = loop_run(life.loop);
 	link_free(link);

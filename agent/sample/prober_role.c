@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "core/settle.h"
 #include "sample/sampler.h"
 
 #define OPEN_MAX_CALLS 64
@@ -100,6 +101,7 @@ int prober_serve(const struct env *env, int link_fd, const struct prober_kind_in
 		close(link_fd);
 	else
 		err = link_new(s.loop, link_fd, on_msg, on_closed, &s, &s.link);
+	settle_memory();
 	if (!err)
 		err = loop_run(s.loop);
 	prober_pool_free(s.pool);

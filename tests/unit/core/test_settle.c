@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the start went through is given back, and nothing is lost of what is in use. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/settle.h"
+
+#define DEPTH (48u << 10)
+
+static int constant(void)
+{
+	static const char text[] = "constants and code come back from the file";
+
+	return (int)strlen(text);
+}
+
+static __attribute__((noinline)) void go_deep(void)
+{
+	volatile char deep[DEPTH];
+
+	for (size_t i = 0; i < sizeof(deep); i += 512)
+		deep[i] = 1;
+}
+
+/* Return: whether a page of the stack as far below the caller as half of the way has memory. */
+static __attribute__((noinline)) int deep_page_is_there(const char *caller)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	unsigned char there = 0;
+	uintptr_t at = ((uintptr_t)caller - DEPTH / 2) & ~(page - 1);
+
+	assert_int_equal(mincore((void *)at, page, &there), 0);
+	return there & 1;
+}
+
+static void settle_gives_back_the_stack_below(void **state)
+{
+	const char *here = __builtin_frame_address(0);
+
+	(void)state;
+	go_deep();
+	assert_int_equal(deep_page_is_there(here), 1);
+	settle_memory();
+	assert_int_equal(deep_page_is_there(here), 0);
+}
+
+static void settle_loses_nothing_in_use(void **state)
+{
+	volatile char mine[8192];
+	static char table[4096] = "written to";
+	int before = constant();
+
+	(void)state;
+	memset((char *)(uintptr_t)mine, 7, sizeof(mine));
+	table[0] = 'W';
+	settle_memory();
+	settle_memory();
+	for (size_t i = 0; i < sizeof(mine); i++)
+		assert_int_equal(mine[i], 7);
+	assert_string_equal(table, "Written to");
+	assert_int_equal(constant(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(settle_gives_back_the_stack_below),
+		cmocka_unit_test(settle_loses_nothing_in_use),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
