@@ -155,8 +155,9 @@ static void put_finding(struct msg_writer *w, const json_t *value)
 
 static int send_run(struct queue_hook *h, const struct pending *p, const struct values *v)
 {
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	msg_put_str(&w, h->asked_id);
 	msg_put_str(&w, h->def.name);
 	msg_put_u32(&w, p->trigger);
@@ -243,9 +244,10 @@ static void on_query(struct link *link, int status, struct link_msg *msg, void *
 
 static void query(struct queue_hook *h, struct pending *p)
 {
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 	int r = hook_state_run_id(&h->state, p, h->asked_id);
 
+	msg_writer_init(&w);
 	msg_put_str(&w, h->asked_id);
 	if (r == 0)
 		r = link_call(h->q->runner, RUNNER_QUERY, &w, NULL, 0, QUERY_TIMEOUT_MS, on_query,
@@ -267,8 +269,9 @@ static void forget_old(struct queue_hook *h)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < s->n_forgets; i++) {
-		struct msg_writer w = {.len = 0};
+		struct msg_writer w;
 
+		msg_writer_init(&w);
 		msg_put_str(&w, s->forgets[i].id);
 		if (s->forgets[i].gen > h->durable_gen ||
 		    link_send(h->q->runner, RUNNER_FORGET, &w, NULL, 0) < 0)

@@ -126,8 +126,9 @@ static void on_answer(struct link *link, int status, struct link_msg *msg, void 
 
 static void ask(struct watched_service *s)
 {
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	if (s->asked || s->not_before_ms > loop_now(s->q->setup.loop))
 		return;
 	msg_put_str(&w, s->name);

@@ -34,8 +34,9 @@ static void put_result(struct msg_writer *w, const struct run_result *result)
 void runner_reply_result(const struct waiter *waiter, int state, const struct run_result *result)
 {
 	_cleanup_close_ int tail = -1;
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	if (!waiter->link || waiter->id == 0)
 		return;
 	if (state >= 0)
@@ -315,8 +316,9 @@ static void handle_forget(struct runner *r, struct link *link, struct link_msg *
 static void service_answered(int value, void *ctx)
 {
 	struct service_call *call = ctx;
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	for (struct service_call **at = &call->runner->calls; *at; at = &(*at)->next) {
 		if (*at == call) {
 			*at = call->next;

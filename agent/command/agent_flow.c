@@ -171,8 +171,9 @@ static void name_waiting_hooks(struct agent *a)
 /* One pass is over when every resource was asked for and no hook is left to run. */
 static void end_one_pass(struct agent *a)
 {
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	if (!a->setup->one_pass || !a->round_over || !hook_queue_idle(a->queue) ||
 	    store_pending(a->store))
 		return;

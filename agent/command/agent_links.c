@@ -22,10 +22,11 @@
 int agent_open_fd(int privpath, void *ctx)
 {
 	struct agent *a = ctx;
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 	struct link_msg answer;
 	int r;
 
+	msg_writer_init(&w);
 	msg_put_u32(&w, (uint32_t)privpath);
 	r = link_call_wait(a->runner, RUNNER_OPEN, &w, NULL, 0, RUNNER_WAIT_MS, &answer);
 	if (r)
@@ -43,10 +44,11 @@ static void on_stray(struct link *link _unused_, struct link_msg *msg, void *ctx
 static int role_link_wait(struct agent *a, enum role role, link_closed_fn *closed,
 			  struct link **ret)
 {
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 	struct link_msg answer;
 	int r;
 
+	msg_writer_init(&w);
 	msg_put_u32(&w, role);
 	r = link_call_wait(a->runner, RUNNER_LINK, &w, NULL, 0, RUNNER_WAIT_MS, &answer);
 	if (r)
@@ -107,8 +109,9 @@ static void on_role_answer(struct link *link _unused_, int status, struct link_m
 void agent_ask_role(struct agent *a, enum role role)
 {
 	struct role_wish *wish = malloc(sizeof(*wish));
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	if (!wish || !a->runner) {
 		free(wish);
 		return;

@@ -78,8 +78,9 @@ bool runner_check_switch(struct runner_main *m, struct err *ret_why)
 {
 	struct err why = ERR_INIT;
 	bool off = hooks_disabled(m->env, &m->conf, &why);
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	if (!m->runner) {
 		off = true;
 		why = m->no_runs;

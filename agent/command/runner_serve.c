@@ -82,9 +82,10 @@ static void serve_control(struct runner_main *m, struct link *link, struct link_
 
 static void serve_switch(struct runner_main *m, struct link *link, struct link_msg *msg)
 {
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 	struct err why = ERR_INIT;
 
+	msg_writer_init(&w);
 	msg_put_u32(&w, runner_check_switch(m, &why));
 	msg_put_str(&w, why.text);
 	link_reply(link, msg->id, 0, &w, NULL, 0);

@@ -24,6 +24,13 @@ struct msg_writer {
 	size_t len;
 	bool failed;
 };
+/** msg_writer_init() - an empty one; its bytes are left alone, so that one on the stack costs no more
+ * pages than it fills. */
+static inline void msg_writer_init(struct msg_writer *w)
+{
+	w->len = 0;
+	w->failed = false;
+}
 void msg_put_u32(struct msg_writer *w, uint32_t v);
 void msg_put_u64(struct msg_writer *w, uint64_t v);
 void msg_put_i64(struct msg_writer *w, int64_t v);

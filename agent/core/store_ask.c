@@ -52,8 +52,7 @@ int store_request_send(struct store *s, enum store_msg type, const char *name, i
 {
 	struct msg_writer w;
 
-	w.len = 0; /* not the 16 KiB after it */
-	w.failed = false;
+	msg_writer_init(&w);
 	msg_put_str(&w, name);
 	return store_request_call(s, type, &w, fd, q);
 }
@@ -234,8 +233,7 @@ static int call_wait(struct link *link, enum store_msg type, const char *name, i
 {
 	struct msg_writer w;
 
-	w.len = 0;
-	w.failed = false;
+	msg_writer_init(&w);
 	msg_put_str(&w, name);
 	return link_call_wait(link, type, &w, NULL, 0, timeout_ms, ret);
 }

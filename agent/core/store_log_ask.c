@@ -14,8 +14,7 @@ static int call(struct store *s, enum store_msg type, struct store_request *q, c
 	struct msg_writer w;
 	int r;
 
-	w.len = 0;
-	w.failed = false;
+	msg_writer_init(&w);
 	msg_put_str(&w, name);
 	msg_put_u64(&w, at);
 	msg_put_u64(&w, max);

@@ -115,11 +115,12 @@ static int do_append(struct server *s, struct link *link, uint32_t id, const str
 static int do_read(struct server *s, struct link *link, uint32_t id, const struct request *q)
 {
 	_cleanup_buf_ struct buf piece = BUF_INIT(STORE_LOG_PIECE_MAX);
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 	_cleanup_close_ int fd = -1;
 	uint64_t size = 0;
 	int r;
 
+	msg_writer_init(&w);
 	if (!s->uuid)
 		return -ENOTCONN;
 	r = store_log_read(s->dir, q->name, s->uuid, q->at, (size_t)q->max, &piece, &size);
@@ -191,10 +192,11 @@ static int set_foreign_aside(const struct server *s, uint32_t *count)
 
 static int do_bind(struct server *s, struct link *link, uint32_t id, const struct request *q)
 {
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 	uint32_t count = 0;
 	int r;
 
+	msg_writer_init(&w);
 	if (!store_uuid_valid(q->name))
 		return -EINVAL;
 	free(s->uuid);

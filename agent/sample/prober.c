@@ -68,8 +68,7 @@ static int ask_link(struct prober *p, enum prober_kind kind, const char *path, p
 
 	if (!q)
 		return -ENOMEM;
-	w.len = 0;
-	w.failed = false;
+	msg_writer_init(&w);
 	*q = (struct question){.prober = p, .next = p->open, .done = done, .ctx = ctx};
 	msg_put_u32(&w, kind);
 	msg_put_str(&w, path);

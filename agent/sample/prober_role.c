@@ -31,8 +31,7 @@ static void on_done(int status, const struct prober_answer *answer, void *ctx)
 	struct msg_writer w;
 	uint32_t id = c->id;
 
-	w.len = 0;
-	w.failed = false;
+	msg_writer_init(&w);
 	c->id = 0;
 	for (size_t i = 0; answer && i < PROBER_NUMBERS; i++)
 		msg_put_u64(&w, answer->n[i]);

@@ -82,8 +82,9 @@ static void bury(struct deploy_queue *q)
 void deploy_item_forget(struct deploy_item *item)
 {
 	char run_id[RUN_ID_LEN + 1];
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	if (item->forgotten || !item->q->runner)
 		return;
 	deployment_run_id(item->note.id, run_id);

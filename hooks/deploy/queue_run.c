@@ -189,8 +189,9 @@ static int ask_runner(struct deploy_item *item)
 {
 	_cleanup_free_ char *text = json_dumps(item->note.d.entry, JSON_COMPACT);
 	_cleanup_close_ int fd = text ? fs_blob("deployment", text, strlen(text)) : -ENOMEM;
-	struct msg_writer w = {.len = 0};
+	struct msg_writer w;
 
+	msg_writer_init(&w);
 	if (fd < 0)
 		return fd;
 	msg_put_str(&w, item->note.id);
