@@ -216,8 +216,9 @@ static int start_loop(struct runner_main *m, struct err *e)
 		return err_sys(e, -r, "cannot start the roles");
 	if (!m->options->one_pass)
 		runner_watch_files(m);
+	r = runner_watch_start(m);
 	if (!r)
-		r = runner_watch_start(m);
+		r = settle_later(m->loop, &m->give_back);
 	if (m->options->for_ms > 0) {
 		r = loop_timer_new(m->loop, 0, on_life_over, m, &m->life);
 		if (!r)
@@ -253,6 +254,7 @@ static void runner_clean(struct runner_main *m)
 	runner_free(m->runner);
 	loop_io_remove(m->inotify_io);
 	loop_timer_free(m->settle);
+	loop_timer_free(m->give_back);
 	loop_timer_free(m->life);
 	loop_timer_free(m->watch);
 	loop_free(m->loop);
@@ -313,7 +315,6 @@ static int runner_life(struct runner_main *m)
 				? "roles without root"
 				: "running without root: hooks and probes have this user's rights");
 	runner_check_switch(m, NULL);
-	settle_memory();
 	r = loop_run(m->loop);
 	return r < 0 ? EXIT_CONFIG : r;
 }

@@ -23,7 +23,7 @@ struct runner_main {
 	int lock_fd, control_fd, inotify_fd;
 	struct loop_io *inotify_io;
 	int conf_wd[2]; /* inotify watches of our own configuration's folders */
-	struct loop_timer *settle, *life, *watch;
+	struct loop_timer *settle, *life, *watch, *give_back;
 	int64_t watch_ms;    /* between two questions whether the agent lives */
 	unsigned unanswered; /* of those, in a row */
 	int role_fd[ROLE_COUNT];          /* the agent's end, until it asks; -1 = none */

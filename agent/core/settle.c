@@ -12,6 +12,7 @@
 /* The linker's names for the first byte of the program and for the end of its code. */
 extern const char __executable_start[], etext[];
 
+#define LATER_MS    5000         /* what comes with the start has been served */
 #define IN_USE      1024         /* below this frame: what madvise() and sysconf() are called with */
 #define STACK_REACH (128u << 10) /* how deep a start may have been */
 
@@ -31,4 +32,18 @@ void settle_memory(void)
 
 	give_back((uintptr_t)__executable_start, (uintptr_t)etext);
 	give_back(here - STACK_REACH, here - IN_USE);
+}
+
+static void on_timer(struct loop *loop _unused_, void *ctx _unused_)
+{
+	settle_memory();
+}
+
+int settle_later(struct loop *loop, struct loop_timer **ret)
+{
+	int r = loop_timer_new(loop, 1000, on_timer, NULL, ret);
+
+	if (r == 0)
+		loop_timer_arm(*ret, LATER_MS);
+	return r;
 }

@@ -277,6 +277,7 @@ int store_role_run_exporting(const struct env *env, int link_fd, const char *dir
 {
 	struct life life = {.server = {.env = env, .dir = dir, .export_path = export_path}};
 	struct link *link = NULL;
+	struct loop_timer *settle = NULL;
 	int r = loop_new(env, &life.loop);
 
 	if (r < 0)
@@ -285,9 +286,11 @@ int store_role_run_exporting(const struct env *env, int link_fd, const char *dir
 		r = link_new(life.loop, link_fd, on_msg, on_closed, &life, &link);
 	if (r == 0)
 		r = loop_signal_add(life.loop, SIGTERM, on_term, NULL);
-	settle_memory();
+	if (r == 0)
+		r = settle_later(life.loop, &settle);
 	if (r == 0)
 		r = loop_run(life.loop);
+	loop_timer_free(settle);
 	link_free(link);
 	loop_free(life.loop);
 	free(life.server.uuid);

@@ -68,11 +68,52 @@ static void settle_loses_nothing_in_use(void **state)
 	assert_int_equal(constant(), before);
 }
 
+static void on_end(struct loop *loop, void *ctx)
+{
+	(void)ctx;
+	loop_quit(loop, 0);
+}
+
+/* Time stands at the fifth second as soon as somebody waits for it. */
+static int64_t now_ms;
+static int64_t boot_ms(void)
+{
+	return now_ms;
+}
+static int wait_is_over(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms)
+{
+	(void)epoll_fd, (void)events, (void)max;
+	now_ms = until_ms;
+	return 0;
+}
+
+static void settle_later_does_so_after_the_start(void **state)
+{
+	const char *here = __builtin_frame_address(0);
+	const struct env env = {.boot_ms = boot_ms, .real_ms = boot_ms, .wait = wait_is_over};
+	struct loop *loop;
+	struct loop_timer *settle, *end;
+
+	(void)state;
+	assert_int_equal(loop_new(&env, &loop), 0);
+	assert_int_equal(settle_later(loop, &settle), 0);
+	assert_int_equal(loop_timer_new(loop, 0, on_end, NULL, &end), 0);
+	loop_timer_arm(end, 7000);
+	go_deep();
+	assert_int_equal(deep_page_is_there(here), 1);
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(deep_page_is_there(here), 0);
+	loop_timer_free(settle);
+	loop_timer_free(end);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settle_gives_back_the_stack_below),
 		cmocka_unit_test(settle_loses_nothing_in_use),
+		cmocka_unit_test(settle_later_does_so_after_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
