@@ -59,12 +59,12 @@ def test_commands(ctx):
 def test_agent(ctx):
     """The running agent with an allocation failing in each role comes up and does its work, at the latest when started again."""
     for number in numbers(2500)[::4]:
-        g = local_guest(ctx, conf=LOCAL)
+        g = local_guest(ctx, conf=LOCAL + "[hooks]\nretry = 1s\n")
         g.hook("app", "Resources.local.Metadata.app")
         preload = library(ctx, g)
         g.start(env=dict(preload, HEAT_PULSE_FAIL_ALLOC=str(number)), wait=False)
         try:
-            until("the hook", 25, lambda: g.hooks_run() or g.child.poll() is not None)
+            until("the hook", 60, lambda: g.hooks_run() or g.child.poll() is not None)
         finally:
             assert "signal 11" not in g.log() and "signal 6" not in g.log(), (number, g.log())
         if g.child.poll() is None:
