@@ -112,25 +112,6 @@ void hook_output_end(struct hook_output *o, int64_t now_ms)
 	o->dropped = 0;
 }
 
-/* Appends as valid UTF-8; what is none, and NUL, becomes \xNN. */
-static void put_valid(struct buf *out, const char *p, size_t n)
-{
-	while (n > 0) {
-		size_t good = text_utf8_valid(p, n);
-		const char *nul = memchr(p, '\0', good);
-
-		if (nul)
-			good = (size_t)(nul - p);
-		buf_put(out, p, good);
-		if (good < n) {
-			buf_printf(out, "\\x%02x", (unsigned)(unsigned char)p[good]);
-			good++;
-		}
-		p += good;
-		n -= good;
-	}
-}
-
 /* The ring may begin inside a character: its continuation bytes (10xxxxxx) are dropped. */
 static size_t partial_start(const char *p, size_t n)
 {
@@ -169,7 +150,7 @@ char *hook_output_tail(const struct hook_output *o)
 	if (buf_error(&raw) < 0 || raw.len == 0)
 		return NULL;
 	skip = o->wrapped ? partial_start(raw.data, raw.len) : 0;
-	put_valid(&text, raw.data + skip, raw.len - skip);
+	text_put_valid(&text, raw.data + skip, raw.len - skip, NULL);
 	return buf_error(&text) < 0 ? NULL : last_bytes(&text, o->size);
 }
 

@@ -43,6 +43,9 @@ bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 /** text_utf8_valid() - length of the valid UTF-8 prefix of (@p, @n); equals @n when all is valid.
  */
 size_t text_utf8_valid(const char *p, size_t n);
+/** text_put_valid() - appends (@p, @n) as valid UTF-8; each byte that is none, and NUL, becomes @instead
+ * (NULL: \xNN). Return: buf_error() of @out. */
+int text_put_valid(struct buf *out, const char *p, size_t n, const char *instead);
 /** text_list_next() - splits at @sep and trims; walk with *pos = 0. Return: true and the item, or
  * false. */
 bool text_list_next(const char *list, char sep, size_t *pos, const char **ret_p, size_t *ret_n);

@@ -152,3 +152,23 @@ int text_base64_decode(struct buf *out, const char *p, size_t n)
 	}
 	return buf_error(out);
 }
+
+int text_put_valid(struct buf *out, const char *p, size_t n, const char *instead)
+{
+	while (n > 0) {
+		size_t good = text_utf8_valid(p, n);
+		const char *nul = memchr(p, '\0', good);
+
+		if (nul)
+			good = (size_t)(nul - p);
+		buf_put(out, p, good);
+		if (good < n && instead)
+			buf_puts(out, instead);
+		else if (good < n)
+			buf_printf(out, "\\x%02x", (unsigned)(unsigned char)p[good]);
+		good += good < n;
+		p += good;
+		n -= good;
+	}
+	return buf_error(out);
+}

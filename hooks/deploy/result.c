@@ -12,31 +12,14 @@
 #include "core/text.h"
 
 #define CODE_NOT_STARTED 127 /* as a shell says it */
-
-static int put_valid(struct buf *out, const char *p, size_t n)
-{
-	while (n > 0) {
-		size_t good = text_utf8_valid(p, n);
-		const char *nul = memchr(p, '\0', good);
-
-		if (nul)
-			good = (size_t)(nul - p);
-		buf_put(out, p, good);
-		if (good < n) {
-			buf_puts(out, "\xef\xbf\xbd");
-			good++;
-		}
-		p += good;
-		n -= good;
-	}
-	return buf_error(out);
-}
+#define REPLACEMENT      "\xef\xbf\xbd"
 
 json_t *deployment_text(const char *p, size_t n)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(3 * n + 1);
 
-	return put_valid(&text, p, n) < 0 ? NULL : json_stringn(buf_str(&text), text.len);
+	return text_put_valid(&text, p, n, REPLACEMENT) < 0 ? NULL
+							    : json_stringn(buf_str(&text), text.len);
 }
 
 json_t *deployment_result_words(int status_code, const char *words)
@@ -97,7 +80,8 @@ static json_t *own_words(const struct deployment_end *end)
 	_cleanup_buf_ struct buf text = BUF_INIT(3 * DEPLOYMENT_STDOUT_MAX);
 	json_t *v = NULL;
 
-	if (end->out_cut || end->out_len == 0 || put_valid(&text, end->out, end->out_len) < 0 ||
+	if (end->out_cut || end->out_len == 0 ||
+	    text_put_valid(&text, end->out, end->out_len, REPLACEMENT) < 0 ||
 	    json_parse(buf_str(&text), text.len, &limits, &v, NULL) < 0)
 		return NULL;
 	if (json_is_object(v))
