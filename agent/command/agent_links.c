@@ -198,7 +198,7 @@ static void take_switch(struct agent *a, struct link_msg *msg)
 	problems_remove(&a->problems, "hooks-disabled");
 	if (a->hooks_off)
 		problems_add(&a->problems, PROBLEM_WARN, "hooks-disabled",
-			     "remove the switch to let hooks run again", "no hook runs: %s",
+			     "remove the switch to let them run again", "no hook and no deployment runs: %s",
 			     a->hooks_off_why);
 }
 

@@ -18,6 +18,8 @@
 #include "core/store.h"
 #include "core/text.h"
 #include "hooks/config.h"
+#include "hooks/deploy/builtin.h"
+#include "hooks/deploy/keep.h"
 #include "metadata/watch.h"
 #include "sample/sampler.h"
 
@@ -33,7 +35,7 @@ static const struct option_row rows[] = {
 static const struct option_set options = {
 	.command = "heat-pulse check",
 	.synopsis = "[--json]",
-	.about = "Tells what the agent would use (credentials, hooks, clock, rights) and what is "
+	.about = "Tells what the agent would use (credentials, hooks, deployments, clock, rights) and what is "
 		 "wrong with it, one line each:\n"
 		 "ok|warn|error CODE text; remedy. Exit 4: there is at least one error.",
 	.rows = rows,
@@ -122,9 +124,41 @@ static void check_hooks(struct direct *d, struct problems *found)
 			     d->conf.hooks_conf_dir);
 	if (hooks_disabled(d->env, &d->conf, &why))
 		problems_add(found, PROBLEM_WARN, "hooks-disabled",
-			     "remove the switch to let hooks run again", "no hook runs: %s",
+			     "remove the switch to let them run again", "no hook and no deployment runs: %s",
 			     why.text);
 	hookset_deinit(&hooks);
+}
+
+static void check_program(const char *group, const char *program, const char *why, void *ctx)
+{
+	struct problems *found = ctx;
+
+	if (why)
+		problems_add(found, PROBLEM_ERROR, "deployment-hook",
+			     "make it and the folders above it root's alone",
+			     "deployments of the group %s fail: %s", group, why);
+	else
+		problems_add(found, PROBLEM_OK, "deployment-hook", NULL,
+			     "deployments of the group %s are run by %s", group, program);
+}
+
+/* "heat-pulse" is no program: the agent takes such deployments as settings. */
+static void check_deployments(struct direct *d, struct problems *found)
+{
+	_cleanup_buf_ struct buf groups = BUF_INIT(1024);
+
+	if (!d->conf.deployments_enabled) {
+		problems_add(found, PROBLEM_OK, "deployments", NULL,
+			     "deployments are not run: [deployments] enabled says no");
+		return;
+	}
+	for (size_t i = 0; i < deploy_builtins_n; i++)
+		if (deploy_builtin_known(d->env, deploy_builtins[i].group))
+			buf_printf(&groups, "%s ", deploy_builtins[i].group);
+	problems_add(found, PROBLEM_OK, "deployments", NULL,
+		     "deployments are run, of the groups %sheat-pulse, and of what is below %s",
+		     buf_str(&groups), d->conf.deployments_hooks_path);
+	deploy_each_program(d->env, &d->conf, check_program, found);
 }
 
 static void check_state(struct direct *d, struct problems *found)
@@ -188,7 +222,7 @@ static void check_agent(struct direct *d, struct problems *found)
 }
 
 static void (*const checks[])(struct direct *d, struct problems *found) = {
-	check_rights, check_clock,  check_credentials, check_hooks,
+	check_rights, check_clock,  check_credentials, check_hooks, check_deployments,
 	check_state,  check_probes, check_agent,
 };
 

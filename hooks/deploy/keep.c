@@ -5,6 +5,7 @@
  */
 #include "hooks/deploy/keep.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,6 +53,52 @@ int deploy_find_hook(const struct env *env, const struct conf *conf, const char 
 							  "no hook serves the group %s: nothing "
 							  "below %s, and it is not built in",
 							  group, list);
+}
+
+static void show_program(const struct env *env, const struct conf *conf, const char *folder,
+			 const char *group, deploy_program_fn *fn, void *ctx)
+{
+	char program[ENV_PATH_MAX], own[ENV_PATH_MAX];
+	_cleanup_free_ char *path = NULL;
+	struct err e = ERR_INIT;
+	int r = deploy_find_hook(env, conf, group, program, &e);
+
+	if (asprintf(&path, "%s/%s", folder, group) < 0)
+		path = NULL;
+	else if (strcmp(env_path(env, path, own), program) == 0)
+		fn(group, program, r < 0 ? e.text : NULL, ctx);
+}
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static void show_folder(const struct env *env, const struct conf *conf, const char *folder,
+			deploy_program_fn *fn, void *ctx)
+{
+	char path[ENV_PATH_MAX];
+	struct dirent **names = NULL;
+	int n = *folder == '/' ? scandir(env_path(env, folder, path), &names, is_visible, alphasort) : 0;
+
+	for (int i = 0; i < n; i++) {
+		show_program(env, conf, folder, names[i]->d_name, fn, ctx);
+		free(names[i]);
+	}
+	free(names);
+}
+
+void deploy_each_program(const struct env *env, const struct conf *conf, deploy_program_fn *fn, void *ctx)
+{
+	const char *list = conf->deployments_hooks_path ? conf->deployments_hooks_path : "", *p;
+	size_t pos = 0, n;
+
+	while (text_list_next(list, ':', &pos, &p, &n)) {
+		_cleanup_free_ char *folder = strndup(p, n);
+
+		if (folder)
+			show_folder(env, conf, folder, fn, ctx);
+	}
 }
 
 /* ---- files ---- */

@@ -29,6 +29,10 @@ struct deploy_job {
  */
 int deploy_find_hook(const struct env *env, const struct conf *conf, const char *group,
 		     char program[static ENV_PATH_MAX], struct err *e) _must_check_;
+/** one executable below those folders; @why: the reason why it is refused, NULL when it serves @group */
+typedef void deploy_program_fn(const char *group, const char *program, const char *why, void *ctx);
+/** deploy_each_program() - in the order in which they are looked for, without those that another one hides. */
+void deploy_each_program(const struct env *env, const struct conf *conf, deploy_program_fn *fn, void *ctx);
 /** deploy_was_run() - deployed/@id.json stands there. */
 bool deploy_was_run(const struct env *env, const char *id);
 /** deploy_old_result() - content of deployed/@id.notify.json, new string; NULL: there is none. */

@@ -59,3 +59,26 @@ def test_usage(ctx):
     assert g.run("hook").returncode == 2
     assert g.run("hook", "script", stdin="[1]").returncode == 2
     assert g.run("heat-config-notify", "/none", stdin="{}").returncode == 1
+
+
+def check(g):
+    """The lines of check that are about deployments, by level and text."""
+    lines = [json.loads(line) for line in g.run("check", "--json").stdout.splitlines()]
+    return [(one["level"], one["text"]) for one in lines if one["code"] in ("deployments", "deployment-hook", "hooks-disabled")]
+
+
+def test_check(ctx):
+    """check says whether deployments are run, by what, which hook is refused and why, and that the kill switch is on"""
+    g = ctx.guest("hook-check")
+    (level, text), = check(g)
+    assert level == "ok" and "not run" in text, text
+    g.write("/etc/heat-pulse/heat-pulse.conf", "[deployments]\nenabled = yes\nhooks-path = /opt/first:/none:/opt/second\n")
+    for path, mode in (("/opt/first/puppet", 0o755), ("/opt/first/salt", 0o777), ("/opt/first/notes", 0o644), ("/opt/second/puppet", 0o755), ("/opt/second/script", 0o755)):
+        g.write(path, "#!/bin/sh\n", mode)
+    g.write("/etc/heat-pulse/hooks.disabled", "")
+    said = check(g)
+    assert [level for level, _ in said] == ["warn", "ok", "ok", "error", "ok"], said
+    assert "no deployment runs" in said[0][1] and "script cfn-init json-file hiera heat-pulse" in said[1][1], said
+    assert [text.split(" group ")[1].split()[0] for _, text in said[2:]] == ["puppet", "salt", "script"], said
+    assert said[2][1].endswith("/opt/first/puppet") and "/opt/first/salt" in said[3][1] and said[4][1].endswith("/opt/second/script"), said
+    assert g.run("check").returncode == 4

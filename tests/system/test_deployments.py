@@ -231,10 +231,14 @@ def test_notify(ctx):
 
 
 def test_suspend(ctx):
-    """The action SUSPEND is run before the stack sleeps and the guest's users with it"""
+    """The action SUSPEND is run before the stack sleeps and the guest's users with it, and RESUME when they wake"""
     stack = Stack(ctx, "dep-suspend", "deployments.yaml", config=SCRIPT, actions="CREATE,SUSPEND,RESUME")
     g = stack.start()
     stack.wait("CREATE_COMPLETE")
     stack.cloud.action(stack.name, "suspend")
     stack.wait("SUSPEND_COMPLETE")
     assert ran(g) == ['CREATE 1 [1, "two"]', 'SUSPEND 1 [1, "two"]'], ran(g)
+    until("the guest is refused", 60, lambda: any(one["state"] != "ok" for one in g.status()["sources"]))
+    stack.cloud.action(stack.name, "resume")
+    stack.wait("RESUME_COMPLETE")
+    assert ran(g)[2:] == ['RESUME 1 [1, "two"]'], ran(g)
