@@ -31,11 +31,6 @@ static const struct answer_row cfn_rows[] = {
 	{200, 200, NULL, FETCH_SERVER_ERROR},
 	{401, 401, NULL, FETCH_REFUSED},
 	{403, 403, NULL, FETCH_REFUSED},
-	{408, 408, NULL, FETCH_BUSY},
-	{409, 409, NULL, FETCH_BUSY},
-	{429, 429, NULL, FETCH_BUSY},
-	{503, 503, NULL, FETCH_BUSY},
-	{500, 599, NULL, FETCH_SERVER_ERROR},
 };
 
 static const struct answer_row heat_rows[] = {
@@ -47,10 +42,6 @@ static const struct answer_row heat_rows[] = {
 	{404, 404, "could not be found", FETCH_GONE},
 	{404, 404, "not found", FETCH_GONE},
 	{404, 404, "EntityNotFound", FETCH_GONE},
-	{408, 409, NULL, FETCH_BUSY},
-	{429, 429, NULL, FETCH_BUSY},
-	{503, 503, NULL, FETCH_BUSY},
-	{500, 599, NULL, FETCH_SERVER_ERROR},
 };
 
 /* A signed URL has no user: 401 is Swift's word for a wrong or expired signature, 403 that of Ceph's
@@ -60,27 +51,29 @@ static const struct answer_row tempurl_rows[] = {
 	{403, 403, NULL, FETCH_EXPIRED_URL},
 	{404, 404, NULL, FETCH_GONE},
 	{410, 410, NULL, FETCH_GONE},
-	{408, 409, NULL, FETCH_BUSY},
-	{429, 429, NULL, FETCH_BUSY},
 	{498, 498, NULL, FETCH_BUSY}, /* Swift's own rate limit */
-	{503, 503, NULL, FETCH_BUSY},
-	{500, 599, NULL, FETCH_SERVER_ERROR},
 };
 
 static const struct answer_row zaqar_rows[] = {
 	{401, 401, NULL, FETCH_REFUSED},
 	{403, 403, NULL, FETCH_REFUSED},
 	{404, 404, NULL, FETCH_GONE},
+};
+
+/* Of every API, where no row of its own fits. */
+static const struct answer_row common_rows[] = {
 	{408, 409, NULL, FETCH_BUSY},
 	{429, 429, NULL, FETCH_BUSY},
 	{503, 503, NULL, FETCH_BUSY},
 	{500, 599, NULL, FETCH_SERVER_ERROR},
 };
 
-static const struct {
+struct answer_table {
 	const struct answer_row *rows;
 	size_t n;
-} apis[] = {
+};
+static const struct answer_table common = {common_rows, ARRAY_SIZE(common_rows)};
+static const struct answer_table apis[] = {
 	[CLASSIFY_CFN] = {cfn_rows, ARRAY_SIZE(cfn_rows)},
 	[CLASSIFY_HEAT] = {heat_rows, ARRAY_SIZE(heat_rows)},
 	[CLASSIFY_TEMPURL] = {tempurl_rows, ARRAY_SIZE(tempurl_rows)},
@@ -137,18 +130,24 @@ static bool row_fits(const struct answer_row *row, long status, const char *code
 	       (message && strstr(message, row->text));
 }
 
+static const struct answer_row *first_fit(const struct answer_table *table, long status,
+					  const char *code, const char *message)
+{
+	for (size_t i = 0; i < table->n; i++)
+		if (row_fits(&table->rows[i], status, code, message))
+			return &table->rows[i];
+	return NULL;
+}
+
 enum fetch_class classify_status(enum classify_api api, long status, const char *code,
 				 const char *message, bool own)
 {
-	const struct answer_row *rows = apis[api].rows;
-	enum fetch_class class = FETCH_NOT_HEAT;
+	const struct answer_row *row = first_fit(&apis[api], status, code, message);
+	enum fetch_class class;
 
-	for (size_t i = 0; i < apis[api].n; i++) {
-		if (row_fits(&rows[i], status, code, message)) {
-			class = rows[i].class;
-			break;
-		}
-	}
+	if (!row)
+		row = first_fit(&common, status, code, message);
+	class = row ? row->class : FETCH_NOT_HEAT;
 	return api == CLASSIFY_HEAT && own && class == FETCH_REFUSED_FOREIGN ? FETCH_REFUSED : class;
 }
 

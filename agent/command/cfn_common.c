@@ -16,6 +16,20 @@
 #define CREDENTIAL_FILE_MAX (64u * 1024)
 #define PAUSE_MAX_MS        30000
 
+int cfn_check_keys(const char *command, const struct cfn_access *access)
+{
+	if (!access->access_key == !access->secret_key)
+		return 0;
+	return command_usage(command, "--access-key and --secret-key go together");
+}
+
+int cfn_check_named(const char *command, const char *stack, const char *resource)
+{
+	if (stack && resource)
+		return 0;
+	return command_usage(command, "%s is needed", stack ? "--resource" : "--stack");
+}
+
 struct http_setup cfn_proxies(const struct cfn_access *access, const struct conf *conf)
 {
 	return (struct http_setup){

@@ -56,6 +56,11 @@ struct cfn_session {
 	int64_t deadline_ms; /* boot ms */
 };
 
+/** cfn_check_keys() - the flags for keys fit each other. Return: 0, or the exit code of a usage error
+ * that is printed. */
+int cfn_check_keys(const char *command, const struct cfn_access *access);
+/** cfn_check_named() - both names are given. The same return. */
+int cfn_check_named(const char *command, const char *stack, const char *resource);
 /** cfn_session_open() - Return: 0, or an exit code (the reason is printed). cfn_session_close() it
  * in any case. */
 int cfn_session_open(struct env *env, const char *command, const struct cfn_access *access,

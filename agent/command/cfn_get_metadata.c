@@ -122,15 +122,15 @@ static int print_value(json_t *tree, const char *key)
 
 static int check_arguments(const struct get_arguments *a)
 {
-	if (!a->stack || !a->resource)
-		return command_usage(NAME, "%s is needed", a->stack ? "--resource" : "--stack");
+	int r = cfn_check_named(NAME, a->stack, a->resource);
+
+	if (r)
+		return r;
 	if (!*a->stack || !*a->resource) {
 		fprintf(stderr, NAME ": %s is empty\n", *a->stack ? "--resource" : "--stack");
 		return EXIT_CONFIG;
 	}
-	if (!a->access.access_key != !a->access.secret_key)
-		return command_usage(NAME, "--access-key and --secret-key go together");
-	return 0;
+	return cfn_check_keys(NAME, &a->access);
 }
 
 int command_cfn_get_metadata(struct env *env, int argc, char **argv)

@@ -136,12 +136,10 @@ static int apply(struct cfn_session *s, const struct init_arguments *a, const js
 
 static int check_arguments(const struct init_arguments *a)
 {
-	if (!a->access.access_key != !a->access.secret_key)
-		return command_usage(NAME, "--access-key and --secret-key go together");
-	if ((a->access.access_key || a->access.credential_file) && !a->file &&
-	    (!a->stack || !a->resource))
-		return command_usage(NAME, "%s is needed", a->stack ? "--resource" : "--stack");
-	return 0;
+	bool asks = (a->access.access_key || a->access.credential_file) && !a->file;
+	int r = cfn_check_keys(NAME, &a->access);
+
+	return r == 0 && asks ? cfn_check_named(NAME, a->stack, a->resource) : r;
 }
 
 int command_cfn_init(struct env *env, int argc, char **argv)

@@ -123,9 +123,7 @@ static int check_arguments(const struct signal_arguments *a, bool has_url)
 	if (!has_url && (!a->stack || !a->resource || !*a->stack || !*a->resource))
 		return command_usage(CFN_SIGNAL_NAME,
 				     "give the handle's URL, or both --stack and --resource");
-	if (!a->access.access_key != !a->access.secret_key)
-		return command_usage(CFN_SIGNAL_NAME, "--access-key and --secret-key go together");
-	return 0;
+	return cfn_check_keys(CFN_SIGNAL_NAME, &a->access);
 }
 
 static int send_message(struct env *env, const struct signal_arguments *a,

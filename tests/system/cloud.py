@@ -64,15 +64,7 @@ auth_uri = http://{host}:{keystone}
 [ec2authtoken]
 auth_uri = http://127.0.0.1:{keystone}/v3
 [keystone_authtoken]
-www_authenticate_uri = http://127.0.0.1:{keystone}
-auth_url = http://127.0.0.1:{keystone}
-auth_type = password
-username = heat
-password = heatpw
-project_name = service
-user_domain_id = default
-project_domain_id = default
-[trustee]
+{authtoken}[trustee]
 auth_type = password
 auth_url = http://127.0.0.1:{keystone}
 username = heat
@@ -163,7 +155,7 @@ class Cloud:
         for folder in ("fernet", "credential"):
             os.makedirs(self.path(folder), 0o700, exist_ok=True)
         self.write("keystone.conf", KEYSTONE_CONF.format(run=self.run))
-        self.write("heat.conf", HEAT_CONF.format(run=self.run, host=self.host, **self.ports))
+        self.write("heat.conf", HEAT_CONF.format(run=self.run, host=self.host, authtoken=push.authtoken(self, "heat"), **self.ports))
         with open("/etc/heat/api-paste.ini") as f:
             self.write("api-paste.ini", f.read().replace("heat.api.aws.ec2token:EC2Token_filter_factory", "heat_shims:filter_factory"))
         self.setup_keystone()

@@ -16,15 +16,17 @@ name = one
 default = yes
 """
 
-BACKEND_CONF = """[DEFAULT]
+SERVER_CONF = """[DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = {port}
 workers = 0
 user = root
 swift_dir = {etc}
-devices = {node}
-mount_check = false
 log_address = {etc}/no-syslog
+"""
+
+BACKEND_CONF = SERVER_CONF + """devices = {node}
+mount_check = false
 [pipeline:main]
 pipeline = {kind}-server
 [app:{kind}-server]
@@ -42,14 +44,7 @@ project_domain_id = default
 """
 
 # tempurl stands before authtoken: a request with a good signature needs no token.
-PROXY_CONF = """[DEFAULT]
-bind_ip = 127.0.0.1
-bind_port = {port}
-workers = 0
-user = root
-swift_dir = {etc}
-log_address = {etc}/no-syslog
-[pipeline:main]
+PROXY_CONF = SERVER_CONF + """[pipeline:main]
 pipeline = catch_errors tempurl authtoken keystoneauth versioned_writes proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
@@ -101,6 +96,11 @@ class Unsupported(Exception):
     """This machine cannot run it; the text says why."""
 
 
+def authtoken(cloud, user):
+    """What a service needs to ask Keystone about tokens, as one of its users."""
+    return AUTHTOKEN.format(user=user, keystone=cloud.ports["keystone"])
+
+
 def check_xattrs(folder):
     probe = os.path.join(folder, "xattr-probe")
     with open(probe, "w"):
@@ -131,13 +131,13 @@ def swift_files(cloud):
             cloud.call("swift-ring-builder", builder, *words)
         servers["swift-" + kind] = ["swift-%s-server" % kind, os.path.join(etc, kind + "-server.conf")]
     cloud.write("swift/proxy-server.conf", PROXY_CONF.format(port=cloud.ports["swift"], etc=etc) +
-                AUTHTOKEN.format(user="swift", keystone=cloud.ports["keystone"]))
+                authtoken(cloud, "swift"))
     servers["swift"] = ["swift-proxy-server", os.path.join(etc, "proxy-server.conf")]
     return servers
 
 
 def zaqar_files(cloud):
-    cloud.write("zaqar.conf", ZAQAR_CONF.format(run=cloud.run, **cloud.ports) + AUTHTOKEN.format(user="zaqar", keystone=cloud.ports["keystone"]))
+    cloud.write("zaqar.conf", ZAQAR_CONF.format(run=cloud.run, **cloud.ports) + authtoken(cloud, "zaqar"))
     subprocess.run(["/usr/bin/python3", "-c", ZAQAR_TABLES, cloud.path("zaqar.db")], check=True, timeout=60, stdin=subprocess.DEVNULL)
     cloud.wal(cloud.path("zaqar.db"))
     return ["/usr/bin/python3", os.path.join(os.path.dirname(os.path.abspath(__file__)), "zaqar_run.py"), "--config-file", cloud.path("zaqar.conf")]
