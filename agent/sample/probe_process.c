@@ -5,6 +5,11 @@
  * they may hold secrets. procps_pids_get() would need no memory for the whole table, but stays at
  * the end once it got there; only a walk over threads makes it begin again, and that one reads
  * freed memory where two handles were used (4.0.2, seen with valgrind).
+ *
+ * Each fifth walk looks at all processes, and so does one that comes early, as it comes for a
+ * reason. The others list the pids and look at those that are new or not settled
+ * (process_table.h), a quarter of the cost: the library reads two files of a process that is asked
+ * for by its pid, so that a look at many of them is one at all.
  */
 #include "sample/process_view.h"
 
@@ -12,7 +17,15 @@
 #include <libproc2/pids.h>
 #include <string.h>
 
+#include "core/text.h"
+#include "sample/dirwalk.h"
+#include "sample/process_table.h"
+
 #define KEEP_PROCESSES 1000
+#define LOOK_ALL       5
+#define ASK_PART       3   /* of the table, beyond which a look at all is cheaper */
+#define ASK_MAX	       255 /* the library takes no more */
+#define LARGE_MIB      64.0
 
 const struct process_view *const process_views[] = {
 	&process_blocked, /* first: it has the detail of an entity that others name, too */
@@ -42,7 +55,12 @@ static const enum pids_item items[ITEMS] = {
 struct table {
 	struct pids_info *info;
 	int last_total;
+	int proc_fd;
+	unsigned walks; /* since the last look at all */
+	int64_t interval_ms, walked_ms;
+	double mib_per_page;
 	bool hidden; /* /proc is mounted so that we see our own processes only */
+	struct process_table known;
 	void *states[PROCESS_VIEWS_MAX];
 };
 
@@ -82,6 +100,9 @@ static void process_close(void *state)
 	}
 	if (t->info)
 		procps_pids_unref(&t->info);
+	if (t->proc_fd >= 0)
+		close(t->proc_fd);
+	process_table_free(&t->known);
 	free(t);
 }
 
@@ -117,7 +138,10 @@ static int process_open(const struct probe_setup *setup, void **ret, struct err 
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_set(e, -ENOMEM, "no memory");
-	err = renew(t);
+	t->interval_ms = setup->conf->process_interval_ms;
+	t->mib_per_page = (double)sysconf(_SC_PAGESIZE) / 1048576.0;
+	t->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	err = t->proc_fd < 0 ? -errno : renew(t);
 	if (err >= 0)
 		err = open_views(t, setup);
 	if (err < 0) {
@@ -144,18 +168,102 @@ static struct process_row row_of(const struct pids_stack *p)
 	};
 }
 
-static void show_view(const struct process_view *view, void *state, const struct pids_fetch *all,
-		      int64_t now_ms)
+/* ---- looks ---- */
+
+/* Large ones are where memory goes, and some view may count on each walk. */
+static bool is_followed(const struct table *t, const struct process_row *row)
 {
+	if ((double)row->rss_pages * t->mib_per_page > LARGE_MIB)
+		return true;
+	for (size_t i = 0; i < process_views_n; i++)
+		if (process_views[i]->follows && process_views[i]->follows(t->states[i], row))
+			return true;
+	return false;
+}
+
+static int put_all(struct table *t, const struct pids_fetch *fetched, int64_t now_ms)
+{
+	for (int i = 0; i < fetched->counts->total; i++) {
+		struct process_row row = row_of(fetched->stacks[i]);
+		int err = process_table_put(&t->known, &row, is_followed(t, &row), now_ms);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int look_at_all(struct table *t, int64_t now_ms)
+{
+	const struct pids_fetch *all;
+	int err = renew(t);
+
+	if (err < 0)
+		return err;
+	all = procps_pids_reap(t->info, PIDS_FETCH_TASKS_ONLY);
+	if (!all)
+		return -EIO;
+	t->walks = 0;
+	t->last_total = all->counts->total;
+	process_table_begin(&t->known);
+	err = put_all(t, all, now_ms);
+	process_table_end(&t->known);
+	return err;
+}
+
+/* Whom to look at; ASK_MAX + 1: too many. */
+static size_t choose(struct table *t, int64_t now_ms, unsigned ask[static ASK_MAX])
+{
+	size_t n = 0, most = t->known.n / ASK_PART;
+	struct dirwalk d;
+	const char *name;
+	uint64_t pid;
+
+	if (most > ASK_MAX)
+		most = ASK_MAX;
+	process_table_begin(&t->known);
+	dirwalk_start(&d, t->proc_fd);
+	while ((name = dirwalk_next(&d, true))) {
+		if (text_u64(name, strlen(name), &pid) || pid > INT32_MAX ||
+		    process_table_keep(&t->known, (int)pid, now_ms))
+			continue;
+		if (n == most)
+			return ASK_MAX + 1;
+		ask[n++] = (unsigned)pid;
+	}
+	return n;
+}
+
+static int look_at_some(struct table *t, int64_t now_ms)
+{
+	const struct pids_fetch *some = NULL;
+	unsigned ask[ASK_MAX];
+	size_t n = choose(t, now_ms, ask);
+	int err = 0;
+
+	if (n > ASK_MAX)
+		return look_at_all(t, now_ms);
+	if (n)
+		some = procps_pids_select(t->info, ask, (int)n, PIDS_SELECT_PID);
+	if (n)
+		err = some ? put_all(t, some, now_ms) : -EIO;
+	process_table_end(&t->known);
+	return err;
+}
+
+static void show_view(const struct table *t, size_t v, int64_t now_ms)
+{
+	const struct process_view *view = process_views[v];
+	void *state = t->states[v];
+
 	view->begin(state, now_ms);
-	for (int i = 0; i < all->counts->total; i++) {
-		struct process_row row = row_of(all->stacks[i]);
+	for (size_t i = 0; i < t->known.n; i++) {
+		struct process_row row = process_table_row(&t->known, i);
 
 		view->see(state, &row);
 	}
-	for (int i = 0; view->wants_again && view->wants_again(state) && i < all->counts->total;
-	     i++) {
-		struct process_row row = row_of(all->stacks[i]);
+	for (size_t i = 0; view->wants_again && view->wants_again(state) && i < t->known.n; i++) {
+		struct process_row row = process_table_row(&t->known, i);
 
 		view->see_again(state, &row);
 	}
@@ -165,31 +273,26 @@ static void show_view(const struct process_view *view, void *state, const struct
 
 /* Every namespace of processes has a first one. Numbers of a part of the table would look like a
  * guest in which nothing runs. */
-static bool is_hidden(const struct pids_fetch *all)
+static bool is_hidden(const struct process_table *known)
 {
-	for (int i = 0; i < all->counts->total; i++)
-		if (all->stacks[i]->head[ITEM_PID].result.s_int == 1)
-			return false;
-	return true;
+	return !known->n || process_table_row(known, 0).pid != 1;
 }
 
 static int process_read(void *state, int64_t now_ms)
 {
 	struct table *t = state;
-	const struct pids_fetch *all;
-	int err = renew(t);
+	bool early = now_ms - t->walked_ms < t->interval_ms / 4 * 3;
+	int err = early || !t->known.n || ++t->walks == LOOK_ALL ? look_at_all(t, now_ms)
+								  : look_at_some(t, now_ms);
 
 	if (err < 0)
 		return err;
-	all = procps_pids_reap(t->info, PIDS_FETCH_TASKS_ONLY);
-	if (!all)
-		return -EIO;
-	t->last_total = all->counts->total;
-	t->hidden = is_hidden(all);
+	t->walked_ms = now_ms;
+	t->hidden = is_hidden(&t->known);
 	if (t->hidden)
 		return -EPERM;
 	for (size_t i = 0; i < process_views_n; i++)
-		show_view(process_views[i], t->states[i], all, now_ms);
+		show_view(t, i, now_ms);
 	return 0;
 }
 
@@ -215,6 +318,7 @@ static void process_apply(void *state, const struct sampler_settings *settings)
 {
 	struct table *t = state;
 
+	t->walks = LOOK_ALL - 1; /* others may be followed from now on */
 	for (size_t i = 0; i < process_views_n; i++)
 		if (process_views[i]->apply)
 			process_views[i]->apply(t->states[i], settings);

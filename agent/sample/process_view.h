@@ -36,6 +36,9 @@ struct process_view {
 	void (*open)(void *state, const struct process_context *context);
 	void (*begin)(void *state, int64_t now_ms);
 	void (*see)(void *state, const struct process_row *row);
+	/** follows() - this process is to be looked at in each walk, settled or not (see
+	 * process_table.h). Optional. */
+	bool (*follows)(const void *state, const struct process_row *row);
 	/** see_again() - the second pass over the same rows, if wants_again(). */
 	bool (*wants_again)(const void *state);
 	void (*see_again)(void *state, const struct process_row *row);

@@ -185,6 +185,16 @@ static void watch_see(void *state, const struct process_row *row)
 			add_member(&all->list[i], row);
 }
 
+static bool watch_follows(const void *state, const struct process_row *row)
+{
+	const struct watch *all = state;
+
+	for (size_t i = 0; i < NAMES_MAX; i++)
+		if (all->list[i].name[0] && !strncmp(all->list[i].name, row->name, COMM_MAX))
+			return true;
+	return false;
+}
+
 static bool is_main(const struct watched *w, const struct member *m)
 {
 	for (size_t i = 0; i < w->n_members; i++)
@@ -483,6 +493,7 @@ const struct process_view process_watch = {
 	.open = watch_open,
 	.begin = watch_begin,
 	.see = watch_see,
+	.follows = watch_follows,
 	.end = watch_end,
 	.report = watch_report,
 	.close = watch_close,

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See process_table.h. One array in the order of pids, so that a process is found by halving. */
+#include "sample/process_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/text.h"
+
+#define ROOM_LEAST 128
+
+/* The first place whose pid is not below @pid. */
+static size_t place_of(const struct process_table *t, int pid)
+{
+	size_t from = 0, to = t->n;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (t->list[middle].row.pid < pid)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+static bool is_at(const struct process_table *t, size_t at, int pid)
+{
+	return at < t->n && t->list[at].row.pid == pid;
+}
+
+void process_table_begin(struct process_table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		t->list[i].seen = false;
+}
+
+static bool is_settled(const struct process_known *k, int64_t now_ms)
+{
+	return !k->followed && (k->row.state == 'S' || k->row.state == 'I') &&
+	       now_ms - k->since_ms >= PROCESS_SETTLED_MS;
+}
+
+bool process_table_keep(struct process_table *t, int pid, int64_t now_ms)
+{
+	size_t at = place_of(t, pid);
+
+	if (!is_at(t, at, pid) || !is_settled(&t->list[at], now_ms))
+		return false;
+	t->list[at].seen = true;
+	return true;
+}
+
+static int resize(struct process_table *t, size_t room)
+{
+	struct process_known *list = realloc(t->list, room * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	t->list = list;
+	t->room = room;
+	return 0;
+}
+
+static int insert(struct process_table *t, size_t at)
+{
+	int err = 0;
+
+	if (t->n == t->room)
+		err = resize(t, t->room ? 2 * t->room : ROOM_LEAST);
+	if (err)
+		return err;
+	memmove(&t->list[at + 1], &t->list[at], (t->n - at) * sizeof(t->list[0]));
+	t->n++;
+	return 0;
+}
+
+static bool is_unchanged(const struct process_row *a, const struct process_row *b)
+{
+	return a->start_ticks == b->start_ticks && a->state == b->state && a->ppid == b->ppid &&
+	       a->threads == b->threads && a->cpu_ticks == b->cpu_ticks &&
+	       a->rss_pages == b->rss_pages;
+}
+
+int process_table_put(struct process_table *t, const struct process_row *row, bool followed,
+		      int64_t now_ms)
+{
+	size_t at = place_of(t, row->pid);
+	bool known = is_at(t, at, row->pid);
+	struct process_known *k;
+
+	if (!known && insert(t, at))
+		return -ENOMEM;
+	k = &t->list[at];
+	if (!known || !is_unchanged(&k->row, row))
+		k->since_ms = now_ms;
+	k->row = *row;
+	k->seen = true;
+	k->followed = followed;
+	snprintf(k->name, sizeof(k->name), "%s", row->name);
+	return 0;
+}
+
+void process_table_end(struct process_table *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->list[i].seen && n++ != i)
+			t->list[n - 1] = t->list[i];
+	t->n = n;
+	if (t->room > ROOM_LEAST && t->n < t->room / 4)
+		(void)!resize(t, t->room / 2);
+}
+
+struct process_row process_table_row(const struct process_table *t, size_t i)
+{
+	struct process_row row = t->list[i].row;
+
+	row.name = t->list[i].name;
+	return row;
+}
+
+void process_table_free(struct process_table *t)
+{
+	free(t->list);
+	*t = (struct process_table){0};
+}
