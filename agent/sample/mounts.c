@@ -159,12 +159,13 @@ bool mounts_find(const struct mounts *m, const char *path, struct parse_mount *r
 
 int mounts_new(const struct env *env, struct mounts **ret, struct err *e)
 {
+	const struct probe_setup own_room = {.env = env}; /* the text is looked at later, too */
 	struct mounts *m = calloc(1, sizeof(*m));
 	int err;
 
 	if (!m)
 		return err_set(e, -ENOMEM, "no memory");
-	err = procfile_open(&m->file, env, "/proc/self/mountinfo", MOUNTINFO_MAX, false, e);
+	err = procfile_open(&m->file, &own_room, "/proc/self/mountinfo", MOUNTINFO_MAX, false, e);
 	if (err) {
 		free(m);
 		return err;

@@ -32,6 +32,13 @@ enum probe_stress {
 	STRESS_RAISE, /* above the bound at which effort goes up */
 };
 
+/* Room that kernel files are read into, as wide as the widest of them asks for when it is opened. */
+struct procroom {
+	char *text;
+	size_t cap;
+};
+void procroom_deinit(struct procroom *room);
+
 struct probe_setup {
 	struct loop *loop;
 	const struct env *env;
@@ -45,6 +52,7 @@ struct probe_setup {
 	int (*open_fd)(int privpath, void *ctx);
 	void *open_ctx;
 	struct sampler *sampler; /* for the calls below; NULL in tests of one probe */
+	struct procroom *room;   /* of all probes; NULL: each file has its own */
 };
 struct probe_ops;
 /** probe_hurry() - read @probe at @delay_ms from now and hand on a sample then, instead of at the
@@ -100,16 +108,18 @@ int probe_own_root(const struct env *env, const char *path, struct err *e) _must
  * was no room for it. */
 void probe_add_of(struct sample *out, enum metric metric, int entity, double value);
 
-/* A kernel file kept open with room for its text. */
+/* A kernel file kept open. */
 struct procfile {
 	int fd;
 	bool one_read; /* one read(2) gives the whole file; others must be read until 0 */
+	struct procroom *shared, own; /* shared: NULL = its text is in its own */
 	char *text;
 	size_t len, cap;
 };
-/** procfile_open() - @cap: room; a file that outgrows it is -EFBIG at reading. On failure nothing
- * is held and fd is -1. */
-int procfile_open(struct procfile *f, const struct env *env, const char *path, size_t cap,
+/** procfile_open() - @cap: a file that outgrows it is -EFBIG at reading. On failure nothing is held
+ * and fd is -1. */
+int procfile_open(struct procfile *f, const struct probe_setup *setup, const char *path, size_t cap,
 		  bool one_read, struct err *e) _must_check_;
+/** procfile_read() - text and len, until the next reading of a file in the same room */
 int procfile_read(struct procfile *f) _must_check_;
-void procfile_close(struct procfile *f); /* may be called twice */
+void procfile_close(struct procfile *f); /* may be called twice, or on one of zeros */

@@ -53,7 +53,7 @@ static int cpu_open(const struct probe_setup *setup, void **ret, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	c->ticks_per_s = (double)sysconf(_SC_CLK_TCK);
 	/* untouched room costs nothing: a guest with many interrupts fills it, others a page */
-	err = procfile_open(&c->file, setup->env, "/proc/stat", 256 * 1024, true, e);
+	err = procfile_open(&c->file, setup, "/proc/stat", 256 * 1024, true, e);
 	if (err)
 		return err;
 	*ret = take_ptr(c);

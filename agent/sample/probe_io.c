@@ -72,7 +72,7 @@ static int io_open(const struct probe_setup *setup, void **ret, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	s->env = setup->env;
 	s->mounts = setup->mounts;
-	err = procfile_open(&s->file, setup->env, "/proc/diskstats", DISKSTATS_MAX, false, e);
+	err = procfile_open(&s->file, setup, "/proc/diskstats", DISKSTATS_MAX, false, e);
 	if (err)
 		return err;
 	*ret = take_ptr(s);

@@ -87,7 +87,7 @@ static int limits_open(const struct probe_setup *setup, void **ret, struct err *
 	if (!l)
 		return err_set(e, -ENOMEM, "no memory");
 	for (size_t i = 0; i < FILES; i++)
-		any |= procfile_open(&l->files[i], setup->env, paths[i], 256, true,
+		any |= procfile_open(&l->files[i], setup, paths[i], 256, true,
 				     first.code ? NULL : &first) == 0;
 	if (any && limits_read(l, 0) == 0) { /* at once, so that what is missing can be told */
 		*ret = l;

@@ -23,10 +23,10 @@ static int load_open(const struct probe_setup *setup, void **ret, struct err *e)
 
 	if (!l)
 		return err_set(e, -ENOMEM, "no memory");
-	err = procfile_open(&l->file, setup->env, "/proc/loadavg", 256, true, e);
+	err = procfile_open(&l->file, setup, "/proc/loadavg", 256, true, e);
 	if (err)
 		return err;
-	err = procfile_open(&l->online, setup->env, "/sys/devices/system/cpu/online", 4096, true,
+	err = procfile_open(&l->online, setup, "/sys/devices/system/cpu/online", 4096, true,
 			    e);
 	if (err) {
 		procfile_close(&l->file);

@@ -85,7 +85,7 @@ static int memory_open(const struct probe_setup *setup, void **ret, struct err *
 
 	if (!m)
 		return err_set(e, -ENOMEM, "no memory");
-	err = procfile_open(&m->file, setup->env, "/proc/meminfo", 8192, true, e);
+	err = procfile_open(&m->file, setup, "/proc/meminfo", 8192, true, e);
 	if (err)
 		return err;
 	*ret = take_ptr(m);

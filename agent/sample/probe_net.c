@@ -59,7 +59,7 @@ static int net_open(const struct probe_setup *setup, void **ret, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	net->env = setup->env;
 	/* printed line by line, so it comes in pieces of a page; room for some thousand */
-	err = procfile_open(&net->file, setup->env, "/proc/net/dev", 512 * 1024, false, e);
+	err = procfile_open(&net->file, setup, "/proc/net/dev", 512 * 1024, false, e);
 	if (err)
 		return err;
 	*ret = take_ptr(net);

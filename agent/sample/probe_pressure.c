@@ -191,7 +191,7 @@ static bool open_for_stalls(struct part *p, const struct probe_setup *setup)
 
 static int open_part(struct part *p, const struct probe_setup *setup, struct err *e)
 {
-	int err = procfile_open(&p->file, setup->env, p->source->path, 512, true, e);
+	int err = procfile_open(&p->file, setup, p->source->path, 512, true, e);
 
 	if (!err && open_for_stalls(p, setup))
 		arm(p, setup->loop);

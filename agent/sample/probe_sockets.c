@@ -24,7 +24,7 @@ static const char *const lost_names[LOST] = {
 };
 
 struct sockets {
-	const struct env *env;
+	struct probe_setup setup; /* for files that come later */
 	struct procfile sockstat, netstat, limits[LIMITS], tracked, tracked_max;
 	unsigned found; /* of values */
 	uint64_t values[SOCKSTATS];
@@ -68,12 +68,12 @@ static void read_tracked(struct sockets *s)
 
 	if (s->tracked.fd < 0) {
 		snprintf(path, sizeof(path), "%scount", dir);
-		if (procfile_open(&s->tracked, s->env, path, 64, true, NULL))
+		if (procfile_open(&s->tracked, &s->setup, path, 64, true, NULL))
 			return;
 	}
 	if (s->tracked_max.fd < 0) {
 		snprintf(path, sizeof(path), "%smax", dir);
-		if (procfile_open(&s->tracked_max, s->env, path, 64, true, NULL))
+		if (procfile_open(&s->tracked_max, &s->setup, path, 64, true, NULL))
 			return;
 	}
 	s->has_tracked = read_numbers(&s->tracked, &s->n_tracked, 1) &&
@@ -88,13 +88,13 @@ static int sockets_open(const struct probe_setup *setup, void **ret, struct err 
 
 	if (!s)
 		return err_set(e, -ENOMEM, "no memory");
-	s->env = setup->env;
-	err = procfile_open(&s->sockstat, setup->env, "/proc/net/sockstat", 4096, false, e);
+	s->setup = *setup;
+	err = procfile_open(&s->sockstat, setup, "/proc/net/sockstat", 4096, false, e);
 	if (err)
 		return err;
-	err = procfile_open(&s->netstat, setup->env, "/proc/net/netstat", 65536, false, NULL);
+	err = procfile_open(&s->netstat, setup, "/proc/net/netstat", 65536, false, NULL);
 	for (size_t i = 0; i < LIMITS && err != -ENOMEM; i++)
-		err = procfile_open(&s->limits[i], setup->env, limit_paths[i], 256, true, NULL);
+		err = procfile_open(&s->limits[i], setup, limit_paths[i], 256, true, NULL);
 	s->tracked.fd = s->tracked_max.fd = -1;
 	if (err == -ENOMEM) {
 		close_files(s);

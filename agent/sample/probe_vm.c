@@ -45,7 +45,7 @@ static int vm_open(const struct probe_setup *setup, void **ret, struct err *e)
 	v->env = setup->env;
 	v->prober = setup->prober;
 	v->hypervisor = hypervisor_detect(setup->env);
-	if (procfile_open(&v->online, setup->env, "/sys/devices/system/cpu/online", 4096, true,
+	if (procfile_open(&v->online, setup, "/sys/devices/system/cpu/online", 4096, true,
 			  NULL))
 		v->online.fd = -1;
 	*ret = v;

@@ -69,7 +69,7 @@ static int vmstat_open(const struct probe_setup *setup, void **ret, struct err *
 	if (!v)
 		return err_set(e, -ENOMEM, "no memory");
 	v->kib_per_page = (double)sysconf(_SC_PAGESIZE) / 1024.0;
-	err = procfile_open(&v->file, setup->env, "/proc/vmstat", 32768, false, e);
+	err = procfile_open(&v->file, setup, "/proc/vmstat", 32768, false, e);
 	if (err)
 		return err;
 	*ret = take_ptr(v);

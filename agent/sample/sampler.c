@@ -42,6 +42,7 @@ struct sampler {
 	int64_t due_ms, regular_ms;
 	struct prober *prober;
 	struct mounts *mounts;
+	struct procroom room;
 	struct kmsg_reader *kmsg;
 	struct err kmsg_why;
 	uint64_t probe_errors;
@@ -350,6 +351,7 @@ static void open_probes(struct sampler *s)
 		.open_fd = s->setup.open_fd,
 		.open_ctx = s->setup.open_ctx,
 		.sampler = s,
+		.room = &s->room,
 	};
 
 	for (size_t i = 0; i < probes_n; i++) {
@@ -395,6 +397,7 @@ struct sampler *sampler_free(struct sampler *s)
 	for (size_t i = 0; i < probes_n; i++)
 		if (s->slots[i].state)
 			probes[i]->close(s->slots[i].state);
+	procroom_deinit(&s->room);
 	mounts_free(s->mounts);
 	kmsg_reader_free(s->kmsg);
 	free(s);
