@@ -5,7 +5,7 @@
  * of each kind wins; later ones are only named. No host is ever assumed: without a configured URL there is no
  * endpoint.
  */
-#include "auth/credentials_parse.h"
+#include "auth/credentials_find.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -22,16 +22,6 @@
 #define REMEDY_MODE  "chmod 0600 it"
 #define REMEDY_HTTPS "use an https URL, or let Heat's own files name the endpoint"
 #define REMEDY_FILE  "repair or remove the file"
-
-struct finder {
-	const struct conf *conf;
-	credentials_open_fn *open_fd;
-	void *ctx;
-	struct credentials_set *set;
-	struct problems *problems;
-	int order; /* of what was found, from 1 */
-	const char *hup_file; /* while cfn-hup.conf is looked at: its credential-file, which the runner opens */
-};
 
 /* ---- reading ---- */
 
@@ -139,7 +129,7 @@ static void note_insecure(struct finder *f, const struct credentials *c)
 }
 
 /* @found becomes the set's own, or is only named when there is one already. */
-static void adopt(struct finder *f, struct credentials *to, struct credentials *found, const char *kind,
+void finder_adopt(struct finder *f, struct credentials *to, struct credentials *found, const char *kind,
 		  bool from_heat)
 {
 	if (found->kind == CREDENTIALS_NONE)
@@ -161,10 +151,10 @@ static void adopt(struct finder *f, struct credentials *to, struct credentials *
 
 static void adopt_set(struct finder *f, struct credentials_set *found)
 {
-	adopt(f, &f->set->cfn, &found->cfn, "cfn", true);
-	adopt(f, &f->set->heat, &found->heat, "heat", true);
-	adopt(f, &f->set->request, &found->request, "request", true);
-	adopt(f, &f->set->zaqar, &found->zaqar, "zaqar", true);
+	finder_adopt(f, &f->set->cfn, &found->cfn, "cfn", true);
+	finder_adopt(f, &f->set->heat, &found->heat, "heat", true);
+	finder_adopt(f, &f->set->request, &found->request, "request", true);
+	finder_adopt(f, &f->set->zaqar, &found->zaqar, "zaqar", true);
 	if (!f->set->collectors)
 		f->set->collectors = take_ptr(found->collectors);
 	credentials_pace(f->set, found);
@@ -178,14 +168,7 @@ static void report_incomplete(struct finder *f, const struct err *why)
 			     "see what Heat hands out for this server", "%s", why->text);
 }
 
-/* ---- 1. our own configuration ---- */
-
-struct copy {
-	char **to;
-	const char *from;
-};
-
-static int copy_all(const struct copy *list, size_t n)
+int finder_copy_all(const struct finder_copy *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!list[i].from || !*list[i].from)
@@ -198,7 +181,7 @@ static int copy_all(const struct copy *list, size_t n)
 	return 0;
 }
 
-static int read_credential_file(struct finder *f, struct credentials *c, char name[static ENV_PATH_MAX])
+int finder_credential_file(struct finder *f, struct credentials *c, char name[static ENV_PATH_MAX])
 {
 	_cleanup_secret_text_ struct buf text = BUF_INIT(FILE_MAX_BYTES);
 	struct err why = ERR_INIT;
@@ -211,136 +194,6 @@ static int read_credential_file(struct finder *f, struct credentials *c, char na
 		return rc;
 	problems_add(f->problems, PROBLEM_ERROR, "credentials-syntax", REMEDY_FILE, "%s: %s", name, why.text);
 	return 1;
-}
-
-static int conf_url(struct finder *f, const char *text, char **url)
-{
-	int rc = credentials_url(text, strlen(text), "https", url);
-
-	if (rc == -EINVAL)
-		problems_add(f->problems, PROBLEM_ERROR, "credentials-url", "write https://host:port/v1/",
-			     "configuration: [cfn] url is no http or https URL");
-	return rc == -EINVAL ? 1 : rc;
-}
-
-static int find_conf_cfn(struct finder *f)
-{
-	const struct conf *conf = f->conf;
-	_cleanup_(credentials_deinit) struct credentials c = {.insecure = conf->cfn_insecure};
-	const struct copy list[] = {{&c.access_key, conf->cfn_access_key},
-				    {&c.secret_key, conf->cfn_secret_key},
-				    {&c.stack, conf->cfn_stack},
-				    {&c.resource, conf->cfn_resource}};
-	char name[ENV_PATH_MAX] = "configuration [cfn]";
-	int rc = 0;
-
-	if (!conf->cfn_access_key && !conf->cfn_secret_key && !(conf->cfn_credential_file && conf->cfn_url))
-		return 0;
-	if (!conf->cfn_access_key && !conf->cfn_secret_key)
-		rc = read_credential_file(f, &c, name);
-	if (rc == 0)
-		rc = copy_all(list, ARRAY_SIZE(list));
-	if (rc == 0 && conf->cfn_url)
-		rc = conf_url(f, conf->cfn_url, &c.metadata_url);
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	if (!c.access_key || !c.secret_key || !c.metadata_url) {
-		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete", "complete section [cfn]",
-			     "configuration: [cfn] lacks %s",
-			     !c.metadata_url ? "url"
-			     : !c.access_key ? "access_key"
-					     : "secret_key");
-		return 0;
-	}
-	c.kind = CREDENTIALS_EC2;
-	c.pinned = c.preferred = true;
-	c.origin = strdup(name);
-	if (!c.origin)
-		return -ENOMEM;
-	adopt(f, &f->set->cfn, &c, "cfn", false);
-	return 0;
-}
-
-/* What section [heat] still needs, or NULL. */
-static const char *conf_heat_lacks(const struct conf *conf)
-{
-	if (!conf->heat_auth_url)
-		return "auth_url";
-	if (conf->heat_app_credential_id)
-		return conf->heat_app_credential_secret ? NULL : "app_credential_secret";
-	if (!conf->heat_user_id && !conf->heat_username)
-		return "user_id";
-	return conf->heat_password ? NULL : "password";
-}
-
-static int find_conf_heat(struct finder *f)
-{
-	const struct conf *conf = f->conf;
-	_cleanup_(credentials_deinit) struct credentials c = {0};
-	const struct copy list[] = {
-		{&c.origin, "configuration [heat]"},
-		{&c.auth_url, conf->heat_auth_url},
-		{&c.user_id, conf->heat_user_id},
-		{&c.username, conf->heat_username},
-		{&c.user_domain_id, conf->heat_user_domain_id},
-		{&c.password, conf->heat_password},
-		{&c.project_id, conf->heat_project_id},
-		{&c.stack, conf->heat_stack_id},
-		{&c.resource, conf->heat_resource},
-		{&c.region, conf->heat_region},
-		{&c.app_credential_id, conf->heat_app_credential_id},
-		{&c.app_credential_secret, conf->heat_app_credential_secret},
-	};
-	const char *lacks = conf_heat_lacks(conf);
-
-	if (!conf->heat_password && !conf->heat_app_credential_id && !conf->heat_app_credential_secret)
-		return 0;
-	if (lacks) {
-		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete", "complete section [heat]",
-			     "configuration: [heat] lacks %s", lacks);
-		return 0;
-	}
-	if (copy_all(list, ARRAY_SIZE(list)) < 0)
-		return -ENOMEM;
-	c.kind = c.app_credential_id ? CREDENTIALS_APPLICATION : CREDENTIALS_PASSWORD;
-	c.pinned = c.preferred = true;
-	adopt(f, &f->set->heat, &c, "heat", false);
-	return 0;
-}
-
-static int find_conf_tempurl(struct finder *f)
-{
-	const struct conf *conf = f->conf;
-	_cleanup_(credentials_deinit) struct credentials c = {.kind = CREDENTIALS_URL, .pinned = true,
-								 .preferred = true};
-	const struct copy list[] = {{&c.origin, "configuration [tempurl]"},
-				    {&c.metadata_url, conf->tempurl_url},
-				    {&c.resource, conf->tempurl_resource}};
-	struct http_url parts = {0};
-	int rc;
-
-	if (!conf->tempurl_url)
-		return 0;
-	rc = http_url_parse(conf->tempurl_url, &parts);
-	http_url_deinit(&parts);
-	if (rc == -EINVAL) {
-		problems_add(f->problems, PROBLEM_ERROR, "credentials-url", "write the whole signed URL",
-			     "configuration: [tempurl] url is no http or https URL");
-		return 0;
-	}
-	if (rc < 0 || copy_all(list, ARRAY_SIZE(list)) < 0)
-		return -ENOMEM;
-	adopt(f, &f->set->request, &c, "request", false);
-	return 0;
-}
-
-static int find_conf(struct finder *f)
-{
-	int rc = find_conf_cfn(f);
-
-	if (rc >= 0)
-		rc = find_conf_heat(f);
-	return rc < 0 ? rc : find_conf_tempurl(f);
 }
 
 /* ---- 2. cfn-init-data ---- */
@@ -495,11 +348,11 @@ static int take_hup(struct finder *f, const struct ini *ini, const char *name)
 {
 	_cleanup_(credentials_deinit) struct credentials c = {0};
 	char credential_file[ENV_PATH_MAX] = "";
-	const struct copy list[] = {{&c.stack, f->set->cfn_hup_stack},
-				    {&c.region, ini_get(ini, "main", "region")},
-				    {&c.origin, credential_file}};
+	const struct finder_copy list[] = {{&c.stack, f->set->cfn_hup_stack},
+					   {&c.region, ini_get(ini, "main", "region")},
+					   {&c.origin, credential_file}};
 	bool own = false;
-	int rc = read_credential_file(f, &c, credential_file);
+	int rc = finder_credential_file(f, &c, credential_file);
 
 	if (rc == 1 && ini_get(ini, "main", "credential-file"))
 		problems_add(f->problems, PROBLEM_WARN, "credentials-incomplete", "make the file, mode 0600",
@@ -508,11 +361,11 @@ static int take_hup(struct finder *f, const struct ini *ini, const char *name)
 		rc = hup_endpoint(f, ini, name, &c, &own);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	if (copy_all(list, ARRAY_SIZE(list)) < 0)
+	if (finder_copy_all(list, ARRAY_SIZE(list)) < 0)
 		return -ENOMEM;
 	c.kind = CREDENTIALS_EC2;
 	c.pinned = true;
-	adopt(f, &f->set->cfn, &c, "cfn", !own);
+	finder_adopt(f, &f->set->cfn, &c, "cfn", !own);
 	return 0;
 }
 
@@ -533,28 +386,6 @@ static int find_hup(struct finder *f)
 }
 
 /* ---- all of it ---- */
-
-/* Our own configuration may name a stack or a resource for credentials that came from elsewhere. */
-static int overlay_conf(struct finder *f)
-{
-	const struct conf *conf = f->conf;
-	struct credentials *cfn = &f->set->cfn, *heat = &f->set->heat;
-	const struct copy cfn_list[] = {{&cfn->stack, conf->cfn_stack}, {&cfn->resource, conf->cfn_resource}};
-	const struct copy heat_list[] = {{&heat->stack, conf->heat_stack_id},
-					 {&heat->resource, conf->heat_resource},
-					 {&heat->region, conf->heat_region}};
-	int rc = 0;
-
-	if (cfn->kind != CREDENTIALS_NONE) {
-		cfn->insecure = cfn->insecure || conf->cfn_insecure;
-		if (!cfn->stack && f->set->cfn_hup_stack)
-			cfn->stack = strdup(f->set->cfn_hup_stack);
-		rc = copy_all(cfn_list, ARRAY_SIZE(cfn_list));
-	}
-	if (rc == 0 && heat->kind != CREDENTIALS_NONE)
-		rc = copy_all(heat_list, ARRAY_SIZE(heat_list));
-	return rc;
-}
 
 static void judge_whole(struct finder *f)
 {
@@ -579,8 +410,8 @@ static void judge_whole(struct finder *f)
 int credentials_find(const struct conf *conf, credentials_open_fn *open_fd, void *ctx,
 		     struct credentials_set *ret, struct problems *problems)
 {
-	static int (*const steps[])(struct finder *) = {find_conf,     find_init_data, find_occ,
-							find_endpoint, find_hup,       overlay_conf};
+	static int (*const steps[])(struct finder *) = {finder_conf,     find_init_data, find_occ,
+							find_endpoint, find_hup,       finder_conf_overlay};
 	struct finder f = {conf, open_fd, ctx, ret, problems, 0};
 
 	*ret = (struct credentials_set){0};
