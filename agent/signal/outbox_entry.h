@@ -43,6 +43,7 @@ struct loading {
 	struct loading *next;
 	struct outbox *o;
 	char name[STORE_NAME_MAX];
+	bool over; /* told or withdrawn in this life while the file was being read: no news any more */
 };
 
 struct outbox {

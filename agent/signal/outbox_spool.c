@@ -83,6 +83,8 @@ void outbox_spool_delete(struct outbox *o, const struct entry *e)
 	char name[STORE_NAME_MAX];
 
 	spool_name(e->s.key, name);
+	for (struct loading *l = o->loads; l; l = l->next)
+		l->over = l->over || !strcmp(l->name, name);
 	/* not deleted, it will be sent once more in the next life: harmless */
 	(void)!store_delete(o->set.store, name);
 }
@@ -195,7 +197,7 @@ static void loaded_file(int status, const char *p, size_t n, void *ctx)
 	struct loading *l = ctx;
 	struct outbox *o = l->o;
 
-	if (status == 0)
+	if (status == 0 && !l->over)
 		status = add_loaded(o, l->name, p, n);
 	if (ask_again(status))
 		o->load_status = status;

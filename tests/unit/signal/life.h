@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "core/backoff.h"
 #include "core/fs.h"
 #include "core/json.h"
+#include "core/link.h"
 #include "signal/outbox.h"
 #include "signal/seqkey.h"
 
@@ -70,11 +72,28 @@ static _unused_ void link_closed(struct link *link, void *ctx)
 		start_store(l);
 }
 
+/* When the test wants to be between agent and store: what one of them says gets no further than between[], until
+ * the test hands it on with hand_on(). */
+static bool be_between;
+static int between[2]; /* the agent's end, the store's */
+
+static _unused_ void step_between(int pair[static 2])
+{
+	int other[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, other), 0);
+	between[0] = pair[1];
+	between[1] = other[0];
+	pair[1] = other[1];
+}
+
 static _unused_ void start_store(struct life *l)
 {
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	if (be_between)
+		step_between(pair);
 	l->store_pid = fork();
 	assert_true(l->store_pid >= 0);
 	if (l->store_pid == 0) {
@@ -82,6 +101,10 @@ static _unused_ void start_store(struct life *l)
 
 		snprintf(path, sizeof(path), "%s" STORE_DIR, l->dir);
 		close(pair[0]);
+		if (be_between) {
+			close(between[0]);
+			close(between[1]);
+		}
 		_exit(store_role_run(&l->env, pair[1], path));
 	}
 	close(pair[1]);
@@ -198,6 +221,27 @@ static _unused_ int run(struct life *l, int64_t limit_ms)
 {
 	loop_timer_arm(l->limit, limit_ms);
 	return loop_run(l->loop);
+}
+
+/* Hands on one message of either side; until it is there the agent runs. */
+static _unused_ void hand_on(struct life *l, unsigned from)
+{
+	_Alignas(struct cmsghdr) char control[256];
+	char bytes[LINK_PAYLOAD_MAX + LINK_HEADER];
+	struct iovec iov = {bytes, sizeof(bytes)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct pollfd said = {.fd = between[from], .events = POLLIN};
+	ssize_t got;
+
+	while (poll(&said, 1, 0) == 0)
+		(void)run(l, 5);
+	got = recvmsg(between[from], &m, 0);
+	assert_true(got > 0);
+	iov.iov_len = (size_t)got;
+	assert_int_equal(sendmsg(between[!from], &m, MSG_NOSIGNAL), got);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+		for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
+			close(((int *)(void *)CMSG_DATA(c))[i]);
 }
 
 /* The agent ends; the store goes on with what it has been sent, unless the test has killed it. */

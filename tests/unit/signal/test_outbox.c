@@ -311,6 +311,52 @@ static void next_life(void **state)
 	remove_dir(dir);
 }
 
+/* A signal that is told while the files of an earlier life are being read is one of these files itself: it is not
+ * told a second time. */
+static void told_while_loading(void **state)
+{
+	char dir[32];
+	struct life l;
+
+	(void)state;
+	begin(&l, new_dir(dir));
+	l.answer_ms = 1000000; /* never */
+	l.quit_after_accepted = 1;
+	add(&l, SIGNAL_HEALTH, "health", "old");
+	assert_int_equal(run(&l, 60000), 0);
+	end(&l);
+
+	be_between = true;
+	begin(&l, dir);
+	l.answer_ms = 1000000;
+	add(&l, SIGNAL_HEALTH, "health", "new");
+	for (unsigned i = 0; i < 4; i++)
+		hand_on(&l, i % 2); /* whose state it is, the new signal */
+	while (l.n_accepted == 0 || l.n_tried == 0)
+		(void)run(&l, 5);
+	assert_int_equal(outbox_load(l.outbox), 0);
+	hand_on(&l, 0); /* the list */
+	hand_on(&l, 1);
+	hand_on(&l, 0); /* the one file there is */
+	l.done(CARRY_DELIVERED, -1, "", l.done_ctx);
+	hand_on(&l, 1);
+	l.quit_when_loaded = true;
+	while (!l.loaded)
+		(void)run(&l, 60000);
+	assert_int_equal(outbox_depth(l.outbox), 0);
+	hand_on(&l, 0); /* the removal */
+	hand_on(&l, 1);
+	while (store_pending(l.store))
+		(void)run(&l, 5);
+	assert_int_equal(l.n_tried, 1);
+	be_between = false;
+	close(between[0]);
+	close(between[1]);
+	end(&l);
+	assert_int_equal(spooled(dir), 0);
+	remove_dir(dir);
+}
+
 /* Files that are no signals stay where they are, are counted and stop nothing. */
 static void foreign_files(void **state)
 {
@@ -547,7 +593,7 @@ int main(void)
 		cmocka_unit_test(bounded),	 cmocka_unit_test(next_life),
 		cmocka_unit_test(foreign_files), cmocka_unit_test(killed_at_random),
 		cmocka_unit_test(frozen_disk),	 cmocka_unit_test(withdrawn),
-		cmocka_unit_test(urgent),
+		cmocka_unit_test(urgent),	 cmocka_unit_test(told_while_loading),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
