@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parsers of /proc and /sys text: the first byte chooses one, the rest is the text. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memlock.h"
 #include "sample/parse.h"
 #include "sample/parse_block.h"
 
@@ -58,11 +61,29 @@ static void fuzz_mountinfo(const char *p, size_t n)
 		abort();
 }
 
+/* A line of /proc/self/maps: the path lies within it, and the range written again is read as the same. */
+static void fuzz_maps(const char *p, size_t n)
+{
+	struct memlock_range r, again;
+	char line[64];
+	int len;
+
+	if (memlock_parse(p, n, &r))
+		return;
+	if (r.end < r.start || strlen(r.rights) > 4 || r.path < p || r.path + r.n_path != p + n)
+		abort();
+	len = snprintf(line, sizeof(line), "%" PRIx64 "-%" PRIx64 " rw-p 0 0:0 0 ", r.start, r.end);
+	if (len < 0 || (size_t)len >= sizeof(line) || memlock_parse(line, (size_t)len, &again) || again.start != r.start ||
+	    again.end != r.end || again.n_path != 0)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const parsers[])(const char *p, size_t n) = {
-		fuzz_keyed, fuzz_pressure, fuzz_stat, fuzz_loadavg, fuzz_cpu_list, fuzz_mountinfo};
+		fuzz_keyed,    fuzz_pressure,  fuzz_stat, fuzz_loadavg,
+		fuzz_cpu_list, fuzz_mountinfo, fuzz_maps};
 
 	if (size)
 		parsers[data[0] % ARRAY_SIZE(parsers)]((const char *)data + 1, size - 1);
