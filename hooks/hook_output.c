@@ -30,6 +30,7 @@ static void keep_tail(struct hook_output *o, const char *p, size_t n)
 {
 	if (o->size == 0)
 		return;
+	o->lost = o->lost || (n > 0 && o->wrapped) || n > o->size - o->pos;
 	if (n > o->size) {
 		p += n - o->size;
 		n = o->size;
@@ -137,7 +138,7 @@ bool hook_output_bytes(const struct hook_output *o, struct buf *out)
 	if (o->wrapped)
 		buf_put(out, o->ring + o->pos, o->size - o->pos);
 	buf_put(out, o->ring, o->pos);
-	return o->wrapped;
+	return o->lost;
 }
 
 char *hook_output_tail(const struct hook_output *o)

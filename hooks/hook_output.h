@@ -18,7 +18,8 @@ typedef void hook_output_line_fn(const char *line, size_t n, unsigned dropped, v
 struct hook_output {
 	char *ring;
 	size_t size, pos;
-	bool wrapped;
+	bool wrapped; /* it was full once */
+	bool lost;    /* and bytes were written over */
 	char line[HOOK_OUTPUT_LINE_MAX];
 	size_t line_len;
 	bool line_cut;
