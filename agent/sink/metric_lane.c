@@ -245,16 +245,42 @@ static bool is_of_all(enum metric_how how)
 	return how == METRIC_FORBIDDEN || how == METRIC_TOO_LARGE;
 }
 
-/* One point that is refused on its own is left out, and its series for a while: it would cost the
- * same search with each sample. */
+/* Return: the end of what is left of @from to @to without that series. */
+static size_t sift(struct lane_chunk *c, size_t from, size_t to, uint64_t key)
+{
+	size_t kept = from;
+
+	for (size_t i = from; i < to; i++)
+		if (c->points[i].key != key)
+			c->points[kept++] = c->points[i];
+	c->left_out.refused += to - kept;
+	return kept;
+}
+
+/* Return: whether anything of the chunk is left. */
+static bool leave_out(struct lane_chunk *c, uint64_t key)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < c->n_ranges; i++) {
+		c->ranges[i].to = sift(c, c->ranges[i].from, c->ranges[i].to, key);
+		left += c->ranges[i].to - c->ranges[i].from;
+	}
+	c->n = sift(c, c->at, c->n, key);
+	return left || c->at < c->n;
+}
+
+/* One point that is refused on its own is left out, and its series for a while, beginning with what
+ * was read already: it would cost the same search with each sample. */
 static void single_refused(struct metric_lane *l, const struct metric_verdict *v)
 {
 	struct lane_chunk *c = &l->chunk;
 	const struct metric_point *p = &c->points[c->now.from];
+	bool more = leave_out(c, p->key);
 	char why[200];
 
 	c->singles++;
-	if (is_of_all(v->how) && !c->any_taken && (c->singles >= SINGLES_DENIED || c->n == 1)) {
+	if (is_of_all(v->how) && !c->any_taken && (c->singles >= SINGLES_DENIED || !more)) {
 		if (v->how == METRIC_TOO_LARGE) /* whatever it is, size it is not */
 			l->batch_max = l->ops->points_max;
 		take_back(l, c->singles - 1);
@@ -346,6 +372,8 @@ static void send_next(struct metric_lane *l)
 	struct metric_verdict v = {.how = METRIC_RETRY, .retry_after_s = -1};
 	int r;
 
+	while (c->n_ranges && c->ranges[c->n_ranges - 1].from == c->ranges[c->n_ranges - 1].to)
+		c->n_ranges--;
 	if (c->n_ranges == 0 && c->at >= c->n) {
 		chunk_done(l);
 		return;

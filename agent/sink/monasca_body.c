@@ -46,24 +46,25 @@ static void quoted(struct buf *out, const char *s, const char *bad)
 	buf_putc(out, '"');
 }
 
-/* A dimension whose cleaned key or value would be empty, or whose key is the server's own, is left
- * out. */
+/* A dimension whose cleaned key or value would be empty is left out; a '_' that the key begins with, too,
+ * as such keys are the server's own. */
 static void dimension(struct buf *out, bool *first, const char *key, const char *value)
 {
-	_cleanup_buf_ struct buf clean = BUF_INIT(8192);
+	_cleanup_buf_ struct buf name = BUF_INIT(8192), clean = BUF_INIT(8192);
+	const char *at;
 
 	if (!value)
 		return;
-	while (*key == '_')
-		key++;
+	metric_clean(&name, key, BAD_IN_KEY, NAME_MAX_);
 	metric_clean(&clean, value, BAD_IN_VALUE, NAME_MAX_);
-	if (!*key || clean.len == 0)
+	at = buf_str(&name) + strspn(buf_str(&name), "_");
+	if (!*at || clean.len == 0)
 		return;
-	buf_puts(out, *first ? "" : ",");
+	buf_puts(out, *first ? "\"" : ",\"");
 	*first = false;
-	quoted(out, key, BAD_IN_KEY);
-	buf_puts(out, ":\"");
-	buf_put(out, buf_str(&clean), clean.len);
+	buf_puts(out, at);
+	buf_puts(out, "\":\"");
+	buf_put(out, clean.data, clean.len);
 	buf_putc(out, '"');
 }
 
@@ -107,18 +108,17 @@ void monasca_meta(const char *text, struct buf *out)
 		return;
 	json_object_foreach(o, key, value)
 	{
-		size_t fixed = monasca_json_length(key) + 2 + (n ? 2 : 0);
-		_cleanup_buf_ struct buf clean = BUF_INIT(8192);
+		_cleanup_buf_ struct buf name = BUF_INIT(8192), clean = BUF_INIT(4 * META_MAX + 1);
+		size_t fixed;
 
-		if (!json_is_string(value) || !*key || strlen(key) > NAME_MAX_ ||
-		    fixed + 2 > left || n == META_ENTRIES)
-			continue;
-		metric_clean(&clean, json_string_value(value), NULL, META_MAX);
-		if (clean.len == 0)
+		metric_clean(&name, key, NULL, NAME_MAX_);
+		metric_clean(&clean, json_is_string(value) ? json_string_value(value) : "", NULL, META_MAX);
+		fixed = monasca_json_length(buf_str(&name)) + 2 + (n ? 2 : 0);
+		if (name.len == 0 || clean.len == 0 || fixed + 2 > left || n == META_ENTRIES)
 			continue;
 		cut_to(clean.data, left - fixed);
 		buf_puts(out, n++ ? "," : "{");
-		metric_json_text(out, key, NAME_MAX_);
+		metric_json_text(out, name.data, 0);
 		buf_putc(out, ':');
 		metric_json_text(out, clean.data, 0);
 		left -= fixed + monasca_json_length(clean.data);
