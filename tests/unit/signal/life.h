@@ -19,6 +19,7 @@
 #include "core/link.h"
 #include "signal/outbox.h"
 #include "signal/seqkey.h"
+#include "tests/unit/machine.h"
 
 #define SERVER	 "8c1d0a9e-0000-4000-8000-000000000001"
 #define CLONE	 "8c1d0a9e-0000-4000-8000-00000000c10e"
@@ -87,6 +88,13 @@ static _unused_ void step_between(int pair[static 2])
 	pair[1] = other[1];
 }
 
+static _unused_ void stop_between(void)
+{
+	be_between = false;
+	close(between[0]);
+	close(between[1]);
+}
+
 static _unused_ void start_store(struct life *l)
 {
 	int pair[2];
@@ -101,10 +109,8 @@ static _unused_ void start_store(struct life *l)
 
 		snprintf(path, sizeof(path), "%s" STORE_DIR, l->dir);
 		close(pair[0]);
-		if (be_between) {
-			close(between[0]);
-			close(between[1]);
-		}
+		if (be_between)
+			stop_between();
 		_exit(store_role_run(&l->env, pair[1], path));
 	}
 	close(pair[1]);
@@ -221,6 +227,14 @@ static _unused_ int run(struct life *l, int64_t limit_ms)
 {
 	loop_timer_arm(l->limit, limit_ms);
 	return loop_run(l->loop);
+}
+
+/* Until that many tries were made, however slow the machine and its disk are. */
+static _unused_ void until_tried(struct life *l, unsigned n)
+{
+	for (int i = 0; i < 12000 && l->n_tried < n; i++)
+		(void)run(l, 5);
+	assert_int_equal(l->n_tried, n);
 }
 
 /* Hands on one message of either side; until it is there the agent runs. */
