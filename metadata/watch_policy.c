@@ -9,11 +9,17 @@
  * - refusals that only an operator can end: 1 min doubling to 1 h, never given up.
  * With a short interval (small sites) the first wait is the interval, or ten of them after a
  * refusal.
+ * A server that goes away is noticed by every guest within one interval. Were each to look again
+ * after seconds, the server, or what stands in front of it, would be asked several times as often as
+ * ever in that interval. So a guest that was served looks again after 0.6 to 1.8 intervals, which
+ * keeps the rate below 1.5 of the steady one; one that was never served has no pace to keep and looks
+ * again soon, as after a boot with a slow network.
  */
 #include "metadata/watch_policy.h"
 
 #define SECONDS(n)         ((int64_t)(n)*1000)
 #define MINUTES(n)         SECONDS((n)*60)
+#define SERVED_SHARE       60 /* percent of the interval */
 #define RETRY_AFTER_MAX_MS MINUTES(60)
 
 static const struct fetch_policy policies[FETCH_CLASSES] = {
@@ -109,7 +115,9 @@ static int64_t pace(const struct fetch_policy *p, struct fetch_pacer *pacer, int
 		    double rnd)
 {
 	int64_t base_max = p->pace == PACE_JITTER ? interval_ms : 10 * interval_ms;
-	int64_t base = p->base_ms ? smaller(p->base_ms, base_max) : interval_ms;
+	int64_t base = p->pace == PACE_JITTER && pacer->answered ? interval_ms * SERVED_SHARE / 100
+		       : p->base_ms ? smaller(p->base_ms, base_max)
+				    : interval_ms;
 	int64_t cap = larger(p->cap_ms, interval_ms);
 	struct backoff b = {.base_ms = base, .cap_ms = cap, .last_ms = pacer->last_ms};
 
@@ -133,6 +141,7 @@ int64_t fetch_delay(struct fetch_pacer *pacer, enum fetch_class class, int64_t i
 	if (p->pace != fetch_policy(pacer->class)->pace)
 		pacer->last_ms = 0;
 	pacer->class = class;
+	pacer->answered = pacer->answered || p->pace == PACE_INTERVAL;
 	delay = p->pace == PACE_INTERVAL ? jitter_ms(interval_ms, rnd)
 					 : pace(p, pacer, interval_ms, rnd);
 	if (!asked)

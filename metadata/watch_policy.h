@@ -18,7 +18,7 @@ struct fetch_policy {
 	enum problem_level level;
 	enum fetch_pace pace;
 	int64_t base_ms; /* 0 = the interval; at most the interval (jitter) or ten of them
-			    (doubling) */
+			    (doubling); of jitter only until the first answer */
 	int64_t cap_ms;  /* never less than the interval */
 	const char *sentence;
 	const char *remedy;
@@ -29,6 +29,7 @@ struct fetch_policy {
 struct fetch_pacer { /* one per polled resource; all zero at start */
 	enum fetch_class class;
 	int64_t last_ms; /* 0 = no failure yet */
+	bool answered;   /* it was polled in this life, at the pace of its interval */
 };
 
 const struct fetch_policy *fetch_policy(enum fetch_class class);

@@ -14,6 +14,7 @@
 #include "signal/outbox_entry.h"
 
 #define BASE_MS		  5000
+#define CALM_BASE_MS	  60000 /* health as usual: a whole fleet sends it all the time */
 #define SLOW_BASE_MS	  60000
 #define CAP_MS		  900000
 #define URGENT_WAIT_MS	  300 /* of the second that urgent news have */
@@ -205,6 +206,7 @@ static void rest(struct outbox *o, struct entry *e, enum carry how, int64_t retr
 	e->resting = true;
 	e->unreachable = how == CARRY_RETRY;
 	if (how == CARRY_RETRY) {
+		e->backoff.base_ms = e->s.kind == SIGNAL_HEALTH && !e->s.urgent ? CALM_BASE_MS : BASE_MS;
 		o->pause_until = now + wait_ms(&o->pause, retry_after_s);
 	} else {
 		e->backoff.base_ms = SLOW_BASE_MS;

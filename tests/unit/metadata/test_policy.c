@@ -233,6 +233,24 @@ static void intervals(void **state)
 		assert_true(fetch_delay(&pacer, FETCH_UNREACHABLE, 3600000, -1, 0.99) <= 3600000);
 }
 
+/* A guest that was served looks for a server that went away at about its pace, and ever less often; one that
+ * refuses it in a way of its own is no such server. */
+static void served_before(void **state)
+{
+	struct fetch_pacer pacer = {0};
+
+	(void)state;
+	(void)fetch_delay(&pacer, FETCH_OK, MINUTE, -1, 0.5);
+	assert_in_range(fetch_delay(&pacer, FETCH_UNREACHABLE, MINUTE, -1, 0.0), MINUTE * 6 / 10 - 1,
+			MINUTE * 6 / 10 + 1);
+	(void)fetch_delay(&pacer, FETCH_UNCHANGED, MINUTE, -1, 0.5);
+	assert_in_range(fetch_delay(&pacer, FETCH_UNREACHABLE, MINUTE, -1, 0.9999), MINUTE * 179 / 100,
+			MINUTE * 18 / 10);
+	assert_true(fetch_delay(&pacer, FETCH_UNREACHABLE, MINUTE, -1, 0.9999) > 4 * MINUTE);
+	(void)fetch_delay(&pacer, FETCH_OK, MINUTE, -1, 0.5);
+	assert_in_range(fetch_delay(&pacer, FETCH_REFUSED, MINUTE, -1, 0.5), MINUTE - 1, MINUTE + 1);
+}
+
 /* Retry-After is a floor, obeyed up to an hour, and not by all guests at the same moment. */
 static void retry_after(void **state)
 {
@@ -276,6 +294,7 @@ int main(void)
 		cmocka_unit_test(doubling),
 		cmocka_unit_test(good_answers),
 		cmocka_unit_test(intervals),
+		cmocka_unit_test(served_before),
 		cmocka_unit_test(retry_after),
 		cmocka_unit_test(spread),
 	};
