@@ -17,14 +17,14 @@
 
 /* clang-format off */
 /*
- * Memory, time, signals to oneself, waiting: what libc needs in any program. set_tid_address is
- * musl's: the child of each fork and thread asks it for its number.
+ * Memory, time, signals to oneself, waiting: what libc needs in any program. set_tid_address and
+ * tkill are musl's: the child of each fork and thread asks for its number, abort() raises its signal.
  */
 static const char *const base[] = {
 	"brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "membarrier", "futex",
 	"futex_time64", "set_robust_list", "get_robust_list", "rseq", "restart_syscall",
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
-	"rt_sigtimedwait_time64", "sigaltstack", "sigreturn", "signalfd4", "tgkill",
+	"rt_sigtimedwait_time64", "sigaltstack", "sigreturn", "signalfd4", "tgkill", "tkill",
 	"clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64",
 	"clock_nanosleep", "clock_nanosleep_time64", "gettimeofday", "time", "times", "nanosleep",
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll",

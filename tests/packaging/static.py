@@ -149,7 +149,7 @@ def test_disks(t):
 def test_rings(t):
     done = build("--tests")
     t.say(done.returncode == 0, "the unit tests are built against its libraries", done.stderr)
-    env = {"HP_BIN": BINARY, "HP_PULSE": PULSE, "HP_UNIT": os.path.join(OUT, "meson-tests")}
+    env = {"HP_BIN": BINARY, "HP_PULSE": PULSE, "HP_UNIT": os.path.join(OUT, "meson-tests"), "HP_BUILD": os.path.join(OUT, "meson-tests")}
     for ring in RINGS:
         path = os.path.join(TOP, "tests", ring, "ring")
         if os.access(path, os.X_OK):

@@ -49,8 +49,8 @@ static bool refuses_file(int fd)
 	}
 
 WRAP(ssize_t, write, refuses_file(fd), (int fd, const void *p, size_t n), fd, p, n)
-WRAP(ssize_t, pwrite64, refuses_file(fd), (int fd, const void *p, size_t n, off64_t at), fd, p, n, at)
-WRAP(int, ftruncate64, refuses_file(fd), (int fd, off64_t n), fd, n)
+WRAP(ssize_t, pwrite, refuses_file(fd), (int fd, const void *p, size_t n, off_t at), fd, p, n, at)
+WRAP(int, ftruncate, refuses_file(fd), (int fd, off_t n), fd, n)
 WRAP(int, fsync, refuses(), (int fd), fd)
 WRAP(int, fdatasync, refuses(), (int fd), fd)
 WRAP(int, unlink, refuses(), (const char *path), path)
