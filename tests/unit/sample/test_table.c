@@ -131,6 +131,14 @@ static void end_process(const struct tree *t, int pid)
 	fs_remove_tree(path);
 }
 
+static void put_load(struct tree *t, const char *load)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s 0.00 0.00 1/100 4242\n", load);
+	tree_put(t, "/proc/loadavg", text);
+}
+
 static void look(struct tree *t, int64_t minute_s, double total, double stopped, double zombies)
 {
 	tree_read(t, minute_s * 1000);
@@ -151,6 +159,7 @@ static void see_what_moves(struct tree *t)
 	served.name = "nginx";
 	write_process(t, &big);
 	write_process(t, &served);
+	put_load(t, "0.49");
 	assert_int_equal(tree_open(t, &probe_process), 0);
 	for (int minute = 0; minute < 3; minute++)
 		look(t, minute * 60, 12, 0, 0);
@@ -178,6 +187,15 @@ static void see_what_moves(struct tree *t)
 	still.state = 'S';
 	write_process(t, &still);
 	look(t, 370, 11, 0, 0);
+
+	/* or while there is load, as of one that hangs */
+	still.state = 'T';
+	for (int s = 430; s <= 550; s += 60)
+		look(t, s, 11, 0, 0);
+	write_process(t, &still);
+	look(t, 610, 11, 0, 0);
+	put_load(t, "0.50");
+	look(t, 670, 11, 1, 0);
 }
 
 /* In a child, as /proc is another one there for good. */
