@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A keyword automaton (Aho-Corasick, as a full transition table) over the longest literal piece of
- * each rule, cut to KEY_MAX characters, without case. Characters that no keyword has share one
- * class, so the table stays below 32 KiB and a character costs one load.
+ * A keyword automaton (Aho-Corasick) over the longest literal piece of each rule, cut to KEY_MAX
+ * characters, without case. Characters that no keyword has share one class. Most characters leave it
+ * in a state of one character or none: these know the next state of every class, so that such a
+ * character costs one load. The others have lists of their few children, and go back to the longest
+ * suffix for the rest: in all a fourth of the memory of a full table.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,14 +14,20 @@
 #define KEY_MAX  4 /* longer: fewer rows to look at, but as many more states to keep */
 #define ROWS_MAX 512
 
+struct state {
+	uint16_t child, sibling; /* 0: none */
+	uint16_t back;           /* the longest suffix that is a state */
+	uint16_t ends;           /* the next on the way back that ends a keyword; 0: none */
+	uint16_t head;           /* 1 + first row whose keyword ends here */
+	uint16_t class;          /* by which it was reached */
+};
+
 struct keywords {
-	size_t rows, states, classes;
+	size_t rows, states, classes, near_states;
 	unsigned char class_of[256];
-	uint16_t *next; /* [states][classes] */
-	uint16_t *fail; /* per state; after the build: the next state that ends a keyword */
-	uint16_t *head; /* per state: 1 + first row whose keyword ends here */
+	struct state *state;      /* 0: no character; then those of one */
+	uint16_t *near;           /* [near_states][classes] */
 	uint16_t chain[ROWS_MAX]; /* per row: 1 + next row of the same keyword */
-	uint16_t *queue;
 };
 
 static unsigned char key_char(char c)
@@ -61,74 +69,120 @@ static void number_classes(struct keywords *w, const struct klog_rule *rules)
 		w->class_of[c] = w->class_of[c + ('a' - 'A')];
 }
 
+static size_t child_of(const struct keywords *w, size_t at, size_t class)
+{
+	size_t to = w->state[at].child;
+
+	while (to && w->state[to].class != class)
+		to = w->state[to].sibling;
+	return to;
+}
+
+static size_t add_child(struct keywords *w, size_t at, size_t class)
+{
+	size_t to = child_of(w, at, class);
+
+	if (to)
+		return to;
+	to = w->states++;
+	w->state[to].class = (uint16_t)class;
+	w->state[to].sibling = w->state[at].child;
+	w->state[at].child = (uint16_t)to;
+	return to;
+}
+
 static void add_keyword(struct keywords *w, size_t row, const char *key, size_t n)
 {
 	size_t at = 0;
 
-	for (size_t j = 0; j < n; j++) {
-		uint16_t *to = &w->next[at * w->classes + w->class_of[key_char(key[j])]];
-
-		if (!*to)
-			*to = (uint16_t)w->states++;
-		at = *to;
-	}
-	w->chain[row] = w->head[at];
-	w->head[at] = (uint16_t)(row + 1);
+	for (size_t j = 0; j < n; j++)
+		at = add_child(w, at, w->class_of[key_char(key[j])]);
+	w->chain[row] = w->state[at].head;
+	w->state[at].head = (uint16_t)(row + 1);
 }
 
-/* Breadth first: a missing transition is that of the longest suffix; then only ends are kept. */
-static void close_automaton(struct keywords *w)
+/* All states of one character first, so that a state's number says whether it is one. */
+static void add_keywords(struct keywords *w, const struct klog_rule *rules)
 {
-	size_t from = 0, to = 0;
+	size_t n;
 
-	for (size_t c = 0; c < w->classes; c++)
-		if (w->next[c])
-			w->queue[to++] = w->next[c];
-	while (from < to) {
-		size_t at = w->queue[from++], fail = w->fail[at];
+	for (size_t i = 0; i < w->rows; i++) {
+		const char *key = longest_piece(rules[i].pattern, &n);
 
-		for (size_t c = 0; c < w->classes; c++) {
-			uint16_t *step = &w->next[at * w->classes + c];
-			uint16_t other = w->next[fail * w->classes + c];
-
-			if (*step) {
-				w->fail[*step] = other;
-				w->queue[to++] = *step;
-			} else {
-				*step = other;
-			}
-		}
-		if (!w->head[fail])
-			w->fail[at] =
-				w->fail[fail]; /* its own ends are known: parents come first */
+		if (n > 0)
+			add_child(w, 0, w->class_of[key_char(*key)]);
 	}
+	w->near_states = w->states;
+	for (size_t i = 0; i < w->rows; i++) {
+		const char *key = longest_piece(rules[i].pattern, &n);
+
+		add_keyword(w, i, key, n);
+	}
+}
+
+static void fill_near(struct keywords *w)
+{
+	for (size_t at = 0; at < w->near_states; at++)
+		for (size_t c = 0; c < w->classes; c++) {
+			size_t to = child_of(w, at, c);
+
+			w->near[at * w->classes + c] = (uint16_t)(to ? to : w->near[c]);
+		}
+}
+
+static size_t step(const struct keywords *w, size_t at, size_t class)
+{
+	while (at >= w->near_states) {
+		size_t to = child_of(w, at, class);
+
+		if (to)
+			return to;
+		at = w->state[at].back;
+	}
+	return w->near[at * w->classes + class];
+}
+
+/* The children of @at, whose own way back is known. */
+static void lead_back(struct keywords *w, size_t at)
+{
+	for (size_t to = w->state[at].child; to; to = w->state[to].sibling) {
+		struct state *s = &w->state[to];
+
+		s->back = (uint16_t)(at ? step(w, w->state[at].back, s->class) : 0);
+		s->ends = w->state[s->back].head ? s->back : w->state[s->back].ends;
+	}
+}
+
+/* As deep as one goes at a time: a way back leads to a shorter state. */
+static void close_automaton(struct keywords *w, size_t at, size_t depth)
+{
+	if (depth == 0) {
+		lead_back(w, at);
+		return;
+	}
+	for (size_t to = w->state[at].child; to; to = w->state[to].sibling)
+		close_automaton(w, to, depth - 1);
 }
 
 int keywords_new(const struct klog_rule *rules, size_t n, struct keywords **ret)
 {
 	struct keywords *w = n <= ROWS_MAX ? calloc(1, sizeof(*w)) : NULL;
-	size_t max = n * KEY_MAX + 1;
 
 	if (!w)
 		return -ENOMEM;
 	w->rows = n;
 	w->states = 1;
 	number_classes(w, rules);
-	w->next = calloc(max * w->classes, sizeof(*w->next));
-	w->fail = calloc(max, sizeof(*w->fail));
-	w->head = calloc(max, sizeof(*w->head));
-	w->queue = calloc(max, sizeof(*w->queue));
-	if (!w->next || !w->fail || !w->head || !w->queue) {
+	w->state = calloc(n * KEY_MAX + 1, sizeof(*w->state));
+	w->near = calloc(w->classes * w->classes, sizeof(*w->near));
+	if (!w->state || !w->near) {
 		keywords_free(w);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < n; i++) {
-		size_t len;
-		const char *key = longest_piece(rules[i].pattern, &len);
-
-		add_keyword(w, i, key, len);
-	}
-	close_automaton(w);
+	add_keywords(w, rules);
+	fill_near(w);
+	for (size_t depth = 0; depth < KEY_MAX; depth++)
+		close_automaton(w, 0, depth);
 	*ret = w;
 	return 0;
 }
@@ -137,10 +191,8 @@ struct keywords *keywords_free(struct keywords *w)
 {
 	if (!w)
 		return NULL;
-	free(w->next);
-	free(w->fail);
-	free(w->head);
-	free(w->queue);
+	free(w->state);
+	free(w->near);
 	free(w);
 	return NULL;
 }
@@ -153,11 +205,11 @@ size_t keywords_scan(const struct keywords *w, const char *p, size_t n, keywords
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		at = w->next[at * w->classes + w->class_of[(unsigned char)p[i]]];
-		if (!w->head[at] && !w->fail[at])
+		at = step(w, at, w->class_of[(unsigned char)p[i]]);
+		if (!w->state[at].head && !w->state[at].ends)
 			continue;
-		for (size_t end = at; end; end = w->fail[end])
-			for (unsigned row = w->head[end]; row; row = w->chain[row - 1]) {
+		for (size_t end = at; end; end = w->state[end].ends)
+			for (unsigned row = w->state[end].head; row; row = w->chain[row - 1]) {
 				found[(row - 1) / 64] |= UINT64_C(1) << ((row - 1) % 64);
 				any = true;
 			}
