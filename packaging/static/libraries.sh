@@ -88,15 +88,38 @@ openssl_leaves_out="shared module dso engine dynamic-engine static-engine legacy
   ssl-trace ktls egd cms ct ts ocsp cmp rfc3779 gost idea rc2 rc4 rc5 md2 md4 mdc2 rmd160 whirlpool bf cast camellia seed aria des sm2 sm3 sm4
   siphash siv ocb blake2 scrypt ec2m dsa dh multiblock capieng afalgeng padlockeng devcryptoeng apps docs quic http tfo ml-kem ml-dsa slh-dsa
   argon2 sm2-precomp integrity-only-ciphers thread-pool default-thread-pool tls-deprecated-ec filenames"
-# The fast P-256 is 0.16 MB of tables; the general one serves for the certificates a client sees. It has no switch of its own.
+# What its provider offers, by the name of each row's functions. Whoever asks for one algorithm makes OpenSSL write down all of the same kind,
+# about a KiB each, in memory that stays; and what is not offered is not linked. TLS asks for these, and the agent's signatures for Ed25519.
+openssl_offers="sha1 sha224 sha256 sha384 sha512 md5 md5_sha1 null aes256ecb aes256cbc aes128cbc aes256ctr aes256gcm aes128gcm chacha20_ossl_poly1305
+  hmac kdf_hkdf kdf_tls1_3_kdf kdf_tls1_prf ecdh_keyexch x25519_keyexch drbg_ctr seed_src rsa_signature ed25519_signature ecdsa_signature
+  mac_legacy_hmac_signature rsa_asym_cipher rsa_keymgmt rsapss_keymgmt ec_keymgmt x25519_keymgmt ed25519_keymgmt mac_legacy_keymgmt"
+# Public keys come out of certificates; no key is written, read from a file or looked for in a store.
+openssl_trim() {
+  OFFERS=$openssl_offers perl -0pi -e 'BEGIN { $keep{"ossl_$_\_functions"} = 1 for split " ", $ENV{OFFERS} }
+    s/^    (?:\{ |ALGC?\()"?\w+"?,[^})]*?\b(ossl_\w+_functions)\b[^})]*[})],\n/$keep{$1} ? $& : ""/gme;
+    s/^#include "(encoders|stores)\.inc"\n//gm' providers/defltprov.c
+  sed -i -E '/^DECODER/{/SubjectPublicKeyInfo, (rsa|rsapss|ec|x25519|ed25519|der),/!d}' providers/decoders.inc
+  sed -i '/{ "base",/d' crypto/provider_predefined.c
+  # The texts of errors, 58 KiB in memory, are made a table of when the first is asked for, which is when the first error is told.
+  sed -i '/^#include <openssl\/ssl\.h>$/d; s/^#include <openssl\/err\.h>$/&\n#include <openssl\/ssl.h>/
+    s/^        OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);$//
+    s/if (!RUN_ONCE(&err_string_init, do_err_strings_init)) {/if (!OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL)\n        || !RUN_ONCE(\&err_string_init, do_err_strings_init)) {/' crypto/err/err.c
+  sed -i 's/OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL)/OPENSSL_init_ssl(0, NULL)/' ssl/ssl_lib.c ssl/ssl_sess.c
+  # Names of algorithms in 4 KiB that grow instead of 32.
+  sed -i -E 's/^(#define NAMEMAP_HT_BUCKETS) 512/\1 64/' crypto/core_namemap.c
+}
+
+# The fast P-256 is 0.16 MB of tables; the general one serves for the certificates a client sees. It has no switch of its own. Sparse arrays in
+# small blocks: each algorithm begins two of them.
 make_openssl() {
   local word out=()
+  (cd "$(source_of openssl)" && openssl_trim)
   for word in $openssl_leaves_out; do out+=("no-$word"); done
   sed -i -E '/\$ECASM_(x86_64|aarch64)=/s/ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]//; /\$ECDEF_(x86_64|aarch64)=/s/ECP_NISTZ256_ASM//' \
     "$(source_of openssl)/crypto/ec/build.info"
   # A relative path, as the library holds the names of its files. Where it lives in the guest is said with DESTDIR alone.
   CC=$CC AR="$binutils"ar RANLIB="$binutils"ranlib "../../src/openssl-$(upstream openssl)/Configure" "linux-$arch" no-pic "${out[@]}" \
-    --prefix=/usr --libdir=lib --openssldir=/etc/ssl $size_flags -DOPENSSL_SMALL_FOOTPRINT
+    --prefix=/usr --libdir=lib --openssldir=/etc/ssl $size_flags -DOPENSSL_SMALL_FOOTPRINT -DOPENSSL_SA_BLOCK_BITS=2
   make -j"$jobs" build_libs
   make install_dev DESTDIR="$sysroot"
   sed -i "s#^prefix=.*#prefix=$sysroot/usr#" "$sysroot"/usr/lib/pkgconfig/{libcrypto,libssl,openssl}.pc
@@ -126,10 +149,13 @@ make_jansson() {
 }
 
 # libproc2. Without libnuma, which it opens at run time: a host's library in a process that has another C library ends it.
-# Its tables begin as if a guest had a thousand processes, and hashes that only rates need are written in full: 0.2 MB that are touched in
-# every process table. They grow where there are more.
+# Its tables begin as if a guest had a thousand processes, hashes that only rates need are written in full, and two buffers have room for the
+# longest command lines, which nobody asks for here: 0.2 MB that are touched in every process table. They begin small, and grow where there are
+# more processes.
 make_procps() {
-  sed -i -E 's/^(#define STACKS_INIT +)1024/\1128/; s/^(#define HHASH_SIZE +)4096/\1256/' "$(source_of procps)/library/pids.c"
+  sed -i -E 's/^(#define (STACKS_INIT|STACKS_GROW|NEWOLD_INIT) +)[0-9]+/\132/; s/^(#define HHASH_SIZE +)[0-9]+/\1256/' \
+    "$(source_of procps)/library/pids.c"
+  sed -i -E 's/^(#define MAX_BUFSZ ).*/\14096/' "$(source_of procps)/library/readproc.c"
   configure "$(source_of procps)" --without-systemd --without-elogind --disable-libselinux --without-ncurses --disable-nls --disable-numa \
     --disable-pidof --disable-kill --disable-modern-top ac_cv_func_malloc_0_nonnull=yes ac_cv_func_realloc_0_nonnull=yes
   make -j"$jobs" library/libproc2.la
@@ -253,7 +279,7 @@ recipe_of() {
   case $1 in
     musl) declare -f make_compiler ;;
     systemd) cat "$here"/libudev/*.h "$here"/libudev/inc/*.h "$here/libudev/sources.txt" "$sysroot/.made-musl" ;;
-    openssl) echo "$openssl_leaves_out" && cat "$sysroot/.made-musl" ;;
+    openssl) declare -f openssl_trim && echo "$openssl_leaves_out" "$openssl_offers" && cat "$sysroot/.made-musl" ;;
     libarchive) echo "$archive_without" && cat "$sysroot"/.made-{musl,zlib,bzip2,xz-utils} ;;
     curl) echo "$curl_without" "$curl_disable" && cat "$sysroot/.made-musl" "$sysroot/.made-openssl" ;;
     *) cat "$sysroot/.made-musl" ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Names and certificates in a root that holds nothing but what is put there. Run in a network of its own: unshare -n names.py BINARY
+"""Names, certificates and kinds of TLS in a root that holds nothing but what is put there. Run in a network of its own: unshare -n names.py BINARY
 
 Serves http, https and DNS on loopback, runs the file in an empty root against them, and prints TAP.
 """
@@ -20,6 +20,17 @@ import tap  # noqa: E402
 # Where Debian and Alpine, RHEL (now and before), SUSE (now and before), and musl's own users keep the bundle.
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/pki/tls/certs/ca-bundle.crt",
            "/var/lib/ca-certificates/ca-bundle.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+
+# Keys and digests that authorities and servers have, as openssl req is told them.
+KEYS = {
+    "RSA": ("rsa:2048", "-sha256"), "RSA and SHA-1": ("rsa:2048", "-sha1"), "RSA and SHA-512": ("rsa:2048", "-sha512"),
+    "RSA-PSS": ("rsa-pss", "-sha256", "-pkeyopt", "rsa_keygen_bits:2048"), "P-256": ("ec", "-sha256", "-pkeyopt", "ec_paramgen_curve:P-256"),
+    "P-384": ("ec", "-sha384", "-pkeyopt", "ec_paramgen_curve:P-384"), "P-521": ("ec", "-sha512", "-pkeyopt", "ec_paramgen_curve:P-521"), "Ed25519": ("ed25519",),
+}
+# What TLS 1.2 servers may insist on: AEAD, CBC with either MAC, no forward secrecy.
+CIPHERS = ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-SHA256",
+           "ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-SHA256", "AES128-SHA")
+GROUPS = ("X25519", "prime256v1", "secp384r1", "secp521r1")
 
 
 class Handle(http.server.BaseHTTPRequestHandler):
@@ -130,6 +141,49 @@ def test_bundles(t, root, folder):
         root.remove(place)
 
 
+def issue(folder, kind, name):
+    """An authority and a server's certificate by it. Return: the authority in PEM, the server's files."""
+    folder, made = tempfile.mkdtemp(dir=folder), []
+    for who, subject, more in (("ca", "/CN=authority", []), ("server", "/CN=" + name, ["-addext", "subjectAltName=DNS:" + name])):
+        cert, key = (os.path.join(folder, "%s.%s" % (who, kind)) for kind in ("pem", "key"))
+        issuer = ["-CA", made[0][0], "-CAkey", made[0][1]] if made else []
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *KEYS[kind], "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", subject, *issuer, *more],
+                       check=True, stderr=subprocess.DEVNULL)
+        made.append((cert, key))
+    with open(made[0][0]) as f:
+        return f.read(), made[1]
+
+
+def context_for(files, version, ciphers="", group=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers((ciphers or "ALL") + ":@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(*files)
+    if group:
+        context.set_ecdh_curve(group)
+    return context
+
+
+def test_tls(t, root, folder):
+    """Each kind of key by both versions, each cipher of the older one, each group: what the file's OpenSSL offers is what servers ask for."""
+    place, v12, v13 = BUNDLES[0], ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    rows = [(kind, version, "", None) for kind in KEYS for version in (v12, v13)]
+    rows += [("RSA", v12, cipher, None) for cipher in CIPHERS] + [("P-256", v13, "", group) for group in GROUPS]
+    issued = {kind: issue(folder, kind, "heat.hosts") for kind in KEYS}
+    for kind, version, ciphers, group in rows:
+        authority, files = issued[kind]
+        root.write(place, authority)
+        server = serve(context_for(files, version, ciphers, group))
+        done = root.signal("https://heat.hosts:%d/h" % server.server_port)
+        wanted, word = ((3, 0), "refused") if kind == "RSA and SHA-1" else ((0, 1), "taken")
+        t.say((done.returncode, server.seen) == wanted, "%s: %s" % (", ".join(filter(None, (kind, version.name, ciphers, group))), word), done.stdout)
+        server.shutdown()
+    root.write(place, issued["P-384"][0])
+    server = serve(context_for(issued["RSA"][1], v13))
+    done = root.signal("https://heat.hosts:%d/h" % server.server_port)
+    t.say(done.returncode == 3 and "local issuer certificate" in done.stdout, "whoever cannot be trusted is refused, in OpenSSL's own words", done.stdout)
+
+
 def test_users(t, root):
     done = root.run("check")
     t.say('"heat-pulse" nor "nobody"' in done.stdout, "without /etc/passwd the missing user is named", done.stdout)
@@ -152,6 +206,7 @@ def main(binary):
         test_names(t, root)
         with tempfile.TemporaryDirectory() as folder:
             test_bundles(t, root, folder)
+            test_tls(t, root, folder)
     finally:
         root.wipe()
     return t.end()
