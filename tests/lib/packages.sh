@@ -14,7 +14,7 @@ packages_faults="python3 e2fsprogs mount util-linux $packages_build"
 packages_bench="python3 strace valgrind heat-cfntools collectd-core prometheus-node-exporter sysstat $packages_build"
 packages_vm="python3 qemu-system-x86 mmdebstrap e2fsprogs cpio kmod busybox-static musl-tools genisoimage mtools dosfstools make gcc python3-yaml python3-requests keystone
   heat-api heat-api-cfn heat-engine uwsgi-plugin-python3 python3-keystoneclient $(grep -v '^#' "$(dirname "${BASH_SOURCE[0]}")/../../packaging/static/packages") $packages_build"
-packages_packaging="python3 mmdebstrap lintian dpkg-dev rpm mandoc man-db groff cloud-init python3-yaml systemd bash-completion busybox-static musl-tools python3-heat python3-cryptography openssl iproute2 procps util-linux binutils e2fsprogs mount qemu-user-static
+packages_packaging="python3 mmdebstrap lintian dpkg-dev rpm mandoc man-db groff cloud-init python3-yaml systemd bash-completion busybox-static musl-tools python3-heat python3-cryptography openssl iproute2 procps util-linux binutils e2fsprogs mount qemu-user-static mkosi systemd-container
   $(cat "$(dirname "${BASH_SOURCE[0]}")"/../../packaging/static/packages* | grep -v '^#') $packages_build"
 
 missing_packages() { # names...: prints those that are not installed

@@ -22,8 +22,6 @@ CACHE = os.path.join(TOP, "build", "packaging-root")
 # What the package depends on, and what an image of a guest has anyway.
 PACKAGES = ("adduser", "libcurl4", "libjansson4", "libproc2-0", "libudev1", "libssl3", "libcap-ng0", "libseccomp2", "libarchive13", "procps", "systemd", "systemd-sysv",
             "dbus", "rpm", "cloud-init", "curl", "bash-completion", "ca-certificates", "kmod", "udev", "iproute2")
-# Packages that single tests put into such a root.
-DEBS = ("heat-cfntools", "openrc", "libeinfo1", "librc1", "musl")
 NEXT_PACKAGES = ("base-files", "libc6", "libc-bin", "dash", "coreutils", "grep", "sed", "util-linux", "libnss-systemd", "libnss-resolve", "libnss-myhostname")
 # The tree's last commit is the date of what is built here; it must not move between two builds.
 os.environ.setdefault("SOURCE_DATE_EPOCH", subprocess.run(["git", "-c", "safe.directory=" + TOP, "-C", TOP, "log", "-1", "--format=%ct"], stdout=subprocess.PIPE,
@@ -95,7 +93,7 @@ def base():
 
 def make_base():
     mark = os.path.join(CACHE, "packages")
-    wanted = " ".join(PACKAGES + DEBS)
+    wanted = " ".join(PACKAGES)
     if os.path.exists(mark) and open(mark).read() == wanted:
         return os.path.join(CACHE, "base")
     shutil.rmtree(CACHE, ignore_errors=True)
@@ -104,15 +102,17 @@ def make_base():
     must("mmdebstrap", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=" + ",".join(PACKAGES), own_suite(), tar)
     must("tar", "-xf", tar, "-C", os.path.join(CACHE, "base"))
     os.unlink(tar)
-    must("apt-get", "download", *DEBS, cwd=CACHE)
     with open(mark, "w") as f:
         f.write(wanted)
     return os.path.join(CACHE, "base")
 
 
 def deb(name):
-    """One of DEBS."""
+    """A package that single tests need, as this Debian has it; fetched once."""
     base()
+    with alone("packaging-root"):
+        if not glob.glob(os.path.join(CACHE, name + "_*.deb")):
+            must("apt-get", "download", name, cwd=CACHE)
     return glob.glob(os.path.join(CACHE, name + "_*.deb"))[0]
 
 
