@@ -203,20 +203,23 @@ int loop_io_add(struct loop *loop, int fd, uint32_t events, loop_io_fn *fn, void
 		free(io);
 		return r;
 	}
-	io->loop = loop;
-	io->fd = fd;
-	io->fn = fn;
-	io->ctx = ctx;
+	*io = (struct loop_io){.loop = loop, .fd = fd, .fn = fn, .ctx = ctx};
 	list_add(&loop->ios, &io->item);
 	*ret = io;
 	return 0;
 }
 
+/* One of which nothing is wanted would wake us whenever its waiters are called: a fired trigger of
+ * pressure does that every two seconds. So it leaves the set, and ENOENT says that it had left. */
 int loop_io_mod(struct loop_io *io, uint32_t events)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = io};
+	int set = io->loop->epoll_fd;
+	int r = epoll_ctl(set, events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, io->fd, &ev);
 
-	return epoll_ctl(io->loop->epoll_fd, EPOLL_CTL_MOD, io->fd, &ev) < 0 ? -errno : 0;
+	if (r < 0 && errno == ENOENT)
+		r = events ? epoll_ctl(set, EPOLL_CTL_ADD, io->fd, &ev) : 0;
+	return r < 0 ? -errno : 0;
 }
 
 struct loop_io *loop_io_remove(struct loop_io *io)
@@ -238,11 +241,8 @@ int loop_timer_new(struct loop *loop, int64_t slack_ms, loop_timer_fn *fn, void 
 
 	if (!t)
 		return -ENOMEM;
-	t->loop = loop;
-	t->due = -1;
+	*t = (struct loop_timer){.loop = loop, .due = -1, .fn = fn, .ctx = ctx};
 	t->slack = slack_ms > 0 ? slack_ms : 0;
-	t->fn = fn;
-	t->ctx = ctx;
 	list_add(&loop->timers, &t->item);
 	*ret = t;
 	return 0;
@@ -505,8 +505,7 @@ int loop_defer(struct loop *loop, loop_timer_fn *fn, void *ctx)
 
 	if (!d)
 		return -ENOMEM;
-	d->fn = fn;
-	d->ctx = ctx;
+	*d = (struct deferred){.fn = fn, .ctx = ctx};
 	list_add(&loop->deferred, &d->item);
 	return 0;
 }

@@ -40,6 +40,8 @@ const struct env *loop_env(const struct loop *loop);
 /** loop_io_add() - watch @fd (borrowed; EPOLLIN, EPOLLOUT, EPOLLPRI). Remove before closing it. */
 int loop_io_add(struct loop *loop, int fd, uint32_t events, loop_io_fn *fn, void *ctx,
 		struct loop_io **ret) _must_check_;
+/** loop_io_mod() - other events from now on; 0: nothing of it is reported, errors neither, and nothing
+ * wakes the process, until it is given some again. */
 int loop_io_mod(struct loop_io *io, uint32_t events) _must_check_;
 struct loop_io *loop_io_remove(struct loop_io *io); /* accepts NULL; returns NULL */
 

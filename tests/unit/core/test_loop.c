@@ -252,7 +252,8 @@ static void count_io(struct loop *loop, uint32_t events, void *ctx)
 		loop_quit(loop, 7);
 }
 
-/* Level triggered: what is not read is reported again; loop_io_mod(0) silences it. */
+/* Level triggered: what is not read is reported again; loop_io_mod(0) silences it, a hang-up too,
+ * until there is something to wait for again. */
 static void test_io_level(void **state)
 {
 	struct loop *loop = new_loop();
@@ -265,12 +266,18 @@ static void test_io_level(void **state)
 	assert_int_equal(loop_run(loop), 7);
 	assert_int_equal(loop_io_mod(t.io[0], 0), 0);
 	stop_after(loop, 5);
+	close(t.fds[0][1]);
 	assert_int_equal(loop_run(loop), 42);
 	assert_int_equal(t.count, 3);
+	assert_int_equal(loop_io_mod(t.io[0], 0), 0);
+	assert_int_equal(loop_io_mod(t.io[0], EPOLLOUT), 0);
+	t.count = 2;
+	assert_int_equal(loop_run(loop), 7);
+	assert_int_equal(loop_io_mod(t.io[0], 0), 0);
+	loop_io_remove(t.io[0]);
 	assert_int_equal(loop_io_add(loop, -1, EPOLLIN, count_io, &t, &t.io[1]), -EBADF);
 	loop_free(loop);
 	close(t.fds[0][0]);
-	close(t.fds[0][1]);
 }
 
 static void on_signal(struct loop *loop, int signo, void *ctx)
