@@ -49,3 +49,18 @@ bool growth_slope(const struct growth *g, double *ret)
 	*ret = slope;
 	return fabs(slope) * judged_minutes(g) > GROWTH_NOISE_SIGMAS * noise && slope != 0;
 }
+
+void rise_begin(struct rise *r, double value, int64_t then_ms)
+{
+	*r = (struct rise){.mark_ms = then_ms, .old = value, .mark = value};
+}
+
+double rise_add(struct rise *r, double value, int64_t now_ms)
+{
+	if (now_ms - r->mark_ms >= RISE_MS) {
+		r->old = r->mark;
+		r->mark = value;
+		r->mark_ms = now_ms;
+	}
+	return value - r->old;
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Slope of a value whose readings come at uneven times: linear regression in which a reading's
- * weight halves every GROWTH_HALF_LIFE_MIN minutes. Fixed memory, pure.
+ * weight halves every GROWTH_HALF_LIFE_MIN minutes; and its rise of late, for which two readings are
+ * enough. Fixed memory, pure.
  */
 #pragma once
 
@@ -28,3 +29,15 @@ void growth_add(struct growth *g, double value, int64_t now_ms);
  * the line. A fall is a slope below 0.
  */
 bool growth_slope(const struct growth *g, double *ret);
+
+/* What a value was half a minute to a minute ago. */
+#define RISE_MS 30000
+struct rise {
+	int64_t mark_ms;
+	double old, mark;
+};
+/** rise_begin() - what is known of the value from before its first reading. */
+void rise_begin(struct rise *r, double value, int64_t then_ms);
+/** rise_add() - a reading. Return: how much more that is than the reading of RISE_MS to twice that
+ * ago, or the one before where they come more rarely. */
+double rise_add(struct rise *r, double value, int64_t now_ms);

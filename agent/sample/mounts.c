@@ -18,6 +18,7 @@ struct mounts {
 	char names[MOUNTS_MAX][256];
 	size_t n, left_out;
 	struct parse_mount list[MOUNTS_MAX];
+	double writes[MOUNTS_MAX]; /* bytes a second, of list[] */
 };
 
 static bool is_one_of(const char *type, const char *const *list, size_t n)
@@ -127,6 +128,7 @@ unsigned mounts_refresh(struct mounts *m, bool force)
 	if (!m->known)
 		return 0;
 	m->n = m->left_out = 0;
+	memset(m->writes, 0, sizeof(m->writes));
 	while (parse_mount_next(m->file.text, m->file.len, &pos, &one))
 		add_local(m, &one);
 	return ++m->generation;
@@ -136,6 +138,21 @@ const struct parse_mount *mounts_local(const struct mounts *m, size_t *ret_n)
 {
 	*ret_n = m->n;
 	return m->n ? m->list : NULL;
+}
+
+void mounts_note_writes(struct mounts *m, unsigned major, unsigned minor, double bytes_s)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->list[i].major == major && m->list[i].minor == minor)
+			m->writes[i] = bytes_s;
+}
+
+double mounts_writes(const struct mounts *m, unsigned major, unsigned minor)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->list[i].major == major && m->list[i].minor == minor)
+			return m->writes[i];
+	return 0;
 }
 
 bool mounts_next(const struct mounts *m, size_t *pos, struct parse_mount *ret)

@@ -28,6 +28,10 @@ bool mounts_name(struct mounts *m, const char *path);
  * Return: the list, valid until the next refresh; NULL with *@ret_n 0 when there is none.
  */
 const struct parse_mount *mounts_local(const struct mounts *m, size_t *ret_n);
+/** mounts_note_writes() - how fast that device is written to; mounts_writes(): the last that was noted,
+ * bytes a second, 0 when nothing was. A look at the space may then come sooner than its turn. */
+void mounts_note_writes(struct mounts *m, unsigned major, unsigned minor, double bytes_s);
+double mounts_writes(const struct mounts *m, unsigned major, unsigned minor);
 /** mounts_left_out() - how many there was no room for in mounts_local(). */
 size_t mounts_left_out(const struct mounts *m);
 /** mounts_next() - all mounts of the last reading; walk with *pos = 0. */

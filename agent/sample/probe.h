@@ -19,13 +19,15 @@ struct sampler_settings;
 
 enum probe_pace {
 	PROBE_EACH,    /* with every sample */
-	PROBE_PROCESS, /* each process_interval; under stress each 10 s */
+	PROBE_PROCESS, /* each process_interval; at once when effort goes up, then each 10 s */
 	PROBE_MINUTE,  /* each 60 s */
 	PROBE_RARE,    /* each 10 min */
 	PROBE_PACES
 };
 
-/* What a reading says of the effort that sampling deserves: hysteresis is in the two bounds. */
+/* What a reading says of the effort that sampling deserves: hysteresis is in the two bounds. A probe
+ * that is read more rarely is itself read each 10 s while it holds, and with each sample while it
+ * raises. */
 enum probe_stress {
 	STRESS_CALM,  /* below the bound at which effort goes down */
 	STRESS_HOLD,  /* between the bounds: stays as it is */
@@ -51,10 +53,20 @@ struct probe_setup {
 	 */
 	int (*open_fd)(int privpath, void *ctx);
 	void *open_ctx;
-	struct sampler *sampler; /* for the calls below; NULL in tests of one probe */
 	struct procroom *room;   /* of all probes; NULL: each file has its own */
+	struct probe_hints *hints; /* NULL in tests of one probe, as is: */
+	struct sampler *sampler;   /* for the calls below */
 };
 struct probe_ops;
+
+/* What one probe saw that another should look at more closely; who looked clears it. */
+struct probe_hints {
+	bool files; /* many files were opened: whose are they? */
+	bool tasks; /* many tasks were made: perhaps in a control group that is new */
+};
+/** probe_want() - read @probe with the sample that is being taken, if its turn is still to come, else
+ * with the next one, however rarely it is read else. */
+void probe_want(struct sampler *s, const struct probe_ops *probe);
 /** probe_hurry() - read @probe at @delay_ms from now and hand on a sample then, instead of at the
  * next tick. Never from inside; not while sampler_once() runs. */
 void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay_ms);

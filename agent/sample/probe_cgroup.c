@@ -4,7 +4,7 @@
  * memory. Which ones: the guest's own root where it has limits (a container), the slices directly
  * below it, and of the services below those the ones with a limit of memory or with a quarter of
  * their allowed processes in use; the first GROUPS_MAX of them. They are looked for every five
- * minutes, and again when one of them has gone.
+ * minutes, and again when one of them has gone or the guest makes many tasks.
  */
 #include "sample/probe.h"
 
@@ -16,11 +16,13 @@
 #include "sample/mounts.h"
 #include "sample/parse.h"
 #include "sample/parse_value.h"
+#include "sample/trend.h"
 
 #define GROUPS_MAX    32
 #define NAME_BYTES    160
 #define LOOK_MS	      300000
 #define LOOK_AGAIN_MS 60000
+#define LOOK_HINT_MS  20000 /* when many tasks are made */
 #define PIDS_NEAR     4 /* a quarter in use */
 
 enum group_file {
@@ -50,6 +52,7 @@ struct group {
 	int fds[GROUP_FILES];
 	unsigned found; /* bit of each file read with a number, or, of limits, with one set */
 	uint64_t values[GROUP_VALUES];
+	struct trend memory, pids;
 };
 
 struct cgroups {
@@ -58,6 +61,7 @@ struct cgroups {
 	const char *const *files;
 	int memory_dir, pids_dir; /* roots; -1: no such controller */
 	int64_t look_due_ms;
+	struct probe_hints *hints;
 	struct group groups[GROUPS_MAX];
 };
 
@@ -304,6 +308,7 @@ static int cgroup_open(const struct probe_setup *setup, void **ret, struct err *
 		return err_set(e, -ENOMEM, "no memory");
 	s->mounts = setup->mounts;
 	s->env = setup->env;
+	s->hints = setup->hints;
 	s->memory_dir = s->pids_dir = -1;
 	find_roots(s);
 	if (s->memory_dir < 0 && s->pids_dir < 0) {
@@ -316,10 +321,32 @@ static int cgroup_open(const struct probe_setup *setup, void **ret, struct err *
 
 /* ---- readings ---- */
 
+static void follow(struct group *g, int64_t now_ms)
+{
+	if (has(g, MEM_NOW) && has(g, MEM_LIMIT) && g->values[MEM_LIMIT])
+		trend_add(&g->memory, (double)g->values[MEM_NOW] / (double)g->values[MEM_LIMIT],
+			  now_ms);
+	if (has(g, PIDS_NOW) && has(g, PIDS_LIMIT) && g->values[PIDS_LIMIT])
+		trend_add(&g->pids, (double)g->values[PIDS_NOW] / (double)g->values[PIDS_LIMIT],
+			  now_ms);
+}
+
+/* A group that is about to be full may be a new one. */
+static void take_hint(struct cgroups *s, int64_t now_ms)
+{
+	if (!s->hints || !s->hints->tasks)
+		return;
+	s->hints->tasks = false;
+	if (s->look_due_ms - now_ms <= LOOK_MS - LOOK_HINT_MS)
+		s->look_due_ms = now_ms;
+}
+
 static int cgroup_read(void *state, int64_t now_ms)
 {
 	struct cgroups *s = state;
 	bool gone = false;
+
+	take_hint(s, now_ms);
 
 	for (size_t i = 0; i < GROUPS_MAX; i++) {
 		struct group *g = &s->groups[i];
@@ -327,6 +354,7 @@ static int cgroup_read(void *state, int64_t now_ms)
 		if (!g->used)
 			continue;
 		read_group(g);
+		follow(g, now_ms);
 		gone |= g->gone;
 		if (g->gone)
 			close_group(g);
@@ -338,6 +366,23 @@ static int cgroup_read(void *state, int64_t now_ms)
 		s->look_due_ms = now_ms + LOOK_MS;
 	}
 	return 0;
+}
+
+static enum probe_stress cgroup_stress(const void *state)
+{
+	const struct cgroups *s = state;
+	enum probe_stress greatest = STRESS_CALM;
+
+	for (size_t i = 0; i < GROUPS_MAX; i++) {
+		const struct group *g = &s->groups[i];
+		enum probe_stress memory = trend_stress(&g->memory), pids = trend_stress(&g->pids);
+
+		if (g->used && memory > greatest)
+			greatest = memory;
+		if (g->used && pids > greatest)
+			greatest = pids;
+	}
+	return greatest;
 }
 
 static void report_part(const struct group *g, int entity, struct sample *out)
@@ -411,5 +456,6 @@ const struct probe_ops probe_cgroup = {
 	.open = cgroup_open,
 	.read = cgroup_read,
 	.report = cgroup_report,
+	.stress = cgroup_stress,
 	.close = cgroup_close,
 };

@@ -3,7 +3,9 @@
  * Space, inodes and state of the watched mounts: the local file systems, or those that the settings
  * name. Space comes from the prober: this probe asks, and reports the latest answer. A mount that
  * does not answer in time is reported as hung and its numbers are absent. Asked once a minute while
- * there is room, with every sample when it is scarce or the mount hangs.
+ * there is room; with every sample when it is scarce or the mount hangs, when it was filled so fast
+ * between two looks that 20 minutes would end it, or when its device is written to so fast that five
+ * would. Where two minutes would end it samples come each second.
  *
  * ext4 that met an error refuses writes, but statvfs and the mount flags go on saying "rw" (Linux
  * 6.1, 6.12); only newer kernels say so among the options, and never by a change that can be waited
@@ -19,13 +21,15 @@
 #include "sample/mounts.h"
 #include "sample/prober.h"
 #include "sample/sampler.h"
+#include "sample/trend.h"
 
 #define CALM_MS	      60000
 #define SCARCE_PERC   80.0
+#define WRITTEN_S     300.0
 #define ERRORS_UNKNOWN UINT64_MAX
 
 struct mount {
-	struct prober *prober;
+	struct filesystem *of;
 	bool used;
 	bool wanted; /* false: left the list while an answer was on its way */
 	char path[PROBER_PATH_MAX];
@@ -33,16 +37,20 @@ struct mount {
 	struct parse_mount info; /* source "" when it is not mounted */
 	bool asked; /* the answer is on its way */
 	bool known; /* status and answer are of a real answer */
+	bool answered, fresh; /* since the last reading; before it, since the one before */
 	int status;
 	int64_t due_ms;
 	struct prober_answer answer;
+	struct trend space, inodes;
 	int errors_fd; /* -1: it does not count its errors */
 	uint64_t errors, errors_before; /* now; when this mount was first seen */
 };
 
 struct filesystem {
 	const struct env *env;
+	struct loop *loop;
 	struct prober *prober;
+	struct sampler *sampler;
 	struct mounts *mounts;
 	unsigned generation;
 	const char *conf_list;
@@ -83,6 +91,39 @@ static bool is_scarce(const struct mount *m)
 	       (m->status || space_percent(m) >= SCARCE_PERC || inode_percent(m) >= SCARCE_PERC);
 }
 
+static enum probe_stress stress_of(const struct mount *m)
+{
+	enum probe_stress space = trend_stress(&m->space), inodes = trend_stress(&m->inodes);
+
+	return space > inodes ? space : inodes;
+}
+
+/* Whoever writes so fast may fill it before a minute is over: worth a look, which is cheap. */
+static bool is_written_fast(const struct filesystem *f, const struct mount *m)
+{
+	double room = (double)m->answer.n[STATVFS_AVAILABLE] * (double)m->answer.n[STATVFS_UNIT];
+
+	return m->known && !m->status && f->mounts &&
+	       mounts_writes(f->mounts, m->info.major, m->info.minor) * WRITTEN_S > room;
+}
+
+/* What is steep cannot wait for the next sample. */
+static void follow(struct mount *m)
+{
+	struct filesystem *f = m->of;
+	int64_t now_ms = loop_now(f->loop);
+
+	trend_add(&m->space, space_percent(m) / 100, now_ms);
+	trend_add(&m->inodes, inode_percent(m) / 100, now_ms);
+	if (stress_of(m) == STRESS_RAISE)
+		probe_alarm(f->sampler, &probe_filesystem);
+}
+
+static bool needs_looks(const struct filesystem *f, const struct mount *m)
+{
+	return is_scarce(m) || stress_of(m) != STRESS_CALM || is_written_fast(f, m);
+}
+
 static void on_answer(int status, const struct prober_answer *answer, void *ctx)
 {
 	struct mount *m = ctx;
@@ -90,13 +131,16 @@ static void on_answer(int status, const struct prober_answer *answer, void *ctx)
 	m->asked = false;
 	m->status = status;
 	m->known = status != -ECONNRESET && status != -ENOLINK && status != -EAGAIN;
+	m->answered = true;
 	if (answer)
 		m->answer = *answer;
+	if (answer && !status)
+		follow(m);
 }
 
 static void ask(struct mount *m, int64_t now_ms)
 {
-	int err = prober_ask(m->prober, PROBER_STATVFS, m->path, on_answer, m);
+	int err = prober_ask(m->of->prober, PROBER_STATVFS, m->path, on_answer, m);
 
 	if (err)
 		on_answer(err, NULL, m);
@@ -178,7 +222,7 @@ static struct mount *add_mount(struct filesystem *f, const char *p, size_t n)
 		if (!f->list[i].used) {
 			m = &f->list[i];
 			*m = (struct mount){
-				.prober = f->prober, .used = true, .errors = ERRORS_UNKNOWN, .errors_fd = -1};
+				.of = f, .used = true, .errors = ERRORS_UNKNOWN, .errors_fd = -1};
 			memcpy(m->path, path, n + 1);
 			sample_escape(m->shown, sizeof(m->shown), path, n);
 		}
@@ -299,8 +343,12 @@ static int filesystem_read(void *state, int64_t now_ms)
 	for (size_t i = 0; i < MOUNTS_MAX; i++) {
 		struct mount *m = &f->list[i];
 
-		if (!m->used || !m->wanted || m->asked ||
-		    (m->known && !is_scarce(m) && now_ms < m->due_ms))
+		if (!m->used)
+			continue; /* not written to: most of the table stays without memory */
+		m->fresh = m->answered;
+		m->answered = false;
+		if (!m->wanted || m->asked ||
+		    (m->known && now_ms < m->due_ms && !needs_looks(f, m)))
 			continue;
 		ask(m, now_ms);
 	}
@@ -336,6 +384,7 @@ static void report_space(const struct mount *m, int entity, struct sample *out)
 static void filesystem_report(const void *state, struct sample *out)
 {
 	const struct filesystem *f = state;
+	bool stale = out->stale;
 
 	for (size_t i = 0; i < MOUNTS_MAX; i++) {
 		const struct mount *m = &f->list[i];
@@ -345,14 +394,29 @@ static void filesystem_report(const void *state, struct sample *out)
 		if (!m->used || !m->wanted || (!answered && m->errors == ERRORS_UNKNOWN))
 			continue;
 		entity = sample_entity(out, "mount_point", m->shown, m->info.source);
+		out->stale = stale;
 		if (m->errors_fd >= 0 && m->errors != ERRORS_UNKNOWN)
 			probe_add_of(out, METRIC_FS_ERRORS, entity, (double)m->errors);
 		if (!answered)
 			continue;
+		out->stale = !m->fresh;
 		probe_add_of(out, METRIC_FS_HUNG, entity, is_hung(m));
 		if (!m->status)
 			report_space(m, entity, out);
 	}
+}
+
+/* By itself a mount that fills asks for samples each second; that its numbers are asked for with
+ * each of them is needs_looks(). */
+static enum probe_stress filesystem_stress(const void *state)
+{
+	const struct filesystem *f = state;
+	enum probe_stress greatest = STRESS_CALM;
+
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (f->list[i].used && f->list[i].wanted && stress_of(&f->list[i]) > greatest)
+			greatest = stress_of(&f->list[i]);
+	return greatest;
 }
 
 static bool filesystem_busy(const void *state)
@@ -443,7 +507,9 @@ static int filesystem_open(const struct probe_setup *setup, void **ret, struct e
 	if (!f)
 		return err_set(e, -ENOMEM, "no memory");
 	f->env = setup->env;
+	f->loop = setup->loop;
 	f->prober = setup->prober;
+	f->sampler = setup->sampler;
 	f->mounts = setup->mounts;
 	f->conf_list = setup->conf->watch_mounts;
 	f->named = f->conf_list;
@@ -473,6 +539,7 @@ const struct probe_ops probe_filesystem = {
 	.report = filesystem_report,
 	.close = filesystem_close,
 	.busy = filesystem_busy,
+	.stress = filesystem_stress,
 	.apply = filesystem_apply,
 	.explain = filesystem_explain,
 };

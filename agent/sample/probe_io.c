@@ -157,7 +157,8 @@ static void update_stall(struct device *d, uint64_t completed, int64_t now_ms)
 	d->stalled_ms = now_ms - d->stalled_since_ms;
 }
 
-static void update_device(struct device *d, const struct parse_diskstats *row, int64_t now_ms)
+static void update_device(struct io *s, struct device *d, const struct parse_diskstats *row,
+			  int64_t now_ms)
 {
 	uint64_t completed = row->n[DISK_READS] + row->n[DISK_WRITES] + row->n[DISK_DISCARDS] +
 			     row->n[DISK_FLUSHES];
@@ -167,6 +168,9 @@ static void update_device(struct device *d, const struct parse_diskstats *row, i
 	d->now = *row;
 	for (size_t i = 0; i < IO_RATES; i++)
 		rate_update(&d->rates[i], row->n[rates[i].field], now_ms);
+	if (s->mounts && d->mount[0] && d->rates[IO_WRITE_BYTES].valid)
+		mounts_note_writes(s->mounts, row->major, row->minor,
+				   d->rates[IO_WRITE_BYTES].per_s * SECTOR);
 	update_stall(d, completed, now_ms);
 	update_await(d, data, waited);
 	d->completed = completed;
@@ -203,7 +207,7 @@ static int io_read(void *state, int64_t now_ms)
 		if (!d)
 			continue;
 		d->seen = true;
-		update_device(d, &row, now_ms);
+		update_device(s, d, &row, now_ms);
 	}
 	for (size_t i = 0; i < DEVICES_MAX; i++)
 		if (s->devices[i].used && !s->devices[i].seen)

@@ -4,13 +4,15 @@
  * of the kernel's. Entropy says something only where the pool can run low: since Linux 5.18 it is
  * always 256 of 256 bits, and since 5.6 nobody waits for it once it was filled. So a pool of 256
  * bits is not reported. A sysctl costs 2.7 us (Linux 6.18), so these are not read with every
- * sample.
+ * sample. Many files opened since the last minute are a hint for those who know whose they are.
  */
 #include "sample/probe.h"
 
 #include <errno.h>
 
+#include "sample/growth.h"
 #include "sample/parse.h"
+#include "sample/trend.h"
 #include "sample/parse_net.h"
 
 enum file { FILE_NR, INODE_NR, PID_MAX, THREADS_MAX, LOADAVG, ENTROPY, POOLSIZE, FILES };
@@ -24,11 +26,16 @@ static const char *const paths[FILES] = {
 	[POOLSIZE] = "/proc/sys/kernel/random/poolsize",
 };
 #define CONSTANT_POOL 256
+#define MANY_FILES    64 /* the kernel counts them for each processor and sums up later */
 
 struct limits {
 	struct procfile files[FILES];
 	bool known[FILES]; /* of the last reading */
 	uint64_t file_nr[3], inode_nr[2], pid_max, threads_max, entropy, poolsize, tasks;
+	struct sampler *sampler;
+	struct probe_hints *hints;
+	struct rise opened;
+	struct trend files_trend, tasks_trend;
 };
 
 static void limits_close(void *state)
@@ -59,13 +66,52 @@ static bool read_tasks(struct limits *l)
 	return true;
 }
 
+static uint64_t most_tasks(const struct limits *l)
+{
+	uint64_t pids = l->known[PID_MAX] ? l->pid_max : UINT64_MAX;
+	uint64_t threads = l->known[THREADS_MAX] ? l->threads_max : UINT64_MAX;
+	uint64_t least = pids < threads ? pids : threads;
+
+	return least == UINT64_MAX ? 0 : least;
+}
+
+static uint64_t open_files(const struct limits *l)
+{
+	/* the second number was that of free handles, and is 0 since Linux 2.6 */
+	return l->file_nr[0] - l->file_nr[1] * (l->file_nr[1] <= l->file_nr[0]);
+}
+
+/* Whose they are, only a look at all processes tells. */
+static void follow_files(struct limits *l, int64_t now_ms)
+{
+	double open = (double)open_files(l);
+
+	if (!l->known[FILE_NR] || !l->file_nr[2])
+		return;
+	trend_add(&l->files_trend, open / (double)l->file_nr[2], now_ms);
+	if (!l->opened.mark_ms)
+		rise_begin(&l->opened, open, now_ms);
+	if (rise_add(&l->opened, open, now_ms) < MANY_FILES || !l->hints)
+		return;
+	l->hints->files = true;
+	probe_want(l->sampler, &probe_process);
+}
+
+static enum probe_stress limits_stress(const void *state)
+{
+	const struct limits *l = state;
+	enum probe_stress files = trend_stress(&l->files_trend);
+	enum probe_stress tasks = trend_stress(&l->tasks_trend);
+
+	return files > tasks ? files : tasks;
+}
+
 /* Where one of the files is missing the others still count. */
 static int limits_read(void *state, int64_t now_ms)
 {
 	struct limits *l = state;
 	bool any = false;
 
-	(void)now_ms;
 	l->known[FILE_NR] = read_numbers(l, FILE_NR, l->file_nr, 3);
 	l->known[INODE_NR] = read_numbers(l, INODE_NR, l->inode_nr, 2);
 	l->known[PID_MAX] = read_numbers(l, PID_MAX, &l->pid_max, 1);
@@ -75,6 +121,9 @@ static int limits_read(void *state, int64_t now_ms)
 	l->known[POOLSIZE] = read_numbers(l, POOLSIZE, &l->poolsize, 1);
 	for (size_t i = 0; i < FILES; i++)
 		any |= l->known[i];
+	follow_files(l, now_ms);
+	if (most_tasks(l) && l->known[LOADAVG])
+		trend_add(&l->tasks_trend, (double)l->tasks / (double)most_tasks(l), now_ms);
 	return any ? 0 : -EINVAL;
 }
 
@@ -89,6 +138,8 @@ static int limits_open(const struct probe_setup *setup, void **ret, struct err *
 	for (size_t i = 0; i < FILES; i++)
 		any |= procfile_open(&l->files[i], setup, paths[i], 256, true,
 				     first.code ? NULL : &first) == 0;
+	l->hints = setup->hints;
+	l->sampler = setup->sampler;
 	if (any && limits_read(l, 0) == 0) { /* at once, so that what is missing can be told */
 		*ret = l;
 		return 0;
@@ -103,15 +154,6 @@ static bool entropy_counts(const struct limits *l)
 	return l->known[ENTROPY] && l->known[POOLSIZE] && l->poolsize > CONSTANT_POOL;
 }
 
-static uint64_t most_tasks(const struct limits *l)
-{
-	uint64_t pids = l->known[PID_MAX] ? l->pid_max : UINT64_MAX;
-	uint64_t threads = l->known[THREADS_MAX] ? l->threads_max : UINT64_MAX;
-	uint64_t least = pids < threads ? pids : threads;
-
-	return least == UINT64_MAX ? 0 : least;
-}
-
 static void limits_report(const void *state, struct sample *out)
 {
 	const struct limits *l = state;
@@ -123,8 +165,7 @@ static void limits_report(const void *state, struct sample *out)
 		sample_add(out, METRIC_TASKS_USED_PERC, -1,
 			   100.0 * (double)l->tasks / (double)tasks_max);
 	if (l->known[FILE_NR]) {
-		/* the second number was that of free handles, and is 0 since Linux 2.6 */
-		uint64_t open = l->file_nr[0] - l->file_nr[1] * (l->file_nr[1] <= l->file_nr[0]);
+		uint64_t open = open_files(l);
 
 		sample_add(out, METRIC_FILES_OPEN, -1, (double)open);
 		sample_add(out, METRIC_FILES_MAX, -1, (double)l->file_nr[2]);
@@ -161,4 +202,5 @@ const struct probe_ops probe_limits = {
 	.report = limits_report,
 	.close = limits_close,
 	.explain = limits_explain,
+	.stress = limits_stress,
 };

@@ -2,18 +2,26 @@
 /*
  * /proc/loadavg, divided by the processors that are online as monasca-agent does. Their number is
  * read each time, as processors can be plugged; without /sys the load is absent rather than a
- * number of another meaning.
+ * number of another meaning. Many tasks made within the last minute are a hint to look at those who
+ * may have a limit of them.
  */
 #include "sample/probe.h"
 
 #include <errno.h>
 
+#include "sample/growth.h"
 #include "sample/parse.h"
+
+#define MANY_TASKS 32
+#define TENTH	   0.1
 
 struct load {
 	struct procfile file, online;
 	struct parse_loadavg last;
 	unsigned cpus; /* 0: not known */
+	struct sampler *sampler;
+	struct probe_hints *hints;
+	struct rise made;
 };
 
 static int load_open(const struct probe_setup *setup, void **ret, struct err *e)
@@ -32,8 +40,24 @@ static int load_open(const struct probe_setup *setup, void **ret, struct err *e)
 		procfile_close(&l->file);
 		return err;
 	}
+	l->sampler = setup->sampler;
+	l->hints = setup->hints;
 	*ret = take_ptr(l);
 	return 0;
+}
+
+static void follow_tasks(struct load *l, int64_t now_ms)
+{
+	double tasks = (double)l->last.total, risen;
+
+	if (!l->made.mark_ms)
+		rise_begin(&l->made, tasks, now_ms);
+	risen = rise_add(&l->made, tasks, now_ms);
+	if (risen < MANY_TASKS || risen < TENTH * tasks || !l->hints)
+		return;
+	l->hints->tasks = true;
+	probe_want(l->sampler, &probe_cgroup);
+	probe_want(l->sampler, &probe_limits);
 }
 
 static int load_read(void *state, int64_t now_ms)
@@ -41,11 +65,11 @@ static int load_read(void *state, int64_t now_ms)
 	struct load *l = state;
 	int err = procfile_read(&l->file);
 
-	(void)now_ms;
 	if (!err)
 		err = parse_loadavg(l->file.text, l->file.len, &l->last);
 	if (err)
 		return err;
+	follow_tasks(l, now_ms);
 	l->cpus = 0;
 	err = procfile_read(&l->online);
 	return err ? err : parse_cpu_list(l->online.text, l->online.len, &l->cpus);

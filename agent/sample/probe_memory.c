@@ -7,11 +7,12 @@
 #include "sample/probe.h"
 
 #include <errno.h>
-#include <math.h>
 
+#include "sample/growth.h"
 #include "sample/parse.h"
+#include "sample/trend.h"
 
-#define TREND_S 30.0
+#define MUCH 0.03 /* of all, within a minute */
 
 enum key {
 	TOTAL,
@@ -71,11 +72,9 @@ static const struct {
 struct memory {
 	struct procfile file;
 	uint64_t found, kib[KEYS];
-	/* how fast MemAvailable falls, smoothed over about TREND_S; KiB a second */
-	bool has_trend;
-	uint64_t trend_kib;
-	int64_t trend_ms;
-	double falls_per_s;
+	struct trend trend; /* of what is not available */
+	struct rise taken;  /* KiB */
+	struct sampler *sampler;
 };
 
 static int memory_open(const struct probe_setup *setup, void **ret, struct err *e)
@@ -88,23 +87,30 @@ static int memory_open(const struct probe_setup *setup, void **ret, struct err *
 	err = procfile_open(&m->file, setup, "/proc/meminfo", 8192, true, e);
 	if (err)
 		return err;
+	m->sampler = setup->sampler;
 	*ret = take_ptr(m);
 	return 0;
 }
 
-static void update_trend(struct memory *m, int64_t now_ms)
-{
-	double passed_s = (double)(now_ms - m->trend_ms) / 1000.0;
-	double fallen = (double)m->trend_kib - (double)m->kib[AVAILABLE];
+#define BIT(key) (UINT64_C(1) << (key))
 
-	if (m->has_trend && passed_s <= 0)
+static bool has(const struct memory *m, uint64_t mask)
+{
+	return (m->found & mask) == mask;
+}
+
+/* Who takes much may have a limit of its own, which is nearer than the guest's. */
+static void follow(struct memory *m, int64_t now_ms)
+{
+	double total = (double)m->kib[TOTAL], taken = total - (double)m->kib[AVAILABLE];
+
+	if (!has(m, BIT(TOTAL) | BIT(AVAILABLE)) || total <= 0)
 		return;
-	if (m->has_trend)
-		m->falls_per_s +=
-			passed_s / (passed_s + TREND_S) * (fallen / passed_s - m->falls_per_s);
-	m->has_trend = true;
-	m->trend_kib = m->kib[AVAILABLE];
-	m->trend_ms = now_ms;
+	trend_add(&m->trend, taken / total, now_ms);
+	if (!m->taken.mark_ms)
+		rise_begin(&m->taken, taken, now_ms);
+	if (rise_add(&m->taken, taken, now_ms) > MUCH * total)
+		probe_want(m->sampler, &probe_cgroup);
 }
 
 static int memory_read(void *state, int64_t now_ms)
@@ -116,14 +122,8 @@ static int memory_read(void *state, int64_t now_ms)
 	if (err)
 		return err;
 	m->found = parse_keyed(m->file.text, m->file.len, &keys, m->kib);
-	if (m->found >> AVAILABLE & 1)
-		update_trend(m, now_ms);
+	follow(m, now_ms);
 	return m->found ? 0 : -EINVAL;
-}
-
-static bool has(const struct memory *m, uint64_t mask)
-{
-	return (m->found & mask) == mask;
 }
 
 static double mib(uint64_t kib)
@@ -135,8 +135,6 @@ static double percent(uint64_t part, uint64_t whole)
 {
 	return (double)(uint64_t)(1000.0 * (double)part / (double)whole + 0.5) / 10.0;
 }
-
-#define BIT(key) (UINT64_C(1) << (key))
 
 static void report_cache(const struct memory *m, struct sample *out)
 {
@@ -199,13 +197,13 @@ static enum probe_stress memory_stress(const void *state)
 {
 	const struct memory *m = state;
 	double available = (double)m->kib[AVAILABLE], total = (double)m->kib[TOTAL];
-	double left_s = m->falls_per_s > 0 ? available / m->falls_per_s : HUGE_VAL;
+	enum probe_stress stress = trend_stress(&m->trend);
 
 	if (!has(m, BIT(TOTAL) | BIT(AVAILABLE)))
 		return STRESS_CALM;
-	if (available < 0.03 * total || left_s < 120 || (available < 0.25 * total && left_s < 600))
+	if (available < 0.03 * total)
 		return STRESS_RAISE;
-	return available < 0.05 * total || left_s < 1200 ? STRESS_HOLD : STRESS_CALM;
+	return stress == STRESS_CALM && available < 0.05 * total ? STRESS_HOLD : stress;
 }
 
 static void memory_close(void *state)

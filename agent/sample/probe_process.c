@@ -116,6 +116,7 @@ static int open_views(struct table *t, const struct probe_setup *setup)
 		.env = setup->env,
 		.conf = setup->conf,
 		.prober = setup->prober,
+		.hints = setup->hints,
 		.sampler = setup->sampler,
 		.mib_per_page = (double)sysconf(_SC_PAGESIZE) / 1048576.0,
 		.ticks_per_s = (double)sysconf(_SC_CLK_TCK),
@@ -330,6 +331,21 @@ static bool process_busy(const void *state)
 	return false;
 }
 
+static enum probe_stress process_stress(const void *state)
+{
+	const struct table *t = state;
+	enum probe_stress greatest = STRESS_CALM;
+
+	for (size_t i = 0; i < process_views_n; i++) {
+		enum probe_stress one = process_views[i]->stress
+						? process_views[i]->stress(t->states[i])
+						: STRESS_CALM;
+
+		greatest = one > greatest ? one : greatest;
+	}
+	return greatest;
+}
+
 static void process_apply(void *state, const struct sampler_settings *settings)
 {
 	struct table *t = state;
@@ -362,6 +378,7 @@ const struct probe_ops probe_process = {
 	.report = process_report,
 	.close = process_close,
 	.busy = process_busy,
+	.stress = process_stress,
 	.apply = process_apply,
 	.explain = process_explain,
 };

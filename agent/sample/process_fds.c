@@ -2,9 +2,9 @@
 /*
  * The processes nearest to their limit of open descriptors. Since Linux 6.2 the size of
  * /proc/PID/fd is their number and may be asked by anybody; that costs 5 us a process, so all are
- * looked at with each LOOK_ALLth walk and the CANDIDATES with most of them with each. Before 6.2
- * the prober counts for us, as rarely. Few of the many processes of a guest use more than some
- * dozen.
+ * looked at with each LOOK_ALLth walk, or when the guest as a whole opened many, and the CANDIDATES
+ * with most of them with each. Before 6.2 the prober counts for us, as rarely. Few of the many
+ * processes of a guest use more than some dozen.
  */
 #include "sample/process_view.h"
 
@@ -15,6 +15,7 @@
 
 #include "sample/parse_process.h"
 #include "sample/prober.h"
+#include "sample/trend.h"
 
 #define CANDIDATES 16
 #define SHOWN      5
@@ -25,11 +26,16 @@ struct candidate {
 	uint64_t start_ticks, count, limit;
 	bool seen, known; /* known: the limit was read */
 	char name[PROCESS_SHOWN_MAX];
+	struct trend trend;
 };
 struct fds {
 	const struct env *env;
 	struct prober *prober;
+	struct probe_hints *hints;
+	int64_t now_ms;
 	bool direct; /* the kernel tells the number */
+	bool all;    /* this walk looks at all */
+	bool hinted; /* because many files were opened: the next look is to come soon */
 	bool asked;
 	int error; /* of the prober */
 	unsigned walks;
@@ -62,6 +68,7 @@ static void fds_open(void *state, const struct process_context *context)
 
 	f->env = context->env;
 	f->prober = context->prober;
+	f->hints = context->hints;
 	f->direct = count_of(f, getpid()) > 0; /* we have some for sure */
 }
 
@@ -79,10 +86,14 @@ static void fds_begin(void *state, int64_t now_ms)
 {
 	struct fds *f = state;
 
-	(void)now_ms;
+	f->now_ms = now_ms;
+	f->hinted = f->hints && f->hints->files;
+	f->all = f->hinted || f->walks % LOOK_ALL == 0;
+	if (f->hints)
+		f->hints->files = false;
 	for (size_t i = 0; i < CANDIDATES; i++)
 		f->list[i].seen = false;
-	if (!f->direct && !f->asked && f->walks % LOOK_ALL == 0 && f->prober) {
+	if (!f->direct && !f->asked && f->all && f->prober) {
 		int err = prober_ask(f->prober, PROBER_FD_LARGEST, "-", on_largest, f);
 
 		f->asked = err == 0;
@@ -130,7 +141,7 @@ static void fds_see(void *state, const struct process_row *row)
 	uint64_t count;
 
 	/* threads of the kernel have none, nor have the ended */
-	if (!row->rss_pages || (!c && f->direct && f->walks % LOOK_ALL))
+	if (!row->rss_pages || (!c && f->direct && !f->all))
 		return;
 	count = f->direct ? count_of(f, row->pid) : told_by_prober(f, row->pid);
 	if (!count)
@@ -153,6 +164,13 @@ static void read_limit(const struct fds *f, struct candidate *c)
 	c->known = n > 0 && parse_nofile(text, (size_t)n, &c->limit) == 0;
 }
 
+static double part_of(const struct candidate *c)
+{
+	if (!c->known || !c->limit || c->limit == NOFILE_UNLIMITED)
+		return 0;
+	return 100.0 * (double)c->count / (double)c->limit;
+}
+
 static void fds_end(void *state)
 {
 	struct fds *f = state;
@@ -164,15 +182,10 @@ static void fds_end(void *state)
 			c->pid = 0;
 		if (c->pid && (!c->known || f->walks % LOOK_ALL == 0))
 			read_limit(f, c);
+		if (c->pid)
+			trend_add(&c->trend, part_of(c) / 100, f->now_ms);
 	}
 	f->walks++;
-}
-
-static double part_of(const struct candidate *c)
-{
-	if (!c->known || !c->limit || c->limit == NOFILE_UNLIMITED)
-		return 0;
-	return 100.0 * (double)c->count / (double)c->limit;
 }
 
 static void report_one(const struct candidate *c, struct sample *out)
@@ -203,6 +216,17 @@ static void fds_report(const void *state, struct sample *out)
 	}
 }
 
+static enum probe_stress fds_stress(const void *state)
+{
+	const struct fds *f = state;
+	enum probe_stress greatest = f->hinted ? STRESS_HOLD : STRESS_CALM;
+
+	for (size_t i = 0; i < CANDIDATES; i++)
+		if (f->list[i].pid && trend_stress(&f->list[i].trend) > greatest)
+			greatest = trend_stress(&f->list[i].trend);
+	return greatest;
+}
+
 static bool fds_busy(const void *state)
 {
 	return ((const struct fds *)state)->asked;
@@ -227,5 +251,6 @@ const struct process_view process_fds = {
 	.end = fds_end,
 	.report = fds_report,
 	.busy = fds_busy,
+	.stress = fds_stress,
 	.explain = fds_explain,
 };

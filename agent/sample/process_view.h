@@ -27,7 +27,8 @@ struct process_context {
 	const struct env *env;
 	const struct conf *conf;
 	struct prober *prober;
-	struct sampler *sampler; /* NULL in tests of one view */
+	struct probe_hints *hints; /* NULL in tests of one view, as is: */
+	struct sampler *sampler;
 	double mib_per_page, ticks_per_s;
 };
 struct process_view {
@@ -46,6 +47,7 @@ struct process_view {
 	void (*report)(const void *state, struct sample *out);
 	void (*close)(void *state);
 	bool (*busy)(const void *state);
+	enum probe_stress (*stress)(const void *state); /* of the last walk */
 	void (*apply)(void *state, const struct sampler_settings *settings);
 	void (*explain)(const void *state, struct problems *problems);
 };

@@ -15,6 +15,7 @@ void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms)
 	s->n_values = 0;
 	s->n_entities = 0;
 	s->dropped = 0;
+	s->stale = false;
 }
 
 void sample_add(struct sample *s, enum metric metric, int entity, double value)
@@ -28,6 +29,7 @@ void sample_add(struct sample *s, enum metric metric, int entity, double value)
 	s->values[s->n_values++] = (struct sample_value){
 		.metric = (uint16_t)metric,
 		.entity = (int16_t)entity,
+		.stale = s->stale,
 		.value = value,
 	};
 }

@@ -38,6 +38,7 @@ struct sample_entity {
 struct sample_value {
 	uint16_t metric;
 	int16_t entity;
+	bool stale; /* the reading of an earlier sample: its source is read more rarely */
 	double value;
 }; /* entity -1 = the guest */
 struct sample {
@@ -47,6 +48,7 @@ struct sample {
 	struct sample_entity entities[SAMPLE_ENTITIES_MAX];
 	unsigned dropped; /* values that found no room or were not finite */
 	bool extra;	  /* between two regular ones, for stress: a sink may leave it out */
+	bool stale;	  /* what is added from now on is */
 };
 void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms);
 /** sample_add() - one value. NaN and infinities are dropped and counted: no sink takes them. */

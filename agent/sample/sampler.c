@@ -18,7 +18,7 @@
 
 #define MINUTE_MS	  60000
 #define RARE_MS		  600000
-#define PROCESS_STRESS_MS 10000
+#define STRESS_MS	  10000 /* for what is read more rarely in calm */
 #define INTERVAL_MIN_MS	  1000
 #define INTERVAL_MAX_MS	  3600000
 #define FAST_SLACK_MS	  50
@@ -27,8 +27,9 @@
 
 struct slot {
 	void *state; /* NULL: not open */
-	int64_t due_ms;
+	int64_t due_ms, read_ms;
 	int error; /* of the last read */
+	enum probe_stress stress;
 	struct err why;
 };
 
@@ -39,7 +40,9 @@ struct sampler {
 	struct loop_timer *fast;  /* next to none: for the first, and under stress */
 	struct loop_timer *urgent;
 	struct effort effort;
+	struct probe_hints hints;
 	int64_t due_ms, regular_ms;
+	int64_t handed_ms; /* when the last sample was */
 	struct prober *prober;
 	struct mounts *mounts;
 	struct procroom room;
@@ -54,19 +57,23 @@ struct sampler {
 
 /* ---- one sample ---- */
 
-static int64_t period_ms(const struct sampler *s, enum probe_pace pace)
+static int64_t period_ms(const struct sampler *s, size_t i)
 {
 	const int64_t process = s->setup.conf->process_interval_ms;
+	const enum probe_stress own = s->slots[i].stress;
 	const int64_t periods[PROBE_PACES] = {
 		[PROBE_EACH] = 0,
-		[PROBE_PROCESS] = s->effort.raised && process > PROCESS_STRESS_MS
-					  ? PROCESS_STRESS_MS
-					  : process,
+		[PROBE_PROCESS] =
+			s->effort.raised && process > STRESS_MS ? STRESS_MS : process,
 		[PROBE_MINUTE] = MINUTE_MS,
 		[PROBE_RARE] = RARE_MS,
 	};
 
-	return periods[pace];
+	int64_t period = periods[probes[i]->pace];
+
+	if (own == STRESS_RAISE)
+		return 0;
+	return own == STRESS_HOLD && period > STRESS_MS ? STRESS_MS : period;
 }
 
 static void read_probe(struct sampler *s, size_t i, int64_t now_ms)
@@ -75,7 +82,11 @@ static void read_probe(struct sampler *s, size_t i, int64_t now_ms)
 
 	slot->error = probes[i]->read(slot->state, now_ms);
 	s->probe_errors += slot->error != 0;
-	slot->due_ms = now_ms + period_ms(s, probes[i]->pace);
+	slot->read_ms = now_ms;
+	slot->stress = STRESS_CALM;
+	if (!slot->error && probes[i]->stress)
+		slot->stress = probes[i]->stress(slot->state);
+	slot->due_ms = now_ms + period_ms(s, i);
 }
 
 /* Half an interval early is on time: periods are kept by ticks, and ticks come with slack. */
@@ -92,15 +103,9 @@ static enum probe_stress greatest_stress(const struct sampler *s)
 {
 	enum probe_stress greatest = STRESS_CALM;
 
-	for (size_t i = 0; i < probes_n; i++) {
-		const struct slot *slot = &s->slots[i];
-		enum probe_stress stress = STRESS_CALM;
-
-		if (slot->state && !slot->error && probes[i]->stress)
-			stress = probes[i]->stress(slot->state);
-		if (stress > greatest)
-			greatest = stress;
-	}
+	for (size_t i = 0; i < probes_n; i++)
+		if (s->slots[i].state && s->slots[i].stress > greatest)
+			greatest = s->slots[i].stress;
 	return greatest;
 }
 
@@ -111,9 +116,11 @@ static void hand_on(struct sampler *s, int64_t now_ms, bool extra)
 	for (size_t i = 0; i < probes_n; i++) {
 		const struct slot *slot = &s->slots[i];
 
+		s->last.stale = slot->read_ms <= s->handed_ms;
 		if (slot->state && (!slot->error || probes[i]->partial))
 			probes[i]->report(slot->state, &s->last);
 	}
+	s->handed_ms = now_ms;
 	if (s->setup.sample)
 		s->setup.sample(&s->last, s->setup.ctx);
 }
@@ -135,19 +142,31 @@ static void arm_next(struct sampler *s, int64_t now_ms)
 	loop_timer_arm(fast ? s->fast : s->timer, s->due_ms - now_ms);
 }
 
+/* The process table is looked at as soon as effort goes up: who grows is seen by what changed since
+ * the last look, before all is over. */
+static void bring_nearer(struct sampler *s, bool up, int64_t now_ms)
+{
+	for (size_t i = 0; i < probes_n; i++) {
+		bool at_once = up && probes[i]->pace == PROBE_PROCESS;
+		int64_t due = at_once ? now_ms : now_ms + period_ms(s, i);
+
+		if (s->slots[i].due_ms > due)
+			s->slots[i].due_ms = due;
+	}
+}
+
 /* When effort goes up, the next tick and what is due more rarely come nearer. */
 static void note_stress(struct sampler *s, enum probe_stress stress, int64_t now_ms)
 {
 	int64_t before = effort_interval(&s->effort, now_ms);
+	bool was_raised = s->effort.raised;
 
 	effort_note(&s->effort, stress, now_ms);
 	if (effort_interval(&s->effort, now_ms) == before)
 		return;
 	s->due_ms = now_ms;
 	arm_next(s, now_ms);
-	for (size_t i = 0; i < probes_n; i++)
-		if (s->slots[i].due_ms > now_ms + period_ms(s, probes[i]->pace))
-			s->slots[i].due_ms = now_ms + period_ms(s, probes[i]->pace);
+	bring_nearer(s, s->effort.raised && !was_raised, now_ms);
 }
 
 static void tick(struct sampler *s, int64_t now_ms, bool extra)
@@ -171,10 +190,24 @@ static void on_tick(struct loop *loop, void *ctx)
 
 /* ---- what cannot wait for the next tick ---- */
 
+void probe_want(struct sampler *s, const struct probe_ops *probe)
+{
+	for (size_t i = 0; s && i < probes_n; i++)
+		if (probes[i] == probe)
+			s->slots[i].due_ms = 0;
+}
+
 /* Beside the grid of ticks, which stays as it is unless effort goes up. */
 static void on_urgent(struct loop *loop, void *ctx)
 {
 	tick(ctx, loop_now(loop), true);
+}
+
+/* Two samples within milliseconds would have rates of nothing. */
+static bool tick_is_near(const struct sampler *s, int64_t due_ms)
+{
+	return effort_interval(&s->effort, due_ms) <= EFFORT_FAST_MS &&
+	       s->due_ms <= due_ms + EFFORT_FAST_MS / 2 && s->due_ms >= due_ms;
 }
 
 void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay_ms)
@@ -188,6 +221,8 @@ void probe_hurry(struct sampler *s, const struct probe_ops *probe, int64_t delay
 	for (size_t i = 0; i < probes_n; i++)
 		if (probes[i] == probe && s->slots[i].due_ms > due)
 			s->slots[i].due_ms = due;
+	if (tick_is_near(s, due))
+		return;
 	if (!loop_timer_armed(s->urgent) || loop_timer_due(s->urgent) > due)
 		loop_timer_arm(s->urgent, delay_ms);
 }
@@ -348,6 +383,7 @@ static void open_probes(struct sampler *s)
 		.kmsg = s->kmsg,
 		.mounts = s->mounts,
 		.probe_errors = &s->probe_errors,
+		.hints = &s->hints,
 		.open_fd = s->setup.open_fd,
 		.open_ctx = s->setup.open_ctx,
 		.sampler = s,
@@ -374,6 +410,7 @@ int sampler_new(const struct sampler_setup *setup, struct sampler **ret, struct 
 	s->setup = *setup;
 	s->env = loop_env(setup->loop);
 	s->effort.base_ms = setup->conf->sample_interval_ms;
+	s->handed_ms = -1;
 	err = prober_new(setup->loop, &s->prober);
 	if (err) {
 		free(s);

@@ -10,6 +10,7 @@
 #include "core/loop.h"
 #include "sample/effort.h"
 #include "sample/sampler.h"
+#include "sample/trend.h"
 
 /* Calm: the configured interval, whatever happened below the upper bound. */
 static void calm_stays_calm(void **state)
@@ -69,6 +70,50 @@ static void never_slower_than_configured(void **state)
 	e = (struct effort){.base_ms = 1000};
 	effort_note(&e, STRESS_RAISE, 0);
 	assert_int_equal(effort_interval(&e, 0), 1000);
+}
+
+/* ---- trends ---- */
+
+static enum probe_stress after_a_minute(double before, double now)
+{
+	struct trend t = {0};
+
+	trend_add(&t, before, 1000);
+	trend_add(&t, now, 61000);
+	return trend_stress(&t);
+}
+
+/* Two looks a minute apart are enough for what fills in minutes; hours are no reason for haste. */
+static void trends_ask_for_looks(void **state)
+{
+	struct trend once = {0};
+
+	(void)state;
+	assert_int_equal(after_a_minute(0.3, 0.65), STRESS_RAISE);
+	assert_int_equal(after_a_minute(0.3, 0.4), STRESS_HOLD);
+	assert_int_equal(after_a_minute(0.3, 0.32), STRESS_CALM);
+	assert_int_equal(after_a_minute(0.8, 0.83), STRESS_RAISE);  /* little is left */
+	assert_int_equal(after_a_minute(0.985, 0.99), STRESS_CALM); /* full, and slow */
+	assert_int_equal(after_a_minute(0.9, 0.4), STRESS_CALM);
+	trend_add(&once, 0.9, 1000);
+	assert_int_equal(trend_stress(&once), STRESS_CALM);
+}
+
+/* A jump that ends is forgotten within minutes. */
+static void a_jump_is_forgotten(void **state)
+{
+	struct trend t = {0};
+	int64_t now = 0;
+
+	(void)state;
+	trend_add(&t, 0.1, now);
+	trend_add(&t, 0.7, now += 30000);
+	assert_int_equal(trend_stress(&t), STRESS_RAISE);
+	while (now < 240000)
+		trend_add(&t, 0.7, now += 1000);
+	assert_int_equal(trend_stress(&t), STRESS_CALM);
+	trend_add(&t, 0.9, now); /* not later: left out */
+	assert_true(t.used == 0.7);
 }
 
 /* ---- the sampler ---- */
@@ -202,6 +247,8 @@ int main(void)
 		cmocka_unit_test(goes_up_at_once_and_down_late),
 		cmocka_unit_test(lasting_stress_gets_less),
 		cmocka_unit_test(never_slower_than_configured),
+		cmocka_unit_test(trends_ask_for_looks),
+		cmocka_unit_test(a_jump_is_forgotten),
 		cmocka_unit_test(pressure_brings_samples_nearer),
 		cmocka_unit_test(settings_change_the_interval),
 	};

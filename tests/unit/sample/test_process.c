@@ -86,14 +86,16 @@ static void leak_suspects(void **state)
 		rows[3].rss_pages = 1000 - 50 * (uint64_t)m;
 		walk(b, m * 60000, rows, ARRAY_SIZE(rows));
 	}
-	assert_int_equal(b->got.n_values, 4);
+	assert_int_equal(b->got.n_values, 5); /* two slopes, two shares, one rise */
+	assert_true(value_of(&b->got, METRIC_PROCESS_RISE_MB, "leak[11]") == 3);
 	assert_true(fabs(value_of(&b->got, METRIC_PROCESS_GROWTH_MB_H, "leak[11]") - 180) < 1e-6);
 	assert_true(fabs(value_of(&b->got, METRIC_PROCESS_GROWTH_SHARE, "leak[11]") - 75) < 1e-6);
 	assert_true(fabs(value_of(&b->got, METRIC_PROCESS_GROWTH_MB_H, "le\\x0aak[12]") - 60) <
 		    1e-6);
 	rows[1].start_ticks = 99;
 	walk(b, 600000, rows, 2);
-	assert_int_equal(b->got.n_values, 0);
+	assert_int_equal(b->got.n_values, 1); /* all of what it has was gained */
+	assert_true(value_of(&b->got, METRIC_PROCESS_RISE_MB, "leak[11]") == 77);
 }
 
 /* More processes than places: the largest have them, a larger one takes the smallest's. */
@@ -112,12 +114,36 @@ static void growth_keeps_the_largest(void **state)
 						       .name = "p"};
 		walk(b, m * 60000, rows, 200);
 	}
-	assert_int_equal(b->got.n_values, 10);
+	assert_int_equal(b->got.n_values, 15);
 	for (size_t i = 0; i < b->got.n_entities; i++) {
 		long pid = strtol(b->got.entities[i].name + 2, NULL, 10);
 
 		assert_in_range(pid, 200 - 64 + 1, 200);
 	}
+}
+
+/* What a process gained within the last minute is known at the second look, even of one that was not
+ * there at the first; what it was before is not held against it. */
+static void rise_is_known_at_once(void **state)
+{
+	struct process_row rows[] = {
+		{.pid = 10, .start_ticks = 1, .rss_pages = 10000, .name = "big"},
+		{.pid = 11, .start_ticks = 2, .rss_pages = 200, .name = "leak"},
+		{.pid = 12, .start_ticks = 900, .rss_pages = 80, .name = "new"},
+	};
+	struct bench *b = *state;
+
+	use(b, &process_growth);
+	walk(b, 1000, rows, 2);
+	assert_int_equal(b->got.n_values, 0);
+	rows[1].rss_pages += 120; /* 60 MiB */
+	walk(b, 12000, rows, 3);
+	assert_int_equal(b->got.n_values, 2);
+	assert_true(value_of(&b->got, METRIC_PROCESS_RISE_MB, "leak[11]") == 60);
+	assert_true(value_of(&b->got, METRIC_PROCESS_RISE_MB, "new[12]") == 40);
+	for (int64_t s = 22; s <= 102; s += 10) /* nothing more: a minute later it is over */
+		walk(b, s * 1000, rows, 3);
+	assert_true(isnan(value_of(&b->got, METRIC_PROCESS_RISE_MB, "leak[11]")));
 }
 
 /* Zombies are laid at their parents' doors, most first; a parent that cannot be seen has a number.
@@ -405,6 +431,7 @@ int main(void)
 		cmocka_unit_test(slope_against_noise),
 		cmocka_unit_test_setup_teardown(leak_suspects, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(growth_keeps_the_largest, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(rise_is_known_at_once, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(zombies_have_parents, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(zombies_that_are_gone, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(blocked_without_a_break, bench_up, bench_down),
