@@ -20,7 +20,8 @@ const char *const finding_level_names[3] = {"notice", "warning", "critical"};
 #define C    FINDING_CRITICAL
 
 /* clang-format off */
-/* name, highest, enter n of m within s, asks again, outlives boot, hold, quiet, risk by level, horizon */
+/* name, highest, enter n of m within s, asks again, outlives boot, hold, quiet, risk by level, horizon,
+ * critical from */
 const struct failure_info failures[FAILURE_CLASSES] = {
 	[FAILURE_MEMORY_EXHAUSTION] = {"memory_exhaustion", C, 1, 1, 0, true, false, 10 * MIN, DAY,
 		{0.3f, 0.8f, 0.95f}, 6 * HOUR},
@@ -29,9 +30,9 @@ const struct failure_info failures[FAILURE_CLASSES] = {
 	[FAILURE_OOM_KILL] = {"oom_kill", C, 1, 1, 0, false, false, 0, 30 * MIN,
 		{0.3f, 0.6f, 0.9f}, 30 * MIN},
 	[FAILURE_DISK_EXHAUSTION] = {"disk_exhaustion", C, 1, 1, 0, true, true, 30 * MIN, DAY,
-		{0.3f, 0.8f, 0.95f}, 24 * HOUR},
+		{0.3f, 0.8f, 0.95f}, 24 * HOUR, 0.9f},
 	[FAILURE_INODE_EXHAUSTION] = {"inode_exhaustion", C, 1, 1, 0, true, true, 30 * MIN, DAY,
-		{0.3f, 0.8f, 0.95f}, 24 * HOUR},
+		{0.3f, 0.8f, 0.95f}, 24 * HOUR, 0.9f},
 	[FAILURE_FD_EXHAUSTION] = {"fd_exhaustion", C, 1, 1, 0, true, false, 10 * MIN, HOUR,
 		{0.3f, 0.7f, 0.9f}, 6 * HOUR},
 	[FAILURE_PID_EXHAUSTION] = {"pid_exhaustion", C, 1, 1, 0, true, false, 10 * MIN, HOUR,

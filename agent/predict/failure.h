@@ -49,6 +49,9 @@ struct failure_info {
 	 * when no forecast says so. */
 	float risk[3];
 	int horizon_s;
+	/* What a forecast alone makes critical only from so much used on: a copy onto a disk looks
+	 * like its end for a while, and mostly stops. 0: from anywhere. */
+	float critical_from;
 };
 extern const struct failure_info failures[FAILURE_CLASSES];
 extern const char *const finding_level_names[3];

@@ -326,7 +326,8 @@ void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class cl
 		return;
 	}
 	if (v->level >= FINDING_WARNING &&
-	    (v->used >= FULL || (v->eta_s >= 0 && v->eta_s < f->critical_eta_s)))
+	    (v->used >= FULL || (v->eta_s >= 0 && v->eta_s < f->critical_eta_s &&
+				 v->used >= (double)failures[class].critical_from)))
 		o.level = FINDING_CRITICAL;
 	if (v->eta_s >= 0)
 		span(eta, sizeof(eta), v->eta_s);

@@ -14,7 +14,10 @@
 #include "predict/host.h"
 
 #define HOST_STEP_MS 60000
-#define BLAME_SHARE  30.0 /* percent of all growth that makes a process the culprit */
+#define HIGHER	     0.002 /* of the limit: still growing */
+#define ANEW	     0.02  /* growing again after it was disproved */
+#define DOUBT_MS     (10 * 60 * 1000)
+#define DISPROOF_MS  (60 * 60 * 1000)
 
 int foresee_new(struct foresee **ret)
 {
@@ -78,35 +81,73 @@ static struct series *series_for(struct foresee *f, const struct series_rule *ru
 	return oldest;
 }
 
-/* The process that makes most of the growth, "" when none stands out. */
-static void find_culprit(const struct sample *s, char *out, size_t n)
+/* Rules that speak of minutes to hours: what has not risen for as long as they gave it is not what
+ * they took it for. A resource that grows by day may well stand still at night. */
+static bool is_hasty(const struct forecast_view *v)
 {
-	double most = BLAME_SHARE;
+	return v->reason == FORECAST_FAST || v->reason == FORECAST_BURST ||
+	       v->reason == FORECAST_STEADY;
+}
 
-	out[0] = '\0';
-	for (size_t i = 0; i < s->n_values; i++) {
-		const struct sample_value *v = &s->values[i];
+/* A forecast keeps its alarm for hours, so that it does not break off in a leak's pauses. For a
+ * person a copy that ended an hour ago is over, and its date is none ten minutes after. */
+static void view_of(const struct series *series, int64_t now_ms, struct forecast_view *ret)
+{
+	double still_ms;
 
-		if (v->metric != METRIC_PROCESS_GROWTH_SHARE || v->entity < 0 || v->value < most)
-			continue;
-		most = v->value;
-		snprintf(out, n, "%s", s->entities[v->entity].name);
+	forecast_view(&series->forecast, ret);
+	if (!ret->open || !is_hasty(ret))
+		return;
+	still_ms = (double)(now_ms - series->high_ms);
+	if (series->disproved)
+		ret->open = false;
+	else if (still_ms > fmax(DOUBT_MS, 500 * ret->eta_s))
+		ret->eta_s = ret->eta_low_s = ret->eta_high_s = -1;
+}
+
+static void note_high(struct series *series, int64_t now_ms)
+{
+	struct forecast_view v;
+
+	forecast_view(&series->forecast, &v);
+	if (!v.open || v.used > series->high + (series->disproved ? ANEW : HIGHER) ||
+	    now_ms < series->high_ms) {
+		series->high = v.used;
+		series->high_ms = now_ms;
+		series->disproved = false;
 	}
+	series->disproved |= (double)(now_ms - series->high_ms) > fmax(DISPROOF_MS, 1000 * v.eta_s);
+}
+
+/* Who is named stays so until the forecast closes or another stands out: what paused is not
+ * cleared of it. */
+static void name_culprit(struct foresee *f, struct series *series, const struct sample *s,
+			 const struct forecast_view *view)
+{
+	char name[BLAME_NAME] = "";
+
+	if (series->rule->class != FAILURE_MEMORY_EXHAUSTION || !series->rule->entity)
+		return;
+	if (view->open)
+		blame_name(&f->blame, s, view, name);
+	if (name[0] || !view->open)
+		memcpy(series->culprit, name, sizeof(name));
 }
 
 static void feed_series(struct foresee *f, const struct series_rule *rule, const struct sample *s,
-			const struct sample_value *v, const char *culprit)
+			const struct sample_value *v)
 {
 	struct series *series = series_for(f, rule, entity_of(rule->entity, s, v));
-	bool blame = rule->class == FAILURE_MEMORY_EXHAUSTION && rule->entity;
 	struct forecast_view view;
 
 	series->fed_ms = s->real_ms;
 	forecast_feed(&series->forecast, (double)s->real_ms / 1000,
 		      rule->inverted ? 100 - v->value : v->value, 100);
-	forecast_view(&series->forecast, &view);
+	note_high(series, s->real_ms);
+	view_of(series, s->real_ms, &view);
+	name_culprit(f, series, s, &view);
 	findings_forecast(f->findings, s->real_ms, rule->class, series->entity, rule->what,
-			  blame ? culprit : "", &view);
+			  series->culprit, &view);
 }
 
 static struct counter *counter_for(struct foresee *f, const struct watch_rule *rule,
@@ -127,16 +168,19 @@ static struct counter *counter_for(struct foresee *f, const struct watch_rule *r
 	return oldest;
 }
 
-/* The number that a row's levels are compared with; NAN while there is nothing to compare. */
+/* The number that a row's levels are compared with; NAN while there is nothing to compare.
+ * @ret_since_ms: when a counter was looked at before. */
 static double measured(struct foresee *f, const struct watch_rule *rule, const char *entity,
-		       const struct sample *s, double value)
+		       const struct sample *s, double value, int64_t *ret_since_ms)
 {
 	struct counter *counter;
 	double last;
 
+	*ret_since_ms = s->real_ms;
 	if (rule->kind == WATCH_ABOVE || rule->kind == WATCH_BELOW)
 		return value;
 	counter = counter_for(f, rule, entity);
+	*ret_since_ms = counter->fed_ms;
 	counter->fed_ms = s->real_ms;
 	last = counter->value;
 	if (rule->kind == WATCH_GROWS) {
@@ -163,11 +207,17 @@ static int level_of(const struct foresee *f, const struct watch_rule *rule, doub
 	return -1;
 }
 
+static bool is_counted(const struct foresee *f, const struct sample_value *v)
+{
+	return watch_rules[f->watch_of[v->metric] - 1].kind == WATCH_GROWS;
+}
+
 static void watch_value(struct foresee *f, const struct watch_rule *rule, const struct sample *s,
 			const struct sample_value *v)
 {
 	const char *entity = entity_of(rule->entity, s, v);
-	double number = measured(f, rule, entity, s, v->value);
+	int64_t since_ms;
+	double number = measured(f, rule, entity, s, v->value, &since_ms);
 	char evidence[160];
 	struct observation o = {
 		.class = rule->class, .entity = entity, .evidence = evidence, .eta_s = -1};
@@ -182,7 +232,10 @@ static void watch_value(struct foresee *f, const struct watch_rule *rule, const 
 	}
 	snprintf(evidence, sizeof(evidence), "%s%.4g%s", rule->before, number, rule->after);
 	o.level = (enum finding_level)level;
-	findings_bad(f->findings, s->real_ms, &o);
+	if (rule->class == FAILURE_OOM_KILL)
+		foresee_kill_counted(f, &o, since_ms, s->real_ms);
+	else
+		findings_bad(f->findings, s->real_ms, &o);
 }
 
 /* Advisory: what several guest-wide metrics say together, once a minute. */
@@ -208,19 +261,20 @@ static void feed_host(struct foresee *f, const struct sample *s)
 
 void foresee_sample(struct foresee *f, const struct sample *s)
 {
-	char culprit[64];
-
-	find_culprit(s, culprit, sizeof(culprit));
+	blame_sample(&f->blame, s);
 	for (size_t i = 0; i < s->n_values; i++) {
 		const struct sample_value *v = &s->values[i];
 
 		if (v->metric >= METRIC_COUNT || isnan(v->value))
 			continue;
-		if (f->series_of[v->metric])
-			feed_series(f, &series_rules[f->series_of[v->metric] - 1], s, v, culprit);
-		if (f->watch_of[v->metric])
+		/* The same reading again would look like a resource that stands still and jumps. */
+		if (f->series_of[v->metric] && !v->stale)
+			feed_series(f, &series_rules[f->series_of[v->metric] - 1], s, v);
+		/* So would a counter; a state is looked at again, as it may have to last. */
+		if (f->watch_of[v->metric] && !(v->stale && is_counted(f, v)))
 			watch_value(f, &watch_rules[f->watch_of[v->metric] - 1], s, v);
 	}
+	foresee_kill_tick(f, s->real_ms);
 	feed_host(f, s);
 }
 
@@ -228,8 +282,11 @@ static void take_hits(struct foresee *f, int64_t real_ms)
 {
 	struct klog_hit hit;
 
-	while (klog_take(f->klog, &hit))
+	while (klog_take(f->klog, &hit)) {
+		if (hit.class == KLOG_OOM_KILL)
+			foresee_kill_told(f, real_ms);
 		findings_klog(f->findings, real_ms, &hit);
+	}
 }
 
 void foresee_record(struct foresee *f, const struct kmsg_record *r, int64_t real_ms)
@@ -268,7 +325,7 @@ bool foresee_forecast(const struct foresee *f, size_t i, struct foresee_line *re
 		return true;
 	snprintf(ret->what, sizeof(ret->what), "%s", series->rule->what);
 	snprintf(ret->entity, sizeof(ret->entity), "%s", series->entity);
-	forecast_view(&series->forecast, &ret->view);
+	view_of(series, series->fed_ms, &ret->view);
 	return true;
 }
 

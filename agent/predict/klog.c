@@ -77,9 +77,34 @@ static bool fits(size_t row, void *ctx)
 /* Out goes the oldest when nobody takes them. */
 static void push(struct klog *k, const struct klog_hit *hit)
 {
+	struct klog_hit *to;
+
 	if (k->queued == QUEUE)
 		memmove(k->queue, k->queue + 1, --k->queued * sizeof(*k->queue));
-	k->queue[k->queued++] = *hit;
+	to = &k->queue[k->queued++];
+	*to = *hit;
+	if (hit->group[0])
+		snprintf(to->evidence, sizeof(to->evidence), "in %s: %.*s", hit->group,
+			 (int)(sizeof(to->evidence) - strlen("in : ") - 1 - strlen(hit->group)),
+			 hit->evidence);
+}
+
+/* "oom-kill:constraint=C,...,task_memcg=/GROUP,task=NAME,...": the name, which the process chose, comes
+ * last. */
+static void find_group(struct klog_hit *hit, const char *text, size_t n)
+{
+	static const char head[] = "oom-kill:", key[] = ",task_memcg=/";
+	const char *at = NULL, *end;
+
+	hit->group[0] = '\0';
+	if (n > sizeof(head) && !memcmp(text, head, sizeof(head) - 1))
+		at = memmem(text, n, key, sizeof(key) - 1);
+	if (!at)
+		return;
+	at += sizeof(key) - 2; /* with its slash */
+	end = memchr(at, ',', n - (size_t)(at - text));
+	if (end && end - at > 1)
+		sample_escape(hit->group, sizeof(hit->group), at, (size_t)(end - at));
 }
 
 bool klog_take(struct klog *k, struct klog_hit *ret)
@@ -158,6 +183,8 @@ static void judge(struct klog *k, struct klog_hit *hit, bool hold)
 	if (k->holding && completes(&k->held, hit)) {
 		hit->line = k->held.line;
 		hit->usec = k->held.usec;
+		if (!hit->group[0])
+			memcpy(hit->group, k->held.group, sizeof(hit->group));
 		k->holding = false;
 	} else if (belongs(k, hit)) {
 		trace_goes_on(k);
@@ -194,5 +221,6 @@ void klog_feed(struct klog *k, const char *text, size_t n, int64_t usec)
 	hit.line = k->line;
 	hit.usec = k->now_us;
 	sample_escape(hit.evidence, sizeof(hit.evidence), text, n);
+	find_group(&hit, text, n);
 	judge(k, &hit, klog_rules[row].flags & KLOG_HOLD);
 }

@@ -77,7 +77,8 @@ struct klog_hit {
 	enum klog_class class;
 	enum finding_level level;
 	char entity[64];    /* device, process[pid], CPU, function, or "kernel" */
-	char evidence[160]; /* the line, escaped for display, cut */
+	char evidence[160]; /* the line, escaped for display, cut; behind the control group, if one is told */
+	char group[64];     /* of a killed process, escaped; "": none, or the root */
 	int64_t usec;
 	uint64_t line; /* how many lines had been fed, this one included, when it began */
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sampler as the agent runs it, with a prober of its own, alone. On stdout, one object a line:
- * a "tick" with the interval that is kept now and whether this sample is between two regular ones,
- * then the sample; each event; each kernel record of level error or worse. Runs until it is ended.
+ * The sampler and the findings as the agent has them, with a prober of its own, and nothing else. On
+ * stdout, one object a line: a "tick" with the interval that is kept now and whether this sample is
+ * between two regular ones, then the sample; what is found in it; each event; each kernel record of
+ * level error or worse. Runs until it is ended.
  *
  *   pulse [-p PROCESS_INTERVAL_MS] [-w PROCESS,...] INTERVAL_MS [MOUNT...]
  */
@@ -15,6 +16,7 @@
 #include "core/buf.h"
 #include "core/conf.h"
 #include "core/text.h"
+#include "predict/foresee.h"
 #include "sample/sampler.h"
 
 #define LEVEL_ERR 3
@@ -24,7 +26,34 @@ struct pulse {
 	struct loop *loop;
 	struct link *prober;
 	struct sampler *sampler;
+	struct foresee *foresee;
 };
+
+/* Entities and texts are printable ASCII already; two characters of it mean something in JSON. */
+static void print_text(const char *key, const char *text)
+{
+	printf(",\"%s\":\"", key);
+	for (; *text; text++)
+		printf("%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
+	putchar('"');
+}
+
+static void find(struct foresee *f, const struct sample *s)
+{
+	static const char *const events[] = {"opened", "raised", "repeated", "closed", "summary"};
+	struct findings_news news;
+
+	foresee_sample(f, s);
+	foresee_tick(f, s->real_ms, s->boot_ms * 1000);
+	while (findings_take(foresee_findings(f), &news)) {
+		printf("{\"v\":1,\"kind\":\"finding\",\"event\":\"%s\",\"level\":\"%s\"",
+		       events[news.event], finding_level_names[news.finding.level]);
+		print_text("class", news.finding.class_name);
+		print_text("entity", news.finding.entity);
+		print_text("evidence", news.finding.evidence);
+		puts("}");
+	}
+}
 
 static void on_sample(const struct sample *s, void *ctx)
 {
@@ -36,16 +65,8 @@ static void on_sample(const struct sample *s, void *ctx)
 	if (sample_format_find("json")->write(s, NULL, &out))
 		return;
 	fwrite(out.data, 1, out.len, stdout);
+	find(p->foresee, s);
 	fflush(stdout);
-}
-
-/* Entities and texts are printable ASCII already; two characters of it mean something in JSON. */
-static void print_text(const char *key, const char *text)
-{
-	printf(",\"%s\":\"", key);
-	for (; *text; text++)
-		printf("%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
-	putchar('"');
 }
 
 static void on_event(const struct sample_event *e, void *ctx)
@@ -109,8 +130,10 @@ static int run(struct pulse *p, const struct conf *conf)
 					    .record = on_record,
 					    .ctx = p};
 	struct err e = ERR_INIT;
-	int err = start_prober(p);
+	int err = foresee_new(&p->foresee);
 
+	if (!err)
+		err = start_prober(p);
 	if (!err)
 		err = sampler_new(&setup, &p->sampler, &e);
 	if (!err) {
@@ -120,6 +143,7 @@ static int run(struct pulse *p, const struct conf *conf)
 	if (!err)
 		err = loop_run(p->loop);
 	sampler_free(p->sampler);
+	foresee_free(p->foresee);
 	link_free(p->prober);
 	return err;
 }

@@ -27,7 +27,7 @@ class Sample:
 
 class Pulse:
     def __init__(self, interval_ms, *mounts, options=()):
-        self.samples, self.events = [], []
+        self.samples, self.events, self.findings = [], [], []
         self.news = threading.Condition()
         self.child = subprocess.Popen([PROGRAM, *options, str(interval_ms), *mounts], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
                                       text=True)
@@ -43,6 +43,8 @@ class Pulse:
                     tick = line
                 elif line["kind"] == "event":
                     self.events.append(line)
+                elif line["kind"] == "finding":
+                    self.findings.append((time.monotonic(), line))
                 elif line["kind"] == "sample":
                     self.samples.append(Sample(line, tick, time.monotonic()))
                 self.news.notify_all()
@@ -68,6 +70,14 @@ class Pulse:
                 left = end - time.monotonic()
                 assert left > 0, "no event %s of %s: %s" % (kind, entity, self.events)
                 self.news.wait(min(left, 0.5))
+
+    def foreseen(self, class_name, entity):
+        """When a finding above a notice of that class and entity was first opened or raised, and its evidence; or None."""
+        with self.news:
+            for at, f in self.findings:
+                if (f["class"], f["entity"]) == (class_name, entity) and f["level"] != "notice" and f["event"] in ("opened", "raised"):
+                    return at, f["evidence"]
+        return None
 
     def first(self):
         return self.wait("a first sample", lambda s: True, 10)

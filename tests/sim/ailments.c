@@ -11,7 +11,9 @@ static void leak_memory(struct guest_view *v, double ill_s, double part)
 {
 	(void)ill_s;
 	v->of[METRIC_MEM_USABLE_PERC] = between(68, 1, part);
-	guest_set(v, METRIC_PROCESS_GROWTH_SHARE, "process", "java[412]", "", 93);
+	v->of[METRIC_MEM_TOTAL_MB] = 4096;
+	guest_set(v, METRIC_PROCESS_GROWTH_MB_H, "process", "java[412]", "", 425);
+	guest_set(v, METRIC_PROCESS_GROWTH_MB_H, "process", "pulse: agent[90]", "", 2);
 }
 
 static void thrash(struct guest_view *v, double ill_s, double part)
@@ -103,6 +105,25 @@ static void behave_oddly(struct guest_view *v, double ill_s, double part)
 	v->of[METRIC_NET_SOCKETS_USED] = 3000;
 }
 
+/* Ten minutes of copying; what was copied stays. */
+static void copy_onto(struct guest_view *v, double ill_s, double top)
+{
+	guest_set(v, METRIC_DISK_SPACE_USED_PERC, "mount_point", "/srv", "vdb",
+		  between(48, top, ill_s < 600 ? ill_s / 600 : 1));
+}
+
+static void copy_much(struct guest_view *v, double ill_s, double part)
+{
+	(void)part;
+	copy_onto(v, ill_s, 75);
+}
+
+static void copy_very_much(struct guest_view *v, double ill_s, double part)
+{
+	(void)part;
+	copy_onto(v, ill_s, 88);
+}
+
 #define LINES(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
 
 const struct ailment ailments[] = {
@@ -140,5 +161,7 @@ const struct ailment ailments[] = {
 	{"network_degraded", lose_link, NULL, 0},
 	{"clock_unsynchronised", drift, NULL, 0},
 	{"anomaly", behave_oddly, NULL, 0},
+	{"copy-to-75", copy_much, NULL, 0, true},
+	{"copy-to-88", copy_very_much, NULL, 0, true},
 };
 const size_t ailments_n = sizeof(ailments) / sizeof(ailments[0]);

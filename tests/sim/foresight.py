@@ -93,6 +93,21 @@ def told_heat(told, name, first):
     assert carried and min(t for t in carried if t >= first["t"]) - first["t"] <= limit, (first["t"], carried[:3])
 
 
+def mishap(name, begin):
+    """What only looks like a failure may be a warning, which clears by itself: nobody is healed of it."""
+    stays = 9 * HOUR
+    with World() as w:
+        told = w.run(begin + stays, "--ill", "%s,%d,%d" % (name, begin, begin + stays))
+    assert told.code == 0, told.err
+    found = told.findings(entity="/srv")
+    assert all(f["level"] != "critical" for f in found), found
+    assert not told.findings(level="critical"), told.findings(level="critical")
+    assert not told.bodies("action"), "an action was signalled: %s" % found
+    opened, closed = ([f["t"] for f in found if f["event"] == e] for e in ("opened", "closed"))
+    assert len(opened) == len(closed) <= 2, found
+    return ", ".join("%s for %.0f min" % (f["level"], (c - o) / 60) for f, o, c in zip(found, opened, closed)) or "nothing told"
+
+
 def restarted_agent_tells_no_finding_twice():
     """Killed while a finding is open: it stays open, is not opened again, and is cleared."""
     end = ILL_AT + 2 * HOUR
@@ -112,4 +127,7 @@ def tests():
     assert sorted(listed("ailment")) == sorted(AILMENTS), "every class of failure has a row"
     yield from (("healthy month, %s: no finding above notice" % h, lambda h=h: healthy(h)) for h in listed("habit"))
     yield from (("%s: found, named, in time, told, cleared" % c, lambda c=c: found_and_cleared(c)) for c in AILMENTS)
+    for name in listed("mishap"):
+        for begin, when in ((2 * HOUR, "in an agent's first hours"), (9 * DAY, "after a week")):
+            yield "%s %s: no action" % (name, when), lambda n=name, b=begin: mishap(n, b)
     yield "an agent killed while a finding is open tells it once", restarted_agent_tells_no_finding_twice

@@ -79,7 +79,7 @@ static void live_with_gc(struct guest_view *v)
 
 	v->of[METRIC_MEM_USABLE_PERC] -= 16 * small + 12 * large;
 	v->of[METRIC_CPU_PERCENT] += small > 0.97 ? 40 : 0;
-	guest_set(v, METRIC_PROCESS_GROWTH_SHARE, "process", "java[412]", "", small < 0.97 ? 85 : 0);
+	guest_set(v, METRIC_PROCESS_GROWTH_MB_H, "process", "java[412]", "", small < 0.97 ? 2000 : 0);
 }
 
 /* At 02:00 the guest reads and writes for an hour, and a copy lies on /srv until it was sent. */

@@ -35,6 +35,7 @@ struct ailment {
 	void (*befall)(struct guest_view *v, double ill_s, double part);
 	const char *const *lines; /* written once, one each second, from the start on */
 	size_t n_lines;
+	bool harmless; /* looks like a failure for a while: class_name is its own name */
 };
 extern const struct ailment ailments[];
 extern const size_t ailments_n;

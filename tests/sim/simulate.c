@@ -150,7 +150,7 @@ static int list_all(void)
 	for (size_t i = 0; i < habits_n; i++)
 		printf("habit\t%s\t%s\n", habits[i].name, habits[i].about);
 	for (size_t i = 0; i < ailments_n; i++)
-		printf("ailment\t%s\t\n", ailments[i].class_name);
+		printf("%s\t%s\t\n", ailments[i].harmless ? "mishap" : "ailment", ailments[i].class_name);
 	return 0;
 }
 

@@ -101,32 +101,52 @@ def play(ring, script, seconds=300):
         return Story(one.sh(SETUP + "sleep 60\n" + script + REPORT, seconds))
 
 
+CULPRIT = r"memory_exhaustion (opened|raised) \w+ memory .*grown by inside\["
+
+
 def leak(ring, mib, at_least):
-    """@at_least: seconds between the finding and the kill, or None where only the kill itself must be told."""
+    """@at_least: seconds between the finding, which names the culprit, and the kill, or None where only the kill itself must be told. Who leaks
+    is told of the one kill once, and nobody else is blamed."""
     story = play(ring, "inside leak %d; sleep 5" % (mib * 1024))
     kill, oom = story.record(r"Out of memory: Killed process \d+ \(inside\)"), story.finding("oom_kill opened")
     lead = max([kill - at for at, text in story.found if re.match("memory_exhaustion opened (warning|critical) memory", text)], default=None)
     ring.note("a leak of %d MiB/s in 256 MiB: told %s before the kill; the kill itself after %.2f s" % (mib, "not" if lead is None else "%.1f s" % lead, oom - kill))
     assert at_least is None or (lead is not None and lead >= at_least), story
     assert oom - kill <= 2, story
+    assert at_least is None or kill - story.finding(CULPRIT) >= at_least, story
+    blamed = set(re.findall(r"grown by (\S+?)\[", str(story.found)))
+    assert blamed <= {"inside"}, story
+    kills = [text for _, text in story.found if text.startswith("oom_kill opened")]
+    assert len(kills) == 1 and re.match(r"oom_kill opened critical inside\[\d+\] ", kills[0]), story
     story.only("memory_exhaustion", "oom_kill")
-    return story
 
 
 def test_leak_1(ring):
     """A leak of 1 MiB/s is told at least 30 s before the kernel kills, with the culprit's name"""
-    story = leak(ring, 1, 30)
-    assert re.search(r"memory_exhaustion .*grown by inside\[", str(story.found)), story
+    leak(ring, 1, 30)
 
 
 def test_leak_5(ring):
-    """A leak of 5 MiB/s is told at least 10 s before the kernel kills"""
+    """A leak of 5 MiB/s is told at least 10 s before the kernel kills, with the culprit's name"""
     leak(ring, 5, 10)
 
 
 def test_leak_50(ring):
-    """A leak of 50 MiB/s, which lasts 4 s: the kill is told within 2 s, whether or not there was time to foresee it"""
+    """A leak of 50 MiB/s, which lasts 4 s: the kill is told within 2 s with the name of who was killed, whether or not there was time to foresee it"""
     leak(ring, 50, None)
+
+
+def test_group_kill(ring):
+    """A kill at the limit of a control group is one finding, of the process, with the group in its evidence"""
+    story = play(ring, "echo +memory >/sys/fs/cgroup/cgroup.subtree_control; mkdir /sys/fs/cgroup/box; echo 48M >/sys/fs/cgroup/box/memory.max; sleep 70; "
+                 "sh -c 'echo $$ >/sys/fs/cgroup/box/cgroup.procs; exec inside leak 1024'; sleep 150")
+    kill = story.record(r"Memory cgroup out of memory: Killed process \d+ \(inside\)")
+    kills = [text for _, text in story.found if text.startswith("oom_kill opened")]
+    assert len(kills) == 1 and re.match(r"oom_kill opened warning inside\[\d+\] \| in /box: ", kills[0]), story
+    assert story.finding("oom_kill opened") - kill <= 2, story
+    lead = max([kill - at for at, text in story.found if re.match("memory_exhaustion opened (warning|critical) box", text)], default=None)
+    ring.note("a leak of 1 MiB/s in a group of 48 MiB: told %s before the kill" % ("not" if lead is None else "%.1f s" % lead))
+    story.only("memory_exhaustion", "oom_kill", *SLOW_DISK)
 
 
 def test_leak_ends(ring):
@@ -164,14 +184,22 @@ def test_fds(ring):
     used_up(ring, "1,024 descriptors at 1/s", "fd_exhaustion", r"inside\[", "ulimit -n 1024; inside fds 1 >/run/limit", "killall inside", 10, 6000 if ring.deep else 0)
 
 
+def test_fast(ring):
+    """What is used up within three minutes is foreseen, though in calm its probe looks once in a minute or less: a disk, inodes, descriptors"""
+    used_up(ring, "a disk of 64 MiB within 3 min", "disk_exhaustion", "/mnt/a", "mount /dev/vda /mnt/a; inside fill /mnt/a/f 320 >/run/limit", "killall inside", 15)
+    used_up(ring, "2,000 inodes within 3 min", "inode_exhaustion", "/mnt/b", "mount /dev/vdb /mnt/b; mkdir /mnt/b/d; inside inodes /mnt/b/d 11 >/run/limit",
+            "killall inside", 15)
+    used_up(ring, "1,024 descriptors within 3 min", "fd_exhaustion", r"inside\[", "ulimit -n 1024; inside fds 6 >/run/limit", "killall inside", 15)
+
+
 def test_forks(ring):
-    """A storm of forks in a control group with a limit is told within 2 s of the kernel's first refusal (--deep: and closed an hour later)"""
+    """A storm of forks in a control group with a limit, over in a minute, is foreseen (--deep: and closed an hour after it)"""
     story = play(ring, "echo +pids >/sys/fs/cgroup/cgroup.subtree_control; mkdir /sys/fs/cgroup/storm; echo 300 >/sys/fs/cgroup/storm/pids.max; "
-                 "sh -c 'echo $$ >/sys/fs/cgroup/storm/cgroup.procs; exec inside forks 5 >/run/limit' & found pid_exhaustion 200; sleep 10; "
+                 "sh -c 'echo $$ >/sys/fs/cgroup/storm/cgroup.procs; exec inside forks 5 >/run/limit' & n=200; until [ -s /run/limit ] || [ $n = 0 ]; do sleep 1; n=$((n - 1)); done; sleep 5; "
                  "killall inside; " + ("found 'pid_exhaustion closed' 6000" if ring.deep else "true"))
     refused, opened = story.record("fork rejected by pids controller in /storm"), story.finding("pid_exhaustion opened (warning|critical) storm")
     ring.note("300 tasks at 5/s: told %.1f s before the first refusal" % (refused - opened))
-    assert opened - refused <= 2, story
+    assert refused - opened >= 5, story
     assert not ring.deep or story.finding("pid_exhaustion closed"), story
     story.only("pid_exhaustion")
 

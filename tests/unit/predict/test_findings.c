@@ -297,6 +297,28 @@ static void from_a_forecast(void **state)
 	assert_string_equal(told(f, t), "ORC");
 }
 
+/* A copy onto a disk looks like its end and mostly stops: by its date alone it is a warning, which
+ * starts no action, until nine tenths are used. Memory and descriptors have no such grace. */
+static void copy_is_a_warning(void **state)
+{
+	struct forecast_view v = {.open = true, .level = FINDING_WARNING, .reason = FORECAST_BURST,
+				  .eta_s = 300, .eta_low_s = 200, .eta_high_s = 400, .used = 0.85};
+	struct findings *f = *state;
+	struct finding got;
+	int64_t horizon;
+
+	findings_forecast(f, T0, FAILURE_DISK_EXHAUSTION, "/srv", "space", "", &v);
+	assert_true(findings_get(f, 0, &got));
+	assert_int_equal(got.level, FINDING_WARNING);
+	assert_true(findings_risk(f, &horizon) < 0.9);
+	assert_int_equal(horizon, 300);
+	v.used = 0.91;
+	findings_forecast(f, T0 + S, FAILURE_DISK_EXHAUSTION, "/srv", "space", "", &v);
+	assert_true(findings_get(f, 0, &got));
+	assert_int_equal(got.level, FINDING_CRITICAL);
+	assert_true(findings_risk(f, &horizon) >= 0.9);
+}
+
 /* Saved and restored: the same open findings, nothing told again; a reboot ends what it ends. */
 static void outlives_the_agent(void **state)
 {
@@ -392,6 +414,7 @@ int main(void)
 		LIFE(from_the_log),
 		LIFE(group_has_one_name),
 		LIFE(from_a_forecast),
+		LIFE(copy_is_a_warning),
 		LIFE(outlives_the_agent),
 		LIFE(broken_text),
 		LIFE(bounded),

@@ -63,7 +63,8 @@ static void leak_is_foreseen(void **state)
 		used = step < 24 * HOUR ? 30 + noise(step)
 					: 30 + (step - 24 * HOUR) * 0.01 + noise(step);
 		sample_add(s, METRIC_MEM_USABLE_PERC, -1, 100 - used);
-		sample_add(s, METRIC_PROCESS_GROWTH_SHARE, who, step < 24 * HOUR ? 3 : 95);
+		sample_add(s, METRIC_MEM_TOTAL_MB, -1, 4096);
+		sample_add(s, METRIC_PROCESS_GROWTH_MB_H, who, step < 24 * HOUR ? 3 : 147);
 		foresee_sample(f, s);
 		foresee_tick(f, s->real_ms, s->boot_ms * 1000);
 		if (opened < 0 && find(f, "memory_exhaustion", &found))
@@ -193,6 +194,120 @@ static void room_is_bounded(void **state)
 	assert_int_equal(known, FORESEE_SERIES_MAX);
 }
 
+static struct sample *sample_of_groups(int step, double slice, double service)
+{
+	struct sample *s = sample_at(step);
+
+	sample_add(s, METRIC_CGROUP_OOM_KILL, sample_entity(s, "cgroup", "system.slice", ""), slice);
+	sample_add(s, METRIC_CGROUP_OOM_KILL,
+		   sample_entity(s, "cgroup", "system.slice/db.service", ""), service);
+	return s;
+}
+
+static void tell_kill(struct foresee *f, int64_t real_ms)
+{
+	struct kmsg_record r = {
+		.level = 3, .usec = (uint64_t)(real_ms - START_MS + 5000) * 1000, .flag = '-'};
+
+	r.text_len = (size_t)snprintf(r.text, sizeof(r.text),
+				      "Memory cgroup out of memory: Killed process 107 (db) "
+				      "total-vm:180kB, anon-rss:17kB");
+	foresee_record(f, &r, real_ms);
+}
+
+static size_t kills_told(struct foresee *f)
+{
+	struct findings_news news;
+	size_t n = 0;
+
+	while (findings_take(foresee_findings(f), &news))
+		n += news.class == FAILURE_OOM_KILL && news.event == FINDINGS_OPENED;
+	return n;
+}
+
+/* One kill is one finding, of the process, whether the record comes before or after the groups were
+ * looked at; who cannot read the kernel log is told of the group that is nearest to it. */
+static void one_kill_one_finding(void **state)
+{
+	struct foresee *f = *state;
+	struct finding found = {0};
+
+	foresee_sample(f, sample_of_groups(0, 0, 0));
+	tell_kill(f, START_MS + 3 * STEP_MS);
+	foresee_sample(f, sample_of_groups(6, 1, 1)); /* looked at each minute */
+	foresee_sample(f, sample_of_groups(7, 1, 1));
+	assert_int_equal(kills_told(f), 1);
+	assert_true(find(f, "oom_kill", &found));
+	assert_string_equal(found.entity, "db[107]");
+
+	foresee_sample(f, sample_of_groups(300, 2, 2));
+	tell_kill(f, START_MS + 300 * STEP_MS + 1000);
+	foresee_sample(f, sample_of_groups(301, 2, 2));
+	assert_int_equal(kills_told(f), 0); /* the same process again, within the hour */
+	assert_int_equal(findings_count(foresee_findings(f)), 1);
+
+	foresee_sample(f, sample_of_groups(600, 3, 3));
+	assert_int_equal(kills_told(f), 0); /* the record may yet come */
+	foresee_sample(f, sample_of_groups(601, 3, 3));
+	assert_int_equal(kills_told(f), 1);
+	assert_true(findings_get(foresee_findings(f), 1, &found) ||
+		    findings_get(foresee_findings(f), 0, &found));
+	assert_string_equal(found.entity, "system.slice/db.service");
+}
+
+/* Numbers that are read each minute and stand in each sample are one reading a minute: what moves by
+ * a step in between is no burst. */
+static void stale_values_are_no_readings(void **state)
+{
+	struct foresee *f = *state;
+	struct foresee_line line;
+
+	for (int step = 0; step < 40; step++) {
+		struct sample *s = sample_at(step);
+
+		s->stale = step % 6 != 0;
+		sample_add(s, METRIC_DISK_SPACE_USED_PERC,
+			   sample_entity(s, "mount_point", "/srv", "vdb"), step < 36 ? 40 : 72);
+		foresee_sample(f, s);
+	}
+	assert_true(foresee_forecast(f, 0, &line));
+	assert_false(line.view.open);
+	assert_int_equal(findings_count(foresee_findings(f)), 0);
+}
+
+/* Feeds space up to step @to: flat, then from 50 % to @top within ten minutes, then flat again. */
+static bool copy_until(struct foresee *f, int *step, int to, double top, struct finding *ret)
+{
+	for (; *step < to; ++*step) {
+		double part = fmin(fmax((*step - 2 * HOUR) / 60.0, 0), 1);
+
+		feed_state(f, *step, METRIC_DISK_SPACE_USED_PERC, "/srv",
+			   50 + (top - 50) * part + 0.02 * noise(*step));
+	}
+	return find(f, "disk_exhaustion", ret);
+}
+
+/* A date is said no more when nothing has come nearer to it for ten minutes, and after an hour and the
+ * class's hold it is over; what grows again is told again. */
+static void a_copy_that_ended(void **state)
+{
+	struct foresee *f = *state;
+	struct finding found = {0};
+	int step = 0;
+
+	assert_false(copy_until(f, &step, 2 * HOUR, 86, &found));
+	assert_true(copy_until(f, &step, 2 * HOUR + 58, 86, &found));
+	assert_true(found.eta_s > 0 && found.level == FINDING_WARNING);
+	assert_true(copy_until(f, &step, 2 * HOUR + 60 + 90, 86, &found));
+	assert_int_equal(found.eta_s, -1);
+	assert_null(strstr(found.evidence, "full in"));
+	assert_false(copy_until(f, &step, 4 * HOUR, 86, &found));
+	for (int i = 0; i < 40; i++, step++)
+		feed_state(f, step, METRIC_DISK_SPACE_USED_PERC, "/srv", 86 + 0.3 * i);
+	assert_true(find(f, "disk_exhaustion", &found));
+	assert_int_equal(found.level, FINDING_CRITICAL);
+}
+
 static void feed_pressure(struct foresee *f, int from, double value)
 {
 	for (int step = from; step < from + 12; step++)
@@ -240,7 +355,7 @@ static void tuned(void **state)
 static void limits(void **state)
 {
 	static const struct forecast_view view = {
-		.open = true, .level = FINDING_WARNING, .eta_s = 3000, .eta_low_s = 2500, .eta_high_s = 3500, .used = 0.8};
+		.open = true, .level = FINDING_WARNING, .eta_s = 3000, .eta_low_s = 2500, .eta_high_s = 3500, .used = 0.92};
 	struct findings *f = foresee_findings(*state);
 	struct finding found;
 
@@ -266,6 +381,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pressure_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(record_opens, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_kill_one_finding, setup, teardown),
+		cmocka_unit_test_setup_teardown(stale_values_are_no_readings, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_copy_that_ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(tuned, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 	};

@@ -313,6 +313,32 @@ static void held(void **state)
 	assert_int_equal(hit.class, KLOG_WARNING);
 }
 
+/* The control group of the killed is said, as the kernel has it, not as the process's name would like
+ * it; the root is none. */
+static void killed_in_a_group(void **state)
+{
+	struct klog *k = *state;
+	struct klog_hit hit;
+
+	feed(k, 5000000, "x,task_memcg=/no invoked oom-killer: gfp_mask=0x400dc0, order=1");
+	feed(k, 5000100,
+	     "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,"
+	     "oom_memcg=/system.slice,task_memcg=/system.slice/db.service,"
+	     "task=x,task_memcg=/n,pid=9,uid=0");
+	feed(k, 5000200, "Memory cgroup out of memory: Killed process 9 (x) total-vm:180kB");
+	assert_int_equal(hits(k, &hit), 1);
+	assert_string_equal(hit.entity, "x[9]");
+	assert_string_equal(hit.evidence, "in /system.slice/db.service: Memory cgroup out of "
+					  "memory: Killed process 9 (x) total-vm:180kB");
+	feed(k, 15000100,
+	     "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/"
+	     ",mems_allowed=0,global_oom,task_memcg=/,task=hog,pid=8,uid=0");
+	feed(k, 15000200, "Out of memory: Killed process 8 (hog) total-vm:200000kB");
+	assert_int_equal(hits(k, &hit), 1);
+	assert_string_equal(hit.evidence, "Out of memory: Killed process 8 (hog) "
+					  "total-vm:200000kB");
+}
+
 static const struct {
 	const char *in, *out; /* NULL: not of the kernel */
 	int64_t usec;
@@ -396,6 +422,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(trace_is_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(trace_hides_no_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(held, setup, teardown),
+		cmocka_unit_test_setup_teardown(killed_in_a_group, setup, teardown),
 		cmocka_unit_test(stripped),
 		cmocka_unit_test(named),
 		cmocka_unit_test_setup_teardown(escaped, setup, teardown),
