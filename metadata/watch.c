@@ -341,14 +341,17 @@ static void on_start(struct loop *loop, void *ctx)
 		watch_round(w);
 }
 
-/* Without one (a broken auth_url) source heat cannot be opened, and says so. */
+/* Without one (a broken auth_url) source heat cannot be opened, and says so. Without credentials it waits for
+ * those that a document may bring. */
 static int make_keystone(struct watch *w)
 {
-	const struct credentials *cred = &w->creds.heat;
+	static const struct credentials none;
+	const struct credentials *cred = credentials_session(&w->creds);
 	int r;
 
-	if (w->setup.keystone || cred->kind == CREDENTIALS_NONE || !cred->auth_url)
+	if (w->setup.keystone)
 		return 0;
+	cred = cred ? cred : &none;
 	r = keystone_new(w->setup.loop, w->setup.http, cred, &w->own_keystone);
 	w->setup.keystone = w->own_keystone;
 	if (!r)

@@ -68,7 +68,8 @@ const struct document *watch_document(const struct watch *w, const char *resourc
 /** watch_status() - array for `status`: name, resource, state ("ok", "backoff", "never"), last_ok,
  * next_s, error, interval_s. New reference. */
 json_t *watch_status(const struct watch *w);
-/** watch_keystone() - shared with sinks; NULL when there are no heat credentials. */
+/** watch_keystone() - shared with sinks for the life of the watch; whose session it is follows the way to the
+ * metadata, nobody's as long as no Keystone user is known. NULL when auth_url is no URL. */
 struct keystone *watch_keystone(const struct watch *w);
 /** watch_clock_skew_ms() - server minus guest by Date headers of the last answers; 0 until known */
 int64_t watch_clock_skew_ms(const struct watch *w);

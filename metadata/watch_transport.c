@@ -177,6 +177,27 @@ static void take_place(struct watch *w, struct watch_item *item)
 	watch_drop_tries(w);
 }
 
+/* What sinks use is the newest user's session, too. A source that shares it goes on with that; it is none to
+ * return to with the credentials it had. */
+static void renew_session(struct watch *w)
+{
+	const struct credentials *cred = credentials_session(&w->creds);
+	struct credentials copy;
+
+	if (!w->own_keystone || !cred || credentials_equal(cred, &w->shared_cred) ||
+	    credentials_copy(&copy, cred) < 0)
+		return;
+	if (keystone_replace(w->own_keystone, cred) < 0) {
+		credentials_deinit(&copy);
+		return;
+	}
+	credentials_deinit(&w->shared_cred);
+	w->shared_cred = copy;
+	for (size_t i = 0; i < w->n_sources; i++)
+		if (w->sources[i].ops == &source_heat && !w->sources[i].keystone)
+			credentials_deinit(&w->sources[i].cred);
+}
+
 static void promote(struct watch *w, struct watch_item *item)
 {
 	const struct watch_item *old = watch_own(w, NULL);
@@ -186,6 +207,7 @@ static void promote(struct watch *w, struct watch_item *item)
 	watch_problem(w, PROBLEM_OK, "transport", NULL, "the metadata of %s come from source %s now%s%s",
 		      watch_item_name(item), item->source->ops->name, before ? ", no longer from " : "",
 		      before ? before : "");
+	renew_session(w);
 	if (w->setup.events.transport)
 		w->setup.events.transport(&w->creds, w->setup.events.ctx);
 }

@@ -43,6 +43,9 @@ struct credentials *credentials_section(struct credentials_set *set, const char 
 /** credentials_preferred() - the name of the section to use: what our own configuration gives, then what
  * the collectors name first, then the first in the order of @names (NULL-terminated); NULL = none. */
 const char *credentials_preferred(const struct credentials_set *set, const char *const *names);
+/** credentials_session() - whose session sinks may use: Heat's own user, else the queue's, who is a user of the
+ * same stack; NULL = neither is known. Borrowed. */
+const struct credentials *credentials_session(const struct credentials_set *set);
 int credentials_set_copy(struct credentials_set *to, const struct credentials_set *from) _must_check_;
 /** credentials_merge() - what @newer has replaces what @into has, except what is pinned; sections that
  * @newer lacks stay, as they may be needed again. The name of the guest's own resource is handed on to

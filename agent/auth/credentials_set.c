@@ -157,6 +157,16 @@ int credentials_merge(struct credentials_set *into, const struct credentials_set
 	return r;
 }
 
+const struct credentials *credentials_session(const struct credentials_set *set)
+{
+	const struct credentials *const order[] = {&set->heat, &set->zaqar};
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		if (order[i]->kind != CREDENTIALS_NONE && order[i]->auth_url)
+			return order[i];
+	return NULL;
+}
+
 int credentials_set_copy(struct credentials_set *to, const struct credentials_set *from)
 {
 	struct credentials_set copy = {.cfn_hup_interval_ms = from->cfn_hup_interval_ms,

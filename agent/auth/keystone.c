@@ -169,6 +169,21 @@ static int ask(struct keystone *k)
 	return r;
 }
 
+/* Says what @cred needs of the session. */
+static int take_credentials(const struct credentials *cred, struct credentials *copy, struct buf *url)
+{
+	int r = credentials_copy(copy, cred);
+
+	*url = BUF_INIT(20000);
+	if (r == 0 && cred->kind != CREDENTIALS_NONE)
+		r = keystone_auth_url(copy->auth_url, url);
+	if (r < 0) {
+		credentials_deinit(copy);
+		buf_deinit(url);
+	}
+	return r;
+}
+
 static void deliver_now(struct loop *loop _unused_, void *ctx)
 {
 	struct keystone *k = ctx;
@@ -180,8 +195,11 @@ static void deliver_now(struct loop *loop _unused_, void *ctx)
 		serve(k);
 		return;
 	}
-	r = ask(k);
-	if (r < 0) {
+	r = k->cred.kind == CREDENTIALS_NONE ? -ENOKEY : ask(k);
+	if (r == -ENOKEY) {
+		refuse(k, -EINVAL, "no Keystone credentials are known");
+		serve(k);
+	} else if (r < 0) {
 		refuse(k, r, "the request for a token could not be started");
 		serve(k);
 	}
@@ -200,10 +218,7 @@ int keystone_new(struct loop *loop, struct http *http, const struct credentials 
 	k->loop = loop;
 	k->http = http;
 	k->retry_after_s = -1;
-	k->url = BUF_INIT(20000);
-	r = credentials_copy(&k->cred, cred);
-	if (r == 0)
-		r = keystone_auth_url(k->cred.auth_url, &k->url);
+	r = take_credentials(cred, &k->cred, &k->url);
 	if (r == 0)
 		r = loop_timer_new(loop, 0, deliver_now, k, &k->deliver);
 	if (r < 0) {
@@ -231,6 +246,27 @@ struct keystone *keystone_free(struct keystone *k)
 	if (k->depth == 0)
 		destroy(k);
 	return NULL;
+}
+
+int keystone_replace(struct keystone *k, const struct credentials *cred)
+{
+	struct credentials copy = {0};
+	struct buf url;
+	int r = take_credentials(cred, &copy, &url);
+
+	if (r < 0)
+		return r;
+	http_cancel(k->call);
+	k->call = NULL;
+	credentials_deinit(&k->cred);
+	buf_deinit(&k->url);
+	k->cred = copy;
+	k->url = url;
+	keystone_token_deinit(&k->token);
+	k->retry_after_s = -1;
+	if (k->waiting)
+		loop_timer_arm(k->deliver, 0);
+	return 0;
 }
 
 int keystone_get(struct keystone *k, keystone_fn *fn, void *ctx)

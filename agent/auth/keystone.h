@@ -15,6 +15,10 @@ struct keystone;
 int keystone_new(struct loop *loop, struct http *http, const struct credentials *cred,
 		 struct keystone **ret) _must_check_; /* copies cred */
 struct keystone *keystone_free(struct keystone *k);   /* waiting calls get -ECANCELED */
+/** keystone_replace() - the session is @cred's from now on: another user's token is not handed out any more,
+ * and those who wait get one of the new user. A session may begin with credentials of kind NONE: until they
+ * are replaced everybody who asks is refused. -EINVAL as keystone_new(), and the old ones stay. */
+int keystone_replace(struct keystone *k, const struct credentials *cred) _must_check_;
 /** @status 0; -EACCES (401, 403), -ENOENT (404), -EINVAL (400 or credentials incomplete), -EBUSY
  * (429, 503), -EREMOTEIO (5xx), -EPROTO; no answer: -EHOSTUNREACH, -ETIMEDOUT, -ECONNRESET,
  * -EKEYREJECTED (certificate), -EFBIG; -ECANCELED. @why a clause for a person */

@@ -36,11 +36,27 @@ static int recall(struct agent *a)
 	return r;
 }
 
+/* Sinks look at a->creds with each signal. */
+static void take_live(struct agent *a, const struct credentials_set *creds)
+{
+	struct credentials_set copy;
+
+	if (creds == &a->creds)
+		return;
+	if (credentials_set_copy(&copy, creds) < 0) {
+		log_warn("signals go on with the credentials of before: out of memory");
+		return;
+	}
+	credentials_set_deinit(&a->creds);
+	a->creds = copy;
+}
+
 void agent_on_transport(const struct credentials_set *creds, void *ctx)
 {
 	struct agent *a = ctx;
 	char *text = transport_save(creds, a->seed);
 
+	take_live(a, creds);
 	if (!text || store_put(a->store, TRANSPORT_ENTRY, text, strlen(text), NULL, NULL))
 		log_warn("the way to the metadata is not kept on disk: out of memory");
 	if (text)

@@ -156,7 +156,8 @@ static struct keystone *session(const struct sink *k)
 static int send_native(struct sink *k)
 {
 	_cleanup_(deployment_request_deinit) struct deployment_request q = {0};
-	bool insecure = k->step == STEP_OWN_TOKEN && k->set.creds->heat.insecure;
+	const struct credentials *own = credentials_session(k->set.creds);
+	bool insecure = k->step == STEP_OWN_TOKEN && own && own->insecure;
 	int r;
 
 	if (k->way == WAY_QUEUE)
@@ -226,8 +227,7 @@ static int ask_token(struct sink *k)
 	int r = k->step == STEP_OWN_TOKEN ? 0 : own_session(k);
 
 	if (r == 0 && k->step == STEP_OWN_TOKEN &&
-	    (k->way == WAY_QUEUE || !k->set.keystone ||
-	     k->set.creds->heat.kind == CREDENTIALS_NONE))
+	    (k->way == WAY_QUEUE || !k->set.keystone || !credentials_session(k->set.creds)))
 		r = -ENOENT;
 	if (r == 0 && k->way != WAY_QUEUE && !k->ref.name)
 		r = -ENOENT;

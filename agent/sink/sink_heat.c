@@ -62,7 +62,7 @@ static void end(struct sink *k, enum carry how, int64_t retry_after_s, const cha
 
 static bool has_token_credentials(const struct sink *k)
 {
-	return k->set.keystone && k->set.creds->heat.kind != CREDENTIALS_NONE;
+	return k->set.keystone && credentials_session(k->set.creds);
 }
 
 static bool has_own_keys(const struct sink *k)
@@ -76,14 +76,23 @@ static bool has_own_keys(const struct sink *k)
 
 static void ask_token(struct sink *k);
 
+static bool is_insecure(const struct sink *k)
+{
+	const struct credentials *c = credentials_session(k->set.creds);
+
+	return c && c->insecure;
+}
+
 static struct minted_ask mint_ask(const struct sink *k)
 {
+	const struct credentials *c = credentials_session(k->set.creds);
+
 	return (struct minted_ask){
-		.auth_url = k->set.creds->heat.auth_url,
+		.auth_url = c ? c->auth_url : NULL,
 		.token = k->token,
 		.user_id = keystone_user_id(k->set.keystone),
 		.project_id = keystone_project_id(k->set.keystone),
-		.insecure = k->set.creds->heat.insecure,
+		.insecure = is_insecure(k),
 		.timeout_ms = k->set.conf->request_timeout_ms,
 	};
 }
@@ -124,7 +133,7 @@ static void go_native(struct sink *k)
 		.ref = &k->ref,
 		.resource = k->resource,
 		.kind = handle_kinds_get(k->kinds, k->name),
-		.insecure = k->set.creds->heat.insecure,
+		.insecure = is_insecure(k),
 		.timeout_ms = k->set.conf->request_timeout_ms,
 	};
 	int r = ask.endpoint ? native_start(k->native, &ask, k->s, native_done, k) : -ENOENT;
@@ -163,7 +172,7 @@ static int put_with_minted(struct sink *k)
 {
 	const char *user = keystone_user_id(k->set.keystone), *project = keystone_project_id(k->set.keystone);
 	struct cfn_keys keys = {.url = keystone_endpoint(k->set.keystone, "cloudformation"),
-				.insecure = k->set.creds->heat.insecure};
+				.insecure = is_insecure(k)};
 
 	k->own_keys = false;
 	if (!keys.url || !user || !project || loop_now(k->set.loop) < k->put_off_until)
@@ -294,7 +303,7 @@ static bool heat_takes(const struct sink_setup *setup, const struct signal *s)
 		     !text_starts(s->target, "https://");
 
 	return named && s->kind != SIGNAL_DEPLOYMENT &&
-	       (setup->creds->cfn.kind != CREDENTIALS_NONE || setup->creds->heat.kind != CREDENTIALS_NONE);
+	       (setup->creds->cfn.kind != CREDENTIALS_NONE || credentials_session(setup->creds));
 }
 
 /* The stack that the target names; whose it is says our own stack, which belongs to the same owner. */

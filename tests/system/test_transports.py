@@ -49,11 +49,29 @@ def follows(ctx, name, transport, source):
     return cloud, g
 
 
-def waiting(cloud, block):
-    """How many messages are in the guest's queue, claimed or not."""
-    token = requests.post(block["auth_url"].rstrip("/") + "/auth/tokens", timeout=30, json={"auth": {
+def token_of(block):
+    return requests.post(block["auth_url"].rstrip("/") + "/auth/tokens", timeout=30, json={"auth": {
         "identity": {"methods": ["password"], "password": {"user": {"id": block["user_id"], "password": block["password"]}}},
         "scope": {"project": {"id": block["project_id"]}}}}).headers["X-Subject-Token"]
+
+
+def tells(cloud, g, name, word):
+    """A signal to a handle by its name gets to Heat."""
+    done = g.run("signal", "--status", "SUCCESS", "--id", word, "--wait", "60", "told", timeout=90)
+    assert done.returncode == 0, done.stdout + done.stderr + g.log()[-3000:]
+    assert word in cloud.metadata(name, "told"), cloud.metadata(name, "told")
+
+
+def remove_keys(block, cfn):
+    """The EC2 keys that the guest began with are no longer good for anything."""
+    user = "%s/users/%s/credentials/OS-EC2" % (block["auth_url"].rstrip("/"), block["user_id"])
+    answer = requests.delete("%s/%s" % (user, cfn["access_key_id"]), headers={"X-Auth-Token": token_of(block)}, timeout=30)
+    assert answer.status_code == 204, answer.text
+
+
+def waiting(cloud, block):
+    """How many messages are in the guest's queue, claimed or not."""
+    token = token_of(block)
     answer = requests.get("http://127.0.0.1:%d/v2/queues/%s/messages?echo=true&include_claimed=true" % (cloud.ports["zaqar"], block["queue_id"]),
                           headers={"X-Auth-Token": token, "Client-ID": "3381af92-2b9e-11e3-b191-71861300734c"}, timeout=30)
     answer.raise_for_status()
@@ -71,8 +89,9 @@ def test_tempurl(ctx):
 
 
 def test_zaqar(ctx):
-    """A queue: a stack update starts its hook, kill -9 loses no document, and what is on disk leaves the queue"""
+    """A queue: a stack update starts its hook, kill -9 loses no document, what is on disk leaves the queue, and its user tells handles"""
     cloud, g = follows(ctx, "by-queue", "ZAQAR_MESSAGE", "zaqar")
+    tells(cloud, g, "by-queue", "by-the-user-of-the-queue")
     g.kill_all()
     update(cloud, "by-queue", "ZAQAR_MESSAGE", "3")
     update(cloud, "by-queue", "ZAQAR_MESSAGE", "4")
@@ -87,8 +106,9 @@ CHAIN = (("POLL_SERVER_CFN", "cfn"), ("POLL_SERVER_HEAT", "heat"), ("POLL_TEMP_U
 
 
 def test_chain(ctx):
-    """cfn, heat, a signed URL, a queue: each change of transport comes with a change for the hook, and none is lost; a restart uses the newest"""
+    """cfn, heat, a signed URL, a queue: each change of transport comes with a change for the hook, and none is lost; signals use the newest, too, as a restart does"""
     cloud, g = start(ctx, "chain", CHAIN[0][0])
+    keys = cloud.block("chain")["cfn"]
     until("the first revision", 30, lambda: revisions(g) == ["1"])
     cloud.wait("chain", "CREATE_COMPLETE", 120)
     for n, (transport, source) in enumerate(CHAIN[1:], 2):
@@ -96,6 +116,9 @@ def test_chain(ctx):
         ctx.keep_block(cloud.output("chain", "occ"))
         until("revision %d" % n, 60, lambda: revisions(g)[-1:] == [str(n)])
         until("source %s" % source, 60, lambda: sources(g) == {source: "ok"})
+        if source == "heat":
+            remove_keys(cloud.output("chain", "occ")["heat"], keys)
+            tells(cloud, g, "chain", "by-the-user-that-came")
         if source == "tempurl":
             g.kill_all()
             g.start()

@@ -326,6 +326,41 @@ static void test_from_inside(void **state)
 	world_close(&w);
 }
 
+/* A session of nobody refuses; one that becomes another user's asks anew for those who wait, and hands out no
+ * token of before; a URL that is none leaves it as it was. */
+static void test_replaced(void **state)
+{
+	static const struct credentials none;
+	struct script s = {.life_s = 59};
+	struct credentials other = {.kind = CREDENTIALS_PASSWORD, .user_id = (char[]){"u2"}, .password = (char[]){"pw"}};
+	char auth_url[100];
+	struct world w;
+
+	(void)state;
+	world_open(&w, &s);
+	get(&w, got);
+	world_until(&w, 1);
+	get(&w, got);
+	snprintf(auth_url, sizeof(auth_url), "%s", httpd_url(w.server, "/v3"));
+	other.auth_url = auth_url;
+	assert_int_equal(keystone_replace(w.k, &other), 0);
+	world_until(&w, 2);
+	assert_string_equal(w.token, "token1");
+	assert_non_null(strstr(httpd_seen(w.server, 1)->body, "u2"));
+	other.auth_url = (char[]){"nowhere"};
+	assert_int_equal(keystone_replace(w.k, &other), -EINVAL);
+	get(&w, got);
+	world_until(&w, 3);
+	assert_string_equal(w.token, "token1");
+	assert_int_equal(keystone_replace(w.k, &none), 0);
+	get(&w, got);
+	world_until(&w, 4);
+	assert_int_equal(w.status, -EINVAL);
+	assert_string_equal(w.why, "no Keystone credentials are known");
+	assert_int_equal(httpd_count(w.server), 2);
+	world_close(&w);
+}
+
 /* Freed while a request is under way. */
 static void test_free_waiting(void **state)
 {
@@ -436,7 +471,8 @@ int main(void)
 		cmocka_unit_test(test_shared),	    cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_renewal),	    cmocka_unit_test(test_reject),
 		cmocka_unit_test(test_refusals),    cmocka_unit_test(test_unreachable),
-		cmocka_unit_test(test_from_inside), cmocka_unit_test(test_free_waiting),
+		cmocka_unit_test(test_from_inside), cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_free_waiting),
 		cmocka_unit_test(test_auth_url),    cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_answers),
 	};
