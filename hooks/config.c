@@ -170,7 +170,7 @@ static int read_timeout(const struct section *s, struct hook *h)
 }
 
 /* Without the key the hook runs as root. A runner that is not root can only run hooks as itself. */
-static char *default_runas(void)
+char *hook_default_runas(void)
 {
 	const struct passwd *pw = geteuid() == 0 ? NULL : getpwuid(geteuid());
 
@@ -186,7 +186,7 @@ static int read_runas(const struct section *s, struct hook *h)
 		section_problem(s, PROBLEM_ERROR, "runas", "runas is empty; the hook is not run");
 		return 1;
 	}
-	h->runas = text ? strdup(text) : default_runas();
+	h->runas = text ? strdup(text) : hook_default_runas();
 	return h->runas ? 0 : -ENOMEM;
 }
 

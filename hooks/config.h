@@ -74,6 +74,8 @@ void hookset_deinit(struct hookset *set);
 void hook_deinit(struct hook *h);
 /** hook_watches_nothing() - @h gets the empty path of a finding hook. 0 or -ENOMEM. */
 int hook_watches_nothing(struct hook *h) _must_check_;
+/** hook_default_runas() - who runs a hook that names nobody. New string or NULL. */
+char *hook_default_runas(void);
 /** hookset_find() - the hook of that name or NULL; borrowed. */
 const struct hook *hookset_find(const struct hookset *set, const char *name);
 /** hookset_to_json() - for the link; without actions: the agent need not know commands. New string

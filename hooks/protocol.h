@@ -42,6 +42,9 @@ enum runner_msg {
 	 * serves the group, -EPERM: its hook is not root's alone, -EEXIST: another agent has run it,
 	 * -ESHUTDOWN: deployments or all hooks are switched off. */
 	RUNNER_DEPLOY,
+	/* agent -> runner: str resource, str command, str runas (NULL: none): what the newest metadata say;
+	 * no answer. Without trust-metadata = full in the runner's own configuration nothing comes of it */
+	RUNNER_TRUST,
 	RUNNER_CONTROL, /* agent -> runner: nothing; answer: the listening control socket, or status
 			   -ENOENT */
 };

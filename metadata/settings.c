@@ -144,17 +144,32 @@ static int check_sink_url(const char *type, const char *url, struct err *e)
 	return 0;
 }
 
-static const char *stray_key(const json_t *item)
+/* A file's path only from who may give one, and only to the sink that is a file. */
+static const char *stray_key(const json_t *item, bool file)
 {
 	const char *key;
 	json_t *value;
 
 	json_object_foreach((json_t *)(uintptr_t)item, key, value)
 	{
-		if (strcmp(key, "type") != 0 && strcmp(key, "url") != 0)
+		if (strcmp(key, "type") != 0 && strcmp(key, file ? "path" : "url") != 0)
 			return key;
 	}
 	return NULL;
+}
+
+static int read_file_sink(const json_t *item, struct settings *s, struct err *e)
+{
+	const char *path = json_str(item, "path");
+	struct sink_setting *to = &s->sinks[s->n_sinks];
+
+	if (!path || *path != '/' || strlen(path) > SETTINGS_TEXT_MAX || stray_key(item, true))
+		return err_set(e, 1, "of type textfile has a path, absolute, and nothing else");
+	to->type = strdup("textfile");
+	to->path = strdup(path);
+	to->trusted = true;
+	s->n_sinks++;
+	return to->type && to->path ? 0 : -ENOMEM;
 }
 
 static int read_sink(const json_t *item, struct settings *s, struct err *e)
@@ -162,15 +177,18 @@ static int read_sink(const json_t *item, struct settings *s, struct err *e)
 	const char *type = json_str(item, "type"), *url = json_str(item, "url");
 	struct sink_setting *to = &s->sinks[s->n_sinks];
 
+	if (s->full && text_equal(type, "textfile"))
+		return read_file_sink(item, s, e);
 	if (!type || !type_known(type))
 		return err_set(e, 1, "must have a type: monasca, prometheus, gnocchi or otlp");
 	if (json_object_get(item, "url") && !url)
 		return err_set(e, 1, "has a url that is no text");
-	if (stray_key(item))
+	if (stray_key(item, false))
 		return err_set(e, 1, "may have type and url only; secrets belong to the "
 				     "guest's own configuration");
 	if (check_sink_url(type, url, e))
 		return 1;
+	to->trusted = s->full;
 	to->type = strdup(type);
 	to->url = url && strcmp(url, "catalog") != 0 ? strdup(url) : NULL;
 	s->n_sinks++;
@@ -229,14 +247,14 @@ static const struct setting top_settings[] = {
 	{"action", read_action, false},
 	{"threshold", read_threshold, false},
 	{"sinks", read_sinks, false},
-	{"command", NULL, true},
+	{"command", setting_command, true},
 	{"hooks", NULL, true},
 	{"cachedir", NULL, true},
-	{"ca_certificate", NULL, true},
-	{"ca_file", NULL, true},
-	{"ca-file", NULL, true},
-	{"user", NULL, true},
-	{"runas", NULL, true},
+	{"ca_certificate", setting_ca_file, true},
+	{"ca_file", setting_ca_file, true},
+	{"ca-file", setting_ca_file, true},
+	{"user", setting_runas, true},
+	{"runas", setting_runas, true},
 	{"path", NULL, true},
 	{"paths", NULL, true},
 	{"file", NULL, true},
@@ -273,14 +291,14 @@ static const struct setting collect_settings[] = {
 	{"one_time", NULL, false},
 	{"print", NULL, false},
 	{"print_cachedir", NULL, false},
-	{"command", NULL, true},
+	{"command", setting_command, true},
 	{"cachedir", NULL, true},
 	{"cache_dir", NULL, true},
 	{"backup_cachedir", NULL, true},
 	{"config_file", NULL, true},
-	{"ca_certificate", NULL, true},
-	{"ca_file", NULL, true},
-	{"cacert", NULL, true},
+	{"ca_certificate", setting_ca_file, true},
+	{"ca_file", setting_ca_file, true},
+	{"cacert", setting_ca_file, true},
 	{"ssl_certificate_validation", NULL, true},
 	{"insecure", NULL, true},
 	{"path", NULL, true}, /* of collector local; cfn's is a resource: cfn_settings[] */
@@ -295,10 +313,10 @@ static int read_anything(const json_t *v _unused_, struct settings *s _unused_, 
 }
 
 static const struct setting cfn_settings[] = {
-	{"ca_certificate", NULL, true},
+	{"ca_certificate", setting_ca_file, true},
 	{"path", read_anything, false},
-	{"cacert", NULL, true},
-	{"ca_file", NULL, true},
+	{"cacert", setting_ca_file, true},
+	{"ca_file", setting_ca_file, true},
 	{"insecure", NULL, true},
 	{"deployment_key", NULL, false},
 	{"timeout", NULL, false},
@@ -360,7 +378,7 @@ static void report(struct problems *problems, const struct section *sec, const c
 	struct buf name = BUF_INIT(160);
 
 	text_escape(&name, key, strnlen(key, 32));
-	if (row && row->refused)
+	if (row && row->refused && !*why)
 		problems_add(problems, PROBLEM_WARN, "metadata-refused",
 			     "set it in the guest's own configuration, which root owns, or take it "
 			     "out of the template",
@@ -392,9 +410,9 @@ static int read_member(const struct section *sec, const char *key, const json_t 
 
 	if (json_is_null(value) || (!row && !sec->name_unknown))
 		return 0;
-	if (row && row->read)
+	if (row && row->read && (s->full || !row->refused))
 		r = row->read(value, s, &e);
-	else
+	else if (!row || !row->refused)
 		err_set(&e, 1, "is not used by this version");
 	if (r == 1)
 		report(problems, sec, key, row, e.text);
@@ -430,13 +448,13 @@ static json_t *take_object(const json_t *parent, const char *key, struct problem
 	return json_is_object(v) ? v : NULL;
 }
 
-int settings_from_metadata(const json_t *metadata, struct settings *ret, struct problems *problems)
+int settings_from_metadata(const json_t *metadata, bool full, struct settings *ret, struct problems *problems)
 {
 	json_t *own = take_object(metadata, "heat-pulse", problems);
 	json_t *collect = json_obj(metadata, "os-collect-config");
 	int r;
 
-	*ret = (struct settings){0};
+	*ret = (struct settings){.full = full};
 	r = read_section(own_sections, own, ret, problems);
 	for (size_t i = 1; !r && i < ARRAY_SIZE(own_sections); i++)
 		r = read_section(&own_sections[i], take_object(own, own_sections[i].inside, problems),
@@ -456,6 +474,9 @@ void settings_deinit(struct settings *s)
 	free(s->boot);
 	free(s->health);
 	free(s->action);
+	free(s->command);
+	free(s->runas);
+	free(s->ca_file);
 	list_deinit(s->mounts, &s->n_mounts);
 	list_deinit(s->processes, &s->n_processes);
 	while (s->n_sinks)
@@ -488,7 +509,9 @@ static bool sinks_equal(const struct settings *a, const struct settings *b)
 bool settings_equal(const struct settings *a, const struct settings *b)
 {
 	return text_equal(a->boot, b->boot) && text_equal(a->health, b->health) &&
-	       text_equal(a->action, b->action) && a->interval_ms == b->interval_ms &&
+	       text_equal(a->action, b->action) && text_equal(a->command, b->command) &&
+	       text_equal(a->runas, b->runas) && text_equal(a->ca_file, b->ca_file) && a->full == b->full &&
+	       a->interval_ms == b->interval_ms &&
 	       !(a->threshold < b->threshold || a->threshold > b->threshold) &&
 	       list_equal(a->mounts, a->n_mounts, b->mounts, b->n_mounts) &&
 	       list_equal(a->processes, a->n_processes, b->processes, b->n_processes) &&

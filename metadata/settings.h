@@ -22,21 +22,25 @@ struct settings {
 	char *processes[SETTINGS_LIST_MAX]; /* names */
 	size_t n_processes;
 	struct predict_setting predict;     /* what is predicted and from when on */
-	struct sink_setting sinks[SINK_SETTINGS_MAX]; /* where metrics go; never trusted, without secrets */
+	struct sink_setting sinks[SINK_SETTINGS_MAX]; /* where metrics go; without secrets */
 	size_t n_sinks;
+	bool full; /* root-owned configuration trusts metadata: these are as good as its own */
+	char *command, *runas; /* only then: run at each change of the metadata, by whom (NULL: root) */
+	char *ca_file;         /* only then: authorities for TLS */
 };
 
 /**
  * settings_from_metadata() - a null or absent section gives empty settings
  *
  * @metadata: the document's tree, may be NULL
+ * @full: root-owned configuration says trust-metadata = full: some of what only it may set is obeyed
  * @problems: gets codes "metadata-setting" (wrong value, unknown key) and "metadata-refused" (a key
  * that only root-owned configuration may set, here or in the os-collect-config block); may hold
  * others already
  *
  * Return: 0 or -ENOMEM. @ret is zeroed first; settings_deinit() it.
  */
-int settings_from_metadata(const json_t *metadata, struct settings *ret,
+int settings_from_metadata(const json_t *metadata, bool full, struct settings *ret,
 			   struct problems *problems) _must_check_;
 void settings_deinit(struct settings *s);
 

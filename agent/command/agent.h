@@ -126,6 +126,8 @@ const char *agent_server_id(const struct agent *a); /* id of its signals */
 /** agent_transport_recall() - what documents of earlier lives said goes into a->creds; before the watch is
  * made, blocking, short. @newest: documents on disk may be followed, no file is newer. */
 int agent_transport_recall(struct agent *a, bool *newest) _must_check_;
+/** agent_trust_apply() - what the settings hold that needs trust; @doc: whose they are */
+void agent_trust_apply(const struct agent *a, const struct document *doc);
 void agent_on_transport(const struct credentials_set *creds, void *ctx);
 /* agent_pulse.c */
 int agent_pulse_start(struct agent *a, struct err *e) _must_check_;

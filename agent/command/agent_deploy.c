@@ -85,8 +85,9 @@ static void put_problems(const struct problems *found, struct buf *out)
 
 /* They are in force since the document came (agent_flow.c); here is said whether all of them could
  * be used. */
-static json_t *settings_result(const struct deployment *d, void *ctx _unused_)
+static json_t *settings_result(const struct deployment *d, void *ctx)
 {
+	const struct agent *a = ctx;
 	_cleanup_json_ json_t *config = deployment_config_map(d->entry), *metadata = NULL;
 	_cleanup_buf_ struct buf wrong = BUF_INIT(65536);
 	struct problems found = {0};
@@ -95,7 +96,8 @@ static json_t *settings_result(const struct deployment *d, void *ctx _unused_)
 	if (!config)
 		return deployment_result_words(1, "the config is not a map");
 	metadata = json_pack("{s:O}", DEPLOYMENT_SETTINGS, config);
-	if (!metadata || settings_from_metadata(metadata, &settings, &found) < 0)
+	if (!metadata || settings_from_metadata(metadata, a->conf->trust_metadata == CONF_TRUST_FULL,
+						&settings, &found) < 0)
 		return NULL;
 	put_problems(&found, &wrong);
 	problems_deinit(&found);

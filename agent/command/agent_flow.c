@@ -63,7 +63,7 @@ static void take_settings(struct agent *a, const struct document *doc)
 	struct problems found = {0};
 	struct settings fresh;
 
-	if (settings_from_metadata(metadata, &fresh, &found)) {
+	if (settings_from_metadata(metadata, a->conf->trust_metadata == CONF_TRUST_FULL, &fresh, &found)) {
 		log_err("settings of the document not taken over: out of memory");
 		return;
 	}
@@ -77,6 +77,7 @@ static void take_settings(struct agent *a, const struct document *doc)
 		log_settings(&fresh);
 	settings_deinit(&a->settings);
 	a->settings = fresh;
+	agent_trust_apply(a, doc);
 	agent_metrics_configure(a, true);
 	if (agent_foresee_apply(a))
 		log_warn("what metadata say of sampling is not taken over: out of memory");

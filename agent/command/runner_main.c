@@ -270,6 +270,7 @@ static void runner_clean(struct runner_main *m)
 	if (m->lock_fd >= 0)
 		close(m->lock_fd);
 	hookset_deinit(&m->hooks);
+	trusted_hook_deinit(&m->trusted);
 	conf_deinit(&m->conf);
 	problems_deinit(&m->problems);
 }

@@ -7,6 +7,7 @@
 #include "core/link.h"
 #include "core/role.h"
 #include "hooks/runner.h"
+#include "hooks/trusted.h"
 
 struct runner_main {
 	struct env *env;
@@ -14,6 +15,7 @@ struct runner_main {
 	struct loop *loop;
 	struct conf conf;
 	struct hookset hooks;
+	struct trusted_hook trusted; /* what metadata name, as far as conf trusts them */
 	struct problems problems;
 	struct sandbox_user user;
 	struct roles *roles;
@@ -39,6 +41,7 @@ int runner_load(struct runner_main *m,
 		struct err *e) _must_check_; /* configuration and hooks, from scratch */
 void runner_watch_files(struct runner_main *m);
 void runner_reload(struct runner_main *m, bool conf_too);
+void runner_trust(struct runner_main *m, struct trusted_hook *t); /* takes @t */
 bool runner_check_switch(struct runner_main *m,
 			 struct err *why); /* kill switch, now; tells the agent of a change */
 /* runner_serve.c */

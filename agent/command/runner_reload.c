@@ -41,8 +41,15 @@ static int override_folder(struct runner_main *m)
 
 static int load_hooks(struct runner_main *m)
 {
-	return hookset_load_from(m->env, &m->conf, m->conf.hooks_conf_dir, m->options->hooks_dir,
-				 &m->hooks, &m->problems);
+	struct err e = ERR_INIT;
+	int r = hookset_load_from(m->env, &m->conf, m->conf.hooks_conf_dir, m->options->hooks_dir,
+				  &m->hooks, &m->problems);
+
+	if (!r)
+		r = trusted_hook_add(&m->conf, &m->trusted, &m->hooks, &e);
+	if (r == -EINVAL)
+		log_warn("the command that metadata name is not run: %s", e.text);
+	return r == -EINVAL ? 0 : r;
 }
 
 /* cfn-hup.conf may set the interval; our own configuration wins when it says anything but the
@@ -143,6 +150,26 @@ static void reload_hooks(struct runner_main *m)
 	log_problems(&m->problems);
 	if (m->agent && link_send(m->agent, RUNNER_HOOKS, NULL, NULL, 0))
 		log_warn("cannot tell the agent about new hooks");
+}
+
+/* After a new configuration the agent starts anew and says it once more. */
+void runner_trust(struct runner_main *m, struct trusted_hook *t)
+{
+	bool same = trusted_hook_equal(t, &m->trusted);
+
+	if (m->conf.trust_metadata != CONF_TRUST_FULL)
+		log_warn("the agent names a command of metadata, which are not trusted with any");
+	if (same || m->stopping || m->conf.trust_metadata != CONF_TRUST_FULL) {
+		trusted_hook_deinit(t);
+		return;
+	}
+	trusted_hook_deinit(&m->trusted);
+	m->trusted = *t;
+	*t = (struct trusted_hook){0};
+	log_warn("metadata are trusted: %s",
+		 m->trusted.command ? "they name a command, which is run when they change"
+				    : "they name no command any more");
+	reload_hooks(m);
 }
 
 void runner_reload(struct runner_main *m, bool conf_too)

@@ -91,6 +91,17 @@ static void serve_switch(struct runner_main *m, struct link *link, struct link_m
 	link_reply(link, msg->id, 0, &w, NULL, 0);
 }
 
+static void serve_trust(struct runner_main *m, struct link *link _unused_, struct link_msg *msg)
+{
+	struct trusted_hook t = {.resource = msg_get_str(&msg->body, HOOK_NAME_MAX)};
+
+	t.command = msg_get_str(&msg->body, HOOK_TEXT_MAX);
+	t.runas = msg_get_str(&msg->body, HOOK_NAME_MAX);
+	if (msg_reader_done(&msg->body) == 0)
+		runner_trust(m, &t);
+	trusted_hook_deinit(&t);
+}
+
 static void serve_done(struct runner_main *m, struct link *link _unused_, struct link_msg *msg)
 {
 	uint32_t code = msg_get_u32(&msg->body);
@@ -118,7 +129,7 @@ static const struct {
 } services[] = {
 	{RUNNER_OPEN, serve_open},       {RUNNER_HOOKS, serve_hooks},   {RUNNER_LINK, serve_link},
 	{RUNNER_CONTROL, serve_control}, {RUNNER_SWITCH, serve_switch}, {RUNNER_DONE, serve_done},
-	{RUNNER_READY, serve_ready},     {RUNNER_ALIVE, serve_alive},
+	{RUNNER_READY, serve_ready},     {RUNNER_ALIVE, serve_alive},   {RUNNER_TRUST, serve_trust},
 };
 
 void runner_on_message(struct link *link, struct link_msg *msg, void *ctx)

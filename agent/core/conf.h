@@ -25,6 +25,7 @@ enum conf_source {
 	CONF_SOURCE_ZAQAR
 };
 enum conf_compat { CONF_COMPAT_AWS, CONF_COMPAT_HEAT };
+enum conf_trust { CONF_TRUST_SETTINGS, CONF_TRUST_FULL };
 
 struct conf {
 	/* [agent] */
@@ -41,6 +42,7 @@ struct conf {
 	int64_t splay_ms;           /* -1: as the interval */
 	int64_t request_timeout_ms; /* 30 s: the whole of one request */
 	int64_t full_every;         /* heat: every Nth poll fetches the full document (20) */
+	int trust_metadata;         /* enum conf_trust: what only root may say, from metadata, too */
 	/* [cfn] */
 	char *cfn_url, *cfn_stack, *cfn_resource, *cfn_access_key, *cfn_secret_key,
 		*cfn_credential_file;

@@ -14,6 +14,7 @@
 
 static const char *const words_log_level[] = {"", "", "", "error", "warning", "", "info", "debug", NULL};
 static const char *const words_source[] = {"auto", "cfn", "heat", "local", "tempurl", "zaqar", NULL};
+static const char *const words_trust[] = {"settings", "full", NULL};
 static const char *const words_compat[] = {"aws", "heat", NULL};
 
 #define STRING(sec, name, field, def, text)                                                        \
@@ -63,6 +64,9 @@ const struct conf_option conf_options[] = {
 	NUMBER(CONF_INT, "metadata", "full-every", full_every, 1, 1000, "20",
 	       "With source heat, every Nth poll fetches the full document, the others only what "
 	       "tells a change."),
+	WORD("metadata", "trust-metadata", trust_metadata, words_trust, "settings",
+	     "full: metadata may name a command that root runs at each change of them, the "
+	     "authorities for TLS, and sinks that get tokens or write a file."),
 
 	STRING("cfn", "url", cfn_url, NULL,
 	       "Base URL of Heat's CloudFormation API; unset: as Heat left it on this guest."),

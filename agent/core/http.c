@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/text.h"
+
 #define QUEUE_LOOK_MS 250 /* threads that were abandoned end without telling */
 
 static void admit_queued(struct http *http);
@@ -445,6 +447,20 @@ int http_new(struct loop *loop, const struct http_setup *setup, struct http **re
 	}
 	http->ca_found = http_policy_ca_file(loop_env(loop), setup->ca_file, http->ca_file);
 	*ret = http;
+	return 0;
+}
+
+int http_set_ca_file(struct http *http, const char *ca_file)
+{
+	const char *copy;
+
+	if (text_equal(http->setup.ca_file, ca_file))
+		return 0;
+	if (copy_string(&copy, ca_file) < 0)
+		return -ENOMEM;
+	free((void *)(uintptr_t)http->setup.ca_file);
+	http->setup.ca_file = copy;
+	http->ca_found = http_policy_ca_file(loop_env(http->loop), copy, http->ca_file);
 	return 0;
 }
 

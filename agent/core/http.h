@@ -77,6 +77,8 @@ struct http_call;
 /** http_new() - @setup's strings are copied; @loop borrowed. */
 int http_new(struct loop *loop, const struct http_setup *setup, struct http **ret,
 	     struct err *e) _must_check_;
+/** http_set_ca_file() - authorities for connections made from now on; NULL as in http_setup. */
+int http_set_ca_file(struct http *http, const char *ca_file) _must_check_;
 struct http *http_free(struct http *http); /* open calls get HTTP_CANCELLED */
 /**
  * http_start() - everything in @req is copied. @fn is called exactly once, never from inside

@@ -21,8 +21,13 @@ static void check_tree(const json_t *tree)
 
 	diff_summary(tree, masked, 5, &out);
 	buf_deinit(&out);
-	if (!settings_from_metadata(tree, &s, &problems))
+	for (int full = 0; full <= 1; full++) {
+		if (settings_from_metadata(tree, full, &s, &problems))
+			continue;
+		if (!full && (s.command || s.runas || s.ca_file))
+			abort();
 		settings_deinit(&s);
+	}
 	problems_deinit(&problems);
 }
 

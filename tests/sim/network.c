@@ -67,6 +67,11 @@ static void call_free(struct http_call *call)
 	free(call);
 }
 
+int http_set_ca_file(struct http *http _unused_, const char *ca_file _unused_)
+{
+	return 0;
+}
+
 struct http *http_free(struct http *http)
 {
 	while (http && http->calls)

@@ -33,6 +33,37 @@ def texts(g):
     return " ".join(p["text"] for p in g.status()["problems"])
 
 
+def test_trust(ctx):
+    """A command in metadata is run only where root-owned configuration trusts them: at each change of them, by whom they name, and no more
+    once the trust has gone"""
+    g = local_guest(ctx)
+    path, trust, out = "/etc/heat-pulse/metadata.json", "/etc/heat-pulse/conf.d/trust.conf", g.path("/ran")
+
+    def told(rev, word):
+        g.write(path, json.dumps({"rev": rev, "heat-pulse": {"command": "echo %s $CFN_TRIGGER $(id -un) >>%s" % (word, out), "runas": "root"}}))
+
+    told(1, "a")
+    g.write("/etc/heat-pulse/conf.d/other.conf", "[agent]\nlog-level = info\n")
+    g.start()
+    until("it is refused", 20, lambda: "heat-pulse.command in the metadata is not obeyed" in texts(g))
+    told(2, "a")
+    until("the change has come", 20, lambda: g.run("metadata", "rev").stdout.strip() == "2")
+    g.write(trust, "[metadata]\ntrust-metadata = full\n")
+    until("it is run", 30, lambda: g.read("/ran"))
+    assert g.read("/ran") == "a post.add root\n", g.read("/ran")
+    until("nothing is refused", 20, lambda: "is not obeyed" not in texts(g))
+    assert [h["name"] for h in g.status()["hooks"]] == ["metadata.command"], g.status()["hooks"]
+    told(3, "a")
+    until("at a change", 20, lambda: g.read("/ran").split("\n")[1:] == ["a post.update root", ""])
+    told(3, "b")
+    until("the new one", 20, lambda: g.read("/ran").split("\n")[2:] == ["b post.update root", ""])
+    os.unlink(g.path(trust))
+    until("it is refused again", 30, lambda: "heat-pulse.command in the metadata is not obeyed" in texts(g))
+    told(4, "c")
+    until("the last change has come", 20, lambda: g.run("metadata", "rev").stdout.strip() == "4")
+    assert "c" not in g.read("/ran") and g.status()["hooks"] == [], g.read("/ran")
+
+
 def classes(g):
     return {f["class"] for f in g.status()["findings"]}
 

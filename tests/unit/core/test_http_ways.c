@@ -35,6 +35,49 @@ static void test_certificates(void **state)
 	tls_case(HTTPD_TLS_EXPIRED, true, false, HTTP_CERT);
 }
 
+struct asker {
+	struct loop *loop;
+	struct http *http;
+	enum http_failure got;
+};
+
+static void on_answer(const struct http_answer *a, void *ctx)
+{
+	struct asker *k = ctx;
+
+	k->got = a->failure;
+	loop_quit(k->loop, 0);
+}
+
+static enum http_failure ask(struct asker *k, struct httpd *h)
+{
+	const struct http_request request = {.method = "GET", .url = httpd_url(h, "/ok"), .timeout_ms = 30000};
+	struct http_call *call;
+
+	assert_int_equal(http_start(k->http, &request, on_answer, k, &call), 0);
+	assert_int_equal(loop_run(k->loop), 0);
+	return k->got;
+}
+
+/* Authorities may change while the client lives: those of the time when a connection is made count. */
+static void test_authorities_change(void **state)
+{
+	struct httpd *h = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS});
+	struct asker k = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(loop_new(&env, &k.loop), 0);
+	assert_int_equal(http_new(k.loop, &(struct http_setup){0}, &k.http, &e), 0);
+	assert_int_equal(ask(&k, h), HTTP_CERT);
+	assert_int_equal(http_set_ca_file(k.http, httpd_ca_file(h)), 0);
+	assert_int_equal(ask(&k, h), HTTP_OK);
+	assert_int_equal(http_set_ca_file(k.http, NULL), 0);
+	http_free(k.http);
+	loop_free(k.loop);
+	httpd_stop(h);
+}
+
 /* A server that does not speak TLS, and a bundle that cannot be read, are another class than a bad
  * certificate. */
 static void test_no_tls(void **state)
@@ -124,7 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_certificates),
-		cmocka_unit_test(test_no_tls),
+		cmocka_unit_test(test_authorities_change), cmocka_unit_test(test_no_tls),
 		cmocka_unit_test(test_proxies),
 		cmocka_unit_test(test_ipv6),
 	};

@@ -104,7 +104,7 @@ static void one_round(void)
 	diff_summary(doc.metadata, masked, 5, &out);
 	json_decref(masked);
 	buf_deinit(&out);
-	r = settings_from_metadata(doc.metadata, &s, &problems);
+	r = settings_from_metadata(doc.metadata, true, &s, &problems);
 	assert_true(r == 0 || r == -ENOMEM);
 	if (!r)
 		settings_deinit(&s);

@@ -97,7 +97,7 @@ static size_t judge(const char *file, bool want_good)
 		struct problems p = {0};
 		struct settings s;
 
-		assert_int_equal(settings_from_metadata(metadata, &s, &p), 0);
+		assert_int_equal(settings_from_metadata(metadata, false, &s, &p), 0);
 		if (want_good != (p.n == 0))
 			fail_msg("%s%s", line, p.n ? p.list[0].text : "was taken");
 		settings_deinit(&s);

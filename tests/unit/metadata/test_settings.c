@@ -12,13 +12,15 @@
 #include "core/json.h"
 #include "metadata/settings.h"
 
+static bool trusted; /* what the guest's own configuration says of metadata */
+
 static void read_settings(const char *text, struct settings *s, struct problems *p)
 {
 	json_t *tree = json_loads(text, 0, NULL);
 
 	*p = (struct problems){0};
 	assert_non_null(tree);
-	assert_int_equal(settings_from_metadata(tree, s, p), 0);
+	assert_int_equal(settings_from_metadata(tree, trusted, s, p), 0);
 	json_decref(tree);
 }
 
@@ -72,7 +74,7 @@ static void absent(void **state)
 		assert_true(settings_equal(&s, &empty));
 		settings_deinit(&s);
 	}
-	assert_int_equal(settings_from_metadata(NULL, &s, &p), 0);
+	assert_int_equal(settings_from_metadata(NULL, false, &s, &p), 0);
 	assert_true(settings_equal(&s, &empty));
 }
 
@@ -181,6 +183,66 @@ static void refused(void **state)
 	assert_non_null(problem_with(&p, "os-collect-config.local.path"));
 	assert_non_null(problem_with(&p, "os-collect-config.zaqar.use_websockets"));
 	assert_non_null(problem_with(&p, "os-collect-config.heat.insecure"));
+	settings_deinit(&s);
+	problems_deinit(&p);
+}
+
+/* Where root-owned configuration trusts metadata some of that is obeyed, wherever it stands; what has no counterpart
+ * here stays refused, and nobody can trust himself. */
+static void trusted_fully(void **state)
+{
+	static const char *const still[] = {"hooks",	  "cachedir",	 "path",     "paths",	       "file",	  "credential-file",
+					    "http_proxy", "https_proxy", "no_proxy", "trust-metadata", "insecure"};
+	static const char *const wrong[] = {"\"command\":\"a\\u0007\"",	 "\"command\":\"\"",
+					    "\"command\":[\"ls\"]",	 "\"user\":\"-x\"",
+					    "\"user\":\"a b\"",		 "\"ca-file\":\"ca.pem\"",
+					    "\"ca_certificate\":7",		 "\"sinks\":[{\"type\":\"textfile\"}]",
+					    "\"sinks\":[{\"type\":\"textfile\",\"path\":\"/x\",\"url\":\"/y\"}]",
+					    "\"sinks\":[{\"type\":\"gnocchi\",\"path\":\"/x\"}]"};
+	struct settings s;
+	struct problems p;
+	char text[256];
+
+	(void)state;
+	trusted = true;
+	read_settings("{\"heat-pulse\":{\"command\":\"a; b\\nc\",\"user\":\"app_1\",\"sinks\":[{\"type\":\"monasca\","
+		      "\"url\":\"https://m/v2.0\"},{\"type\":\"textfile\",\"path\":\"/var/x.prom\"}]},"
+		      "\"os-collect-config\":{\"cfn\":{\"ca_certificate\":\"/etc/cloud.pem\"}}}",
+		      &s, &p);
+	assert_int_equal(p.n, 0);
+	assert_string_equal(s.command, "a; b\nc");
+	assert_string_equal(s.runas, "app_1");
+	assert_string_equal(s.ca_file, "/etc/cloud.pem");
+	assert_int_equal(s.n_sinks, 2);
+	assert_true(s.sinks[0].trusted && s.sinks[1].trusted);
+	assert_string_equal(s.sinks[1].path, "/var/x.prom");
+	settings_deinit(&s);
+	read_settings("{\"os-collect-config\":{\"command\":\"os-refresh-config\"}}", &s, &p);
+	assert_string_equal(s.command, "os-refresh-config");
+	settings_deinit(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(still); i++) {
+		snprintf(text, sizeof(text), "{\"heat-pulse\":{\"%s\":\"full\"}}", still[i]);
+		read_settings(text, &s, &p);
+		assert_int_equal(p.n, 1);
+		assert_string_equal(p.list[0].code, "metadata-refused");
+		settings_deinit(&s);
+		problems_deinit(&p);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(text, sizeof(text), "{\"heat-pulse\":{%s}}", wrong[i]);
+		read_settings(text, &s, &p);
+		assert_int_equal(p.n, 1);
+		assert_string_equal(p.list[0].code, "metadata-setting");
+		assert_true(!s.command && !s.runas && !s.ca_file && !s.n_sinks);
+		settings_deinit(&s);
+		problems_deinit(&p);
+	}
+	trusted = false;
+	read_settings("{\"heat-pulse\":{\"sinks\":[{\"type\":\"monasca\",\"url\":\"https://m/v2.0\"},"
+		      "{\"type\":\"textfile\",\"path\":\"/var/x.prom\"}]}}", &s, &p);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(s.n_sinks, 1);
+	assert_false(s.sinks[0].trusted);
 	settings_deinit(&s);
 	problems_deinit(&p);
 }
@@ -307,7 +369,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_good),     cmocka_unit_test(absent),
-		cmocka_unit_test(wrong_values), cmocka_unit_test(refused),
+		cmocka_unit_test(wrong_values), cmocka_unit_test(trusted_fully),
+		cmocka_unit_test(refused),
 		cmocka_unit_test(edges),        cmocka_unit_test(equality),
 		cmocka_unit_test(sinks),        cmocka_unit_test(predict),
 	};
