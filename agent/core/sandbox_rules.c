@@ -198,7 +198,9 @@ static int only_pairs(scmp_filter_ctx filter)
 	return ALLOW(SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 }
 
-static const unsigned long ioctls[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS, TIOCGWINSZ};
+/* The last one is if_nametoindex(): of an address that is good on one link alone. */
+static const unsigned long ioctls[] = {FIONREAD, FIONBIO,    FIOCLEX,	   FIONCLEX,
+				       TCGETS,	 TIOCGWINSZ, SIOCGIFINDEX};
 
 static int harmless_ioctls(scmp_filter_ctx filter)
 {

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -286,6 +287,11 @@ static int do_netlink(void)
 	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 15) < 0;
 }
 
+static int do_interface(void)
+{
+	return if_nametoindex("lo") == 0;
+}
+
 static int do_control_socket(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -411,6 +417,7 @@ static void test_agent_works(void **state)
 	expect_works(SANDBOX_AGENT, do_read_proc);
 	expect_works(SANDBOX_AGENT, do_netlink);
 	expect_works(SANDBOX_AGENT, do_control_socket);
+	expect_works(SANDBOX_AGENT, do_interface);
 	expect_works(SANDBOX_AGENT, do_open_write);
 }
 
