@@ -11,11 +11,14 @@
 #include <string.h>
 
 #include "core/backoff.h"
+#include "core/fs.h"
 #include "core/log.h"
 #include "core/text.h"
 
 #define READ_WAIT_MS 2000
-#define SERVICE	     "http://169.254.169.254/openstack/latest/meta_data.json"
+#define SERVICE_PATH "/openstack/latest/meta_data.json"
+#define SERVICE_LINK "http://[fe80::a9fe:a9fe%%25%s]" SERVICE_PATH
+#define LINKS_MAX    (64u << 10)
 #define TIMEOUT_MS   3000
 #define ANSWER_MAX   (64u << 10)
 #define RETRY_MS     10000
@@ -26,6 +29,7 @@ struct agent_identity {
 	struct loop_timer *timer;
 	struct http_call *call;
 	struct backoff backoff;
+	unsigned turn; /* 0: where the configuration says; then each link with IPv6 */
 	bool told; /* that the service does not answer */
 };
 
@@ -117,9 +121,10 @@ static void on_answer(const struct http_answer *answer, void *ctx)
 
 	a->who->call = NULL;
 	snprintf(why, sizeof(why), "status %ld", answer->status);
-	if (answer->failure)
+	if (answer->failure) {
+		a->who->turn++;
 		ask_again(a, answer->why);
-	else if (answer->status != 200)
+	} else if (answer->status != 200)
 		ask_again(a, why);
 	else if (!answer->body.data ||
 		 identity_parse(answer->body.data, answer->body.len, "metadata-service", &said))
@@ -128,14 +133,35 @@ static void on_answer(const struct http_answer *answer, void *ctx)
 		take_answer(a, &said);
 }
 
+/* Whose turn it is: the address of the configuration, and where that one cannot be reached, by one after the
+ * other of the links, as networks without IPv4 have the service as a neighbour. */
+static void put_url(struct agent *a, struct buf *url)
+{
+	_cleanup_buf_ struct buf links = BUF_INIT(LINKS_MAX);
+	char path[ENV_PATH_MAX], name[IDENTITY_LINK_SIZE];
+	unsigned turn = a->who->turn;
+
+	if (turn > 0 && fs_read(env_path(a->setup->env, "/proc/net/if_inet6", path), &links) >= 0 &&
+	    identity_link(buf_str(&links), turn - 1, name)) {
+		buf_printf(url, SERVICE_LINK, name);
+		return;
+	}
+	a->who->turn = 0;
+	buf_printf(url, "%s" SERVICE_PATH, a->conf->local_service);
+}
+
 static void on_timer(struct loop *loop _unused_, void *ctx)
 {
 	struct agent *a = ctx;
-	const struct http_request req = {
-		.method = "GET", .url = SERVICE, .timeout_ms = TIMEOUT_MS, .body_max = ANSWER_MAX};
+	_cleanup_buf_ struct buf url = BUF_INIT(1024);
+	struct http_request req = {.method = "GET", .timeout_ms = TIMEOUT_MS, .body_max = ANSWER_MAX};
 
-	if (http_start(a->http, &req, on_answer, a, &a->who->call))
-		ask_again(a, "out of memory");
+	put_url(a, &url);
+	req.url = buf_str(&url);
+	if (http_start(a->http, &req, on_answer, a, &a->who->call)) {
+		a->who->turn++;
+		ask_again(a, "the request cannot be made");
+	}
 }
 
 int agent_identity_start(struct agent *a, struct err *e)

@@ -111,7 +111,8 @@ const struct conf_option conf_options[] = {
 	FILEPATH("local", "config-drive", local_config_drive, "/mnt/config",
 		 "Where the config drive is mounted, for that input."),
 	STRING("local", "metadata-service", local_service, "http://169.254.169.254",
-	       "The metadata service, for that input; by IPv6 http://[fe80::a9fe:a9fe%25eth0]."),
+	       "The metadata service, for that input and to be asked who this server is; by IPv6 "
+	       "http://[fe80::a9fe:a9fe%25eth0]."),
 
 	BOOLEAN("hooks", "enabled", hooks_enabled, "yes", "no: nothing is run, whatever changes."),
 	FILEPATH("hooks", "conf-dir", hooks_conf_dir, "/etc/cfn",

@@ -17,7 +17,10 @@
 #include "core/privpath.h"
 #include "core/text.h"
 
-#define FILE_MAX (1u << 20)
+#define FILE_MAX       (1u << 20)
+#define IF_INET6_SCOPE 3    /* fields of a line of /proc/net/if_inet6 */
+#define IF_INET6_NAME  5
+#define IF_INET6_LINK  "20" /* scope of fe80::/10 */
 
 /* Where images mount a config drive for good. */
 static const char *const config_drives[] = {
@@ -247,6 +250,37 @@ static bool copy_new(char *out, const char *text, size_t cap)
 		return false;
 	memcpy(out, text, n + 1);
 	return true;
+}
+
+/* One line: address, number, prefix length, scope, flags, name. */
+static bool link_of_line(const char *line, char name[static IDENTITY_LINK_SIZE])
+{
+	const char *p;
+	size_t pos = 0, n;
+	bool near = false;
+
+	for (unsigned field = 0; text_list_next(line, ' ', &pos, &p, &n); field++) {
+		if (field == IF_INET6_SCOPE)
+			near = n == strlen(IF_INET6_LINK) && memcmp(p, IF_INET6_LINK, n) == 0;
+		else if (field == IF_INET6_NAME && near && n < IDENTITY_LINK_SIZE)
+			return snprintf(name, IDENTITY_LINK_SIZE, "%.*s", (int)n, p) > 0;
+	}
+	return false;
+}
+
+bool identity_link(const char *text, unsigned which, char name[static IDENTITY_LINK_SIZE])
+{
+	const char *p;
+	size_t pos = 0, n;
+
+	while (text_list_next(text, '\n', &pos, &p, &n)) {
+		char line[80];
+
+		snprintf(line, sizeof(line), "%.*s", (int)n, p);
+		if (link_of_line(line, name) && which-- == 0)
+			return true;
+	}
+	return false;
 }
 
 bool identity_fill(struct identity *id, const struct identity *said)

@@ -23,6 +23,8 @@ struct identity {
 	char details_from[32]; /* who said the first of these three */
 	bool openstack;	       /* DMI says that nova made this guest */
 };
+#define IDENTITY_LINK_SIZE 16 /* of an interface's name */
+
 /**
  * identity_read() - never fails: the last resort is a random UUID marked "random"
  * @open_fd: opens a privileged row (enum privpath) or returns -errno, so that the agent can ask the
@@ -41,6 +43,13 @@ bool identity_is_complete(const struct identity *id);
  * is then empty.
  */
 int identity_parse(const char *p, size_t n, const char *from, struct identity *ret) _must_check_;
+/**
+ * identity_link() - pure: the @which-th interface with an IPv6 address of its link in @text, which is that
+ * of /proc/net/if_inet6
+ *
+ * Where a network has no IPv4, nova's metadata service is a neighbour there. Return: whether there is one.
+ */
+bool identity_link(const char *text, unsigned which, char name[static IDENTITY_LINK_SIZE]);
 /** identity_fill() - details that @id lacks, from what @said of the same server. Return: whether
  * anything is new. */
 bool identity_fill(struct identity *id, const struct identity *said);

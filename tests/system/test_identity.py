@@ -20,14 +20,18 @@ DETAILS = ("web-1", "p" * 32, "az-2")
 
 # Run inside the namespace: the answer is read anew from its file each time; every request is one line of the other file.
 SERVICE = r"""
-import http.server, os, subprocess, sys
-answer, asked = sys.argv[1:]
-for words in ("link set lo up", "addr add 169.254.169.254/32 dev lo"):
+import http.server, os, socket, subprocess, sys
+answer, asked, address = sys.argv[1:]
+ways = {"169.254.169.254": ("link set lo up", "addr add 169.254.169.254/32 dev lo"),
+        "fe80::a9fe:a9fe": ("link add guest0 type veth peer name nova0", "link set guest0 up", "link set nova0 up", "addr add fe80::a9fe:a9fe/64 dev nova0 nodad")}
+for words in ways[address]:
     subprocess.check_call(["ip"] + words.split())
+class Server(http.server.HTTPServer):
+    address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         with open(asked, "a") as f:
-            f.write(self.path + "\n")
+            f.write(self.path + ("%" + socket.if_indextoname(self.client_address[3]) if ":" in address else "") + "\n")
         text = open(answer, "rb").read() if os.path.exists(answer) else b""
         self.send_response(200 if text else 503)
         self.send_header("Content-Length", str(len(text)))
@@ -35,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
     def log_message(self, *_):
         pass
-server = http.server.HTTPServer(("169.254.169.254", 80), Handler)
+server = Server(socket.getaddrinfo(address + ("%nova0" if ":" in address else ""), 80, type=socket.SOCK_STREAM)[0][4], Handler)
 print("ready", flush=True)
 server.serve_forever()
 """
@@ -44,11 +48,11 @@ server.serve_forever()
 class Service:
     """The metadata service alone in a network namespace of its own."""
 
-    def __init__(self, ctx, g, meta):
+    def __init__(self, ctx, g, meta, address="169.254.169.254"):
         self.answer, self.asked = g.path("/answer.json"), "/asked.log"
         self.guest = g
         self.say(meta)
-        self.child = subprocess.Popen(["unshare", "-n", sys.executable, "-c", SERVICE, self.answer, g.path(self.asked)], stdout=subprocess.PIPE,
+        self.child = subprocess.Popen(["unshare", "-n", sys.executable, "-c", SERVICE, self.answer, g.path(self.asked), address], stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
         ctx.later(self.end)
         if self.child.stdout.readline() != "ready\n":
@@ -149,6 +153,22 @@ def test_service_retry(ctx):
     service.say(META)
     until("the details", 45, lambda: details(g) == DETAILS)
     assert g.log().count("metadata service does not say") == 1, g.log()
+
+
+def test_service_of_the_link(ctx):
+    """Where there is no IPv4 the service is asked as a neighbour on the guest's link, by its IPv6 address; the local source asks it there as it is told."""
+    g = local_guest(ctx)
+    dmi(g, SERVER)
+    service = Service(ctx, g, META, "fe80::a9fe:a9fe")
+    until("an address of the link's other end", 10, lambda: "guest0" in subprocess.run(["nsenter", "--net=/proc/%d/ns/net" % service.child.pid, "cat", "/proc/net/if_inet6"],
+                                                                                       stdout=subprocess.PIPE, text=True).stdout)
+    service.start()
+    until("the details", 90, lambda: details(g) == DETAILS)
+    assert g.status()["details_from"] == "metadata-service" and set(service.requests()) == {"/openstack/latest/meta_data.json%nova0"}, service.requests()
+    assert g.stop() == 0
+    g.write("/etc/heat-pulse/conf.d/service.conf", "[local]\ninputs = metadata-service\nmetadata-service = http://[fe80::a9fe:a9fe%25guest0]\n")
+    service.start()
+    until("a document from there", 20, lambda: '"name": "web-1"' in g.run("metadata").stdout or '"name":"web-1"' in g.run("metadata").stdout)
 
 
 def test_service_of_another(ctx):

@@ -287,6 +287,24 @@ static void test_weak(void **state)
 }
 
 /* A remembered UUID helps who has none; it never replaces what a file says today. */
+static void test_links(void **state)
+{
+	static const char text[] = "fe80000000000000a8a3cefffe14c54b 03 40 20 80       v0\n"
+				   "20010db8000000000000000000000001 02 40 00 80     ens3\n"
+				   "fe8000000000000000000000a9fea9fe 02 40 20 82     ens3\n"
+				   "nonsense\n"
+				   "00000000000000000000000000000001 01 80 10 80       lo\n";
+	char name[IDENTITY_LINK_SIZE];
+
+	(void)state;
+	assert_true(identity_link(text, 0, name));
+	assert_string_equal(name, "v0");
+	assert_true(identity_link(text, 1, name));
+	assert_string_equal(name, "ens3");
+	assert_false(identity_link(text, 2, name));
+	assert_false(identity_link("", 0, name));
+}
+
 static void test_remember(void **state)
 {
 	const struct identity old = {.server_uuid = UUID_A, .server_from = "metadata-service", .zone = "az"};
@@ -312,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_by_descriptor),
 		cmocka_unit_test(test_details),
 		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_remembered),
 		cmocka_unit_test(test_weak),
