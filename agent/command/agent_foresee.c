@@ -101,6 +101,15 @@ static void read_mark(struct agent *a)
 		a->mark_known = !boot_mark_parse(text.data, text.len, &a->mark);
 }
 
+/* Wall-clock time for what is foreseen. */
+static int64_t clock_now(struct agent *a)
+{
+	int64_t real_ms = a->setup->env->real_ms();
+
+	foresee_clock(a->foresee, real_ms, a->setup->env->boot_ms());
+	return real_ms;
+}
+
 /* How the last boot ended, once it is known what earlier kernels left. */
 static void judge_last_boot(struct agent *a)
 {
@@ -119,7 +128,7 @@ static void judge_last_boot(struct agent *a)
 		return;
 	o.level = how == LASTBOOT_PANIC ? FINDING_WARNING : FINDING_NOTICE;
 	o.evidence = lastboot_sentences[how];
-	foresee_note(a->foresee, a->setup->env->real_ms(), &o);
+	foresee_note(a->foresee, clock_now(a), &o);
 }
 
 static void log_news(const struct findings_news *news)
@@ -201,7 +210,7 @@ static void tick(struct agent *a)
 	if (a->tick_ms && now - a->tick_ms < TICK_EVERY_MS)
 		return;
 	a->tick_ms = now;
-	foresee_tick(a->foresee, a->setup->env->real_ms(), now * 1000);
+	foresee_tick(a->foresee, clock_now(a), now * 1000);
 	if (now - a->mark_ms >= MARK_EVERY_MS)
 		keep_mark(a, false);
 }
@@ -211,7 +220,7 @@ static void on_held(struct loop *loop, void *ctx)
 {
 	struct agent *a = ctx;
 
-	foresee_tick(a->foresee, a->setup->env->real_ms(), loop_now(loop) * 1000);
+	foresee_tick(a->foresee, clock_now(a), loop_now(loop) * 1000);
 	drain(a);
 }
 
@@ -220,7 +229,7 @@ static void on_record(const struct kmsg_record *r, bool since_boot _unused_, voi
 	struct agent *a = ctx;
 	int64_t age_ms = loop_now(a->loop) - (int64_t)(r->usec / 1000);
 
-	foresee_record(a->foresee, r, a->setup->env->real_ms() - (age_ms > 0 ? age_ms : 0));
+	foresee_record(a->foresee, r, clock_now(a) - (age_ms > 0 ? age_ms : 0));
 	if (foresee_is_holding(a->foresee))
 		loop_timer_arm(a->held_timer, HELD_MS);
 	drain(a);

@@ -240,6 +240,20 @@ void findings_good(struct findings *f, int64_t now_ms, enum failure_class class,
 		close_slot(f, s, now_ms);
 }
 
+void findings_clock_set(struct findings *f, int64_t by_ms)
+{
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *s = &f->slots[i];
+
+		s->finding.since_real_ms += by_ms;
+		s->last_bad_ms += by_ms;
+		s->level_ms += by_ms;
+		s->told_ms += by_ms;
+		for (size_t k = 0; k < BADS; k++)
+			s->bad_ms[k] += by_ms;
+	}
+}
+
 void findings_tick(struct findings *f, int64_t now_ms)
 {
 	for (size_t i = 0; i < SLOTS; i++) {

@@ -66,6 +66,9 @@ void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class cl
 		       const struct forecast_view *v);
 /** findings_tick() - ends what is quiet, makes repeats; each minute or so. */
 void findings_tick(struct findings *f, int64_t now_ms);
+/** findings_clock_set() - the clock was set by that much: what is remembered happened then, in its
+ * time. */
+void findings_clock_set(struct findings *f, int64_t by_ms);
 /** findings_take() - the next news; call until it answers false. */
 bool findings_take(struct findings *f, struct findings_news *ret);
 

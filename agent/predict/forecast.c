@@ -282,6 +282,12 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 	forecast_judge(f);
 }
 
+void forecast_clock_set(struct forecast *f, double by_s)
+{
+	f->t0 += by_s;
+	f->t += by_s;
+}
+
 bool forecast_is_rushing(const struct forecast *f)
 {
 	return f->samples > 2 && f->y > RUSH_LEVEL && f->rate * f->dt > RUSH_STEP_UP &&

@@ -261,6 +261,7 @@ static void feed_host(struct foresee *f, const struct sample *s)
 
 void foresee_sample(struct foresee *f, const struct sample *s)
 {
+	foresee_clock(f, s->real_ms, s->boot_ms);
 	blame_sample(&f->blame, s);
 	for (size_t i = 0; i < s->n_values; i++) {
 		const struct sample_value *v = &s->values[i];

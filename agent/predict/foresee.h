@@ -25,7 +25,14 @@ void foresee_tune(struct foresee *f, const struct predict_setting *const *all, s
  * the rest applies. */
 void foresee_settings(const char *disable, const char *levels, struct predict_setting *ret,
 		      struct problems *problems);
-/** foresee_sample() - one sample of the guest. */
+/**
+ * foresee_clock() - what both clocks say now; before whatever else is told with a time
+ *
+ * When wall-clock time was set, all that is remembered moves with it: no growth is missed or made
+ * up, nothing ends or is told again by that.
+ */
+void foresee_clock(struct foresee *f, int64_t real_ms, int64_t boot_ms);
+/** foresee_sample() - one sample of the guest; foresee_clock() with its times is part of it. */
 void foresee_sample(struct foresee *f, const struct sample *s);
 /**
  * foresee_record() - one record of facility 0

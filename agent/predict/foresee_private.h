@@ -44,6 +44,8 @@ struct foresee {
 	struct untold untold;
 	int64_t kill_told_ms; /* when the kernel log last told of one */
 	int64_t host_ms;
+	int64_t offset_ms; /* wall clock less time since boot, as of what is remembered */
+	bool offset_known;
 	uint8_t series_of[METRIC_COUNT], watch_of[METRIC_COUNT]; /* row + 1 */
 	struct series series[FORESEE_SERIES_MAX];
 	struct counter counters[COUNTERS_MAX];

@@ -38,3 +38,5 @@ DEFINE_CLEANUP(struct host, host_free)
  * Return: true on an alarm: a score that was seen about once a day, at most one in 60 samples.
  */
 bool host_feed(struct host *h, double t_s, const double *values, double *ret_score);
+/** host_clock_set() - the clock was set by that much: what was fed was fed then, in its time. */
+void host_clock_set(struct host *h, double by_s);

@@ -33,9 +33,19 @@ int64_t world_boot_ms(void)
 	return world.shared->boot_ms;
 }
 
-int64_t world_real_ms(void)
+int64_t world_true_ms(void)
 {
 	return WORLD_START_MS + world.shared->boot_ms;
+}
+
+int64_t world_real_ms(void)
+{
+	int64_t now = world_since_ms(), ms = world_true_ms();
+
+	for (size_t i = 0; i < world.n_steps; i++)
+		if (now >= world.steps[i].at_ms)
+			ms += world.steps[i].by_ms;
+	return ms;
 }
 
 int64_t world_since_ms(void)
@@ -85,9 +95,19 @@ static bool store_is_quiet(void)
 	return poll(&p, 1, 0) == 0 && world.shared->store_idle;
 }
 
+/* What is due while the guest sleeps is late. */
+static int64_t woken_ms(int64_t until_ms)
+{
+	int64_t asleep = world.begin_ms + world.suspend_at_ms, awake = asleep + world.suspend_ms;
+
+	return until_ms > asleep && until_ms < awake ? awake : until_ms;
+}
+
 static void jump(int64_t until_ms)
 {
 	int64_t end = world.begin_ms + world.end_ms;
+
+	until_ms = woken_ms(until_ms);
 
 	world.shared->boot_ms = until_ms < end ? until_ms : end;
 	if (until_ms >= end)

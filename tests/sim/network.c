@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/json.h"
 #include "core/text.h"
@@ -14,6 +15,7 @@
 #define ANSWER_MS 40
 #define SLOW_MS	  20000
 #define TOKEN_S	  14400
+#define SIGNATURE_MS (15 * 60 * 1000)
 #define STACK_ID  "11111111-2222-4333-8444-555555555555"
 #define PROJECT	  "5e1f0a"
 #define ARN	  "arn:openstack:heat::" PROJECT ":stacks/sim/" STACK_ID
@@ -151,7 +153,7 @@ static void answer_handle(const struct http_request *req, struct http_answer *a)
 static void answer_keystone(const struct http_request *req, struct http_answer *a)
 {
 	char issued[24], expires[24];
-	int64_t now_s = world_real_ms() / 1000;
+	int64_t now_s = world_true_ms() / 1000;
 
 	if (!ends(req->url, "/auth/tokens")) { /* no keys are minted here */
 		a->status = 403;
@@ -264,6 +266,19 @@ static bool is_revoked(const struct fault *f, const struct http_request *req)
 	return f->trouble == TROUBLE_REVOKED && token_age(req) < f->from_ms;
 }
 
+/* Keystone's check of signatures: one that is a quarter of an hour old is refused. */
+static bool is_stale(const struct http_request *req)
+{
+	static const char key[] = "X-Amz-Date: ";
+	struct tm tm = {0};
+
+	for (size_t i = 0; req->headers && req->headers[i]; i++)
+		if (text_starts(req->headers[i], key) &&
+		    strptime(req->headers[i] + sizeof(key) - 1, "%Y%m%dT%H%M%SZ", &tm))
+			return timegm(&tm) * 1000 < world_true_ms() - SIGNATURE_MS;
+	return false;
+}
+
 /* Return: ms until the answer. */
 static int64_t no_answer(const struct fault *f, const struct http_request *req, struct http_answer *a)
 {
@@ -305,6 +320,10 @@ static int64_t meet(const struct http_request *req, enum service service, struct
 	}
 	if (status)
 		return bad_status(f, a);
+	if (!f && is_stale(req)) {
+		a->status = 403;
+		return ANSWER_MS;
+	}
 	if (f && f->trouble != TROUBLE_SLOW && f->trouble != TROUBLE_CUT && f->trouble != TROUBLE_REVOKED)
 		return no_answer(f, req, a);
 	servers[service](req, a);
@@ -323,7 +342,7 @@ static void answered(struct loop *loop _unused_, void *ctx)
 	world_instant();
 	call->answer.got_real_ms = world_real_ms();
 	if (call->answer.failure == HTTP_OK)
-		call->answer.date_s = world_real_ms() / 1000;
+		call->answer.date_s = world_true_ms() / 1000;
 	call->fn = NULL;
 	fn(&call->answer, call->ctx);
 	call_free(call);

@@ -7,6 +7,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
+import clocks  # noqa: E402
 import fleet  # noqa: E402
 import foresight  # noqa: E402
 import loopback  # noqa: E402
@@ -14,7 +15,7 @@ import outages  # noqa: E402
 import tap  # noqa: E402
 import world  # noqa: E402
 
-PARTS = [loopback, fleet, foresight, outages]
+PARTS = [loopback, fleet, foresight, clocks, outages]
 
 
 def job(out, name, test):

@@ -4,7 +4,7 @@
  * line. Its configuration is that of the root; the judge is sim.py.
  *
  *   simulate --root DIR --for S [--habit NAME] [--ill CLASS,FROM,TO] [--fault SERVICE,TROUBLE,FROM,TO[,STATUS[,RETRY]]]...
- *            [--disk FIRST,N,ERRNO] [--kill INSTANT,...] [--list]
+ *            [--clock AT,BY]... [--suspend AT,FOR] [--disk FIRST,N,ERRNO] [--kill INSTANT,...] [--list]
  *
  * Times are seconds since the start. A kill ends agent and store at that instant; the next life
  * begins two seconds later and its instants count on.
@@ -103,6 +103,27 @@ static int take_fault(char *value)
 	return 0;
 }
 
+static int take_clock(char *value)
+{
+	char *parts[PARTS_MAX];
+
+	if (split(value, parts) != 2 || world.n_steps == WORLD_STEPS_MAX)
+		return -EINVAL;
+	world.steps[world.n_steps++] = (struct clock_step){.at_ms = ms_of(parts[0]), .by_ms = ms_of(parts[1])};
+	return 0;
+}
+
+static int take_suspend(char *value)
+{
+	char *parts[PARTS_MAX];
+
+	if (split(value, parts) != 2)
+		return -EINVAL;
+	world.suspend_at_ms = ms_of(parts[0]);
+	world.suspend_ms = ms_of(parts[1]);
+	return 0;
+}
+
 static int take_disk(char *value)
 {
 	char *parts[PARTS_MAX];
@@ -129,7 +150,8 @@ static const struct {
 	int (*take)(char *value);
 } options[] = {
 	{"--root", take_root},	 {"--for", take_for},	{"--habit", take_habit}, {"--ill", take_ill},
-	{"--fault", take_fault}, {"--disk", take_disk}, {"--kill", take_kill},
+	{"--fault", take_fault}, {"--disk", take_disk}, {"--kill", take_kill},	 {"--clock", take_clock},
+	{"--suspend", take_suspend},
 };
 
 static int read_options(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "core/loop.h"
 
 #define WORLD_FAULTS_MAX 8
+#define WORLD_STEPS_MAX	 4
 #define WORLD_UUID	"8c1d0a9e-0000-4000-8000-0000000000f1"
 #define WORLD_START_MS	 1893456000000 /* 2030-01-01: after every build of the agent */
 
@@ -71,6 +72,11 @@ struct world {
 	int64_t ill_from_ms, ill_to_ms;
 	struct fault faults[WORLD_FAULTS_MAX];
 	size_t n_faults;
+	struct clock_step { /* the guest's wall clock is set; the servers' is right */
+		int64_t at_ms, by_ms;
+	} steps[WORLD_STEPS_MAX];
+	size_t n_steps;
+	int64_t suspend_at_ms, suspend_ms; /* the guest is asleep that long; 0 = never */
 	uint64_t disk_from, disk_n; /* disk calls that fail */
 	int disk_errno;
 };
@@ -79,7 +85,8 @@ extern struct world world; /* one a process: the seams hand no context down */
 /* clock.c */
 int world_clock_init(void);
 int64_t world_boot_ms(void);
-int64_t world_real_ms(void);
+int64_t world_real_ms(void);  /* as the guest's clock has it */
+int64_t world_true_ms(void);  /* as everybody else's has it */
 int64_t world_since_ms(void); /* since the start */
 /** world_instant() - one more point at which a process may be killed. */
 void world_instant(void);

@@ -77,6 +77,52 @@ static void leak_is_foreseen(void **state)
 	assert_non_null(strstr(found.evidence, "java[412]"));
 }
 
+/* A leak from the third hour on, and wall-clock time that is set by @by_ms at step @at. Return: the step at
+ * which it is a warning, or -1; whatever is told twice or ends fails. */
+static int leak_with_step(int at, int64_t by_ms)
+{
+	struct foresee *f = NULL;
+	struct findings_news news;
+	struct finding found;
+	int warned = -1, opened = 0;
+
+	assert_int_equal(foresee_new(&f), 0);
+	for (int step = 0; step < 6 * HOUR; step++) {
+		struct sample *s = sample_at(step);
+		double leak = step < 3 * HOUR ? 0 : (step - 3 * HOUR) * 0.06;
+
+		s->real_ms += step < at ? 0 : by_ms;
+		sample_add(s, METRIC_MEM_USABLE_PERC, -1, 70 - leak + noise(step) / 4);
+		foresee_clock(f, s->real_ms, s->boot_ms);
+		foresee_tick(f, s->real_ms, s->boot_ms * 1000);
+		foresee_sample(f, s);
+		while (findings_take(foresee_findings(f), &news)) {
+			opened += news.event == FINDINGS_OPENED;
+			assert_int_not_equal(news.event, FINDINGS_CLOSED);
+		}
+		if (warned < 0 && find(f, "memory_exhaustion", &found) && found.level > FINDING_NOTICE)
+			warned = step;
+	}
+	assert_int_equal(opened, 1);
+	foresee_free(f);
+	return warned;
+}
+
+/* A clock that is set, ahead or back, before or while a leak is open, changes nothing of what is foreseen. */
+static void clock_is_set(void **state)
+{
+	const int64_t day_ms = 86400000;
+	int calm = leak_with_step(0, 0);
+
+	(void)state;
+	assert_true(calm > 3 * HOUR);
+	for (int at = calm - HOUR / 2; at <= calm + HOUR / 2; at += HOUR / 2) {
+		assert_int_equal(leak_with_step(at, 3 * day_ms), calm);
+		assert_int_equal(leak_with_step(at, -day_ms / 4), calm);
+		assert_int_equal(leak_with_step(at, 90000), calm);
+	}
+}
+
 /* A guest that just lives is left in peace for three days. */
 static void quiet_guest(void **state)
 {
@@ -375,6 +421,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(leak_is_foreseen, setup, teardown),
+		cmocka_unit_test(clock_is_set),
 		cmocka_unit_test_setup_teardown(quiet_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(read_only_flip, setup, teardown),
 		cmocka_unit_test_setup_teardown(counters_grow, setup, teardown),
