@@ -26,7 +26,7 @@ json_t *lane_status(const struct metric_lane *l)
 		"too_old", (json_int_t)l->counts.too_old, "bad_time",
 		(json_int_t)l->counts.bad_time, "unreadable", (json_int_t)l->counts.unreadable,
 		"next_try_s", (json_int_t)(wait > 0 && l->attempts ? wait / 1000 : 0), "up_to_date",
-		(json_int_t)(l->cursor >= end));
+		(json_int_t)(l->cursor && l->cursor >= end));
 }
 
 struct metric_lane *lane_close(struct metric_lane *l)
