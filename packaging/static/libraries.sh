@@ -221,6 +221,9 @@ make_cmocka() {
   CC=$CC CFLAGS=$size_flags cmake -S "$(source_of cmocka)" -B . -DCMAKE_BUILD_TYPE=None -DCMAKE_INSTALL_PREFIX="$sysroot/usr" \
     -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_SYSTEM_NAME=Linux -DBUILD_SHARED_LIBS=OFF -DWITH_EXAMPLES=OFF
   make -j"$jobs" install
+  # What it guesses where <stdint.h> was not included before it is wrong with musl on some machines.
+  sed -i 's/^#if !defined(_UINTPTR_T) .*/#include <stdint.h>\n#define HAVE_UINTPTR_T\n&/' "$sysroot/usr/include/cmocka.h"
+  grep -q '^#define HAVE_UINTPTR_T' "$sysroot/usr/include/cmocka.h"
 }
 
 # ---- archives: read alone, in the forms that cfn-init unpacks ----

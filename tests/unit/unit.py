@@ -2,7 +2,8 @@
 """Runs the unit tests. usage:
 
   unit.py BUILDS                                   three builds of them: with sanitizers, by clang, under valgrind
-  unit.py --only BUILD [--under PROGRAM REASONS]   one build, plainly or by PROGRAM; REASONS is a file like not-under-valgrind
+  unit.py --only BUILD [--under PROGRAM REASONS]   one build, what of it there is, plainly or by PROGRAM; REASONS is a file like
+                                                   not-under-valgrind, which can name single tests, too: NAME: TEST # reason
 """
 import glob
 import os
@@ -20,6 +21,7 @@ SANITIZERS = {
 }
 # As tests/unit/meson.build has it.
 PLAIN = {"CMOCKA_MESSAGE_OUTPUT": "TAP", "HEAT_PULSE_FIXTURES": os.path.join(os.path.dirname(HERE), "fixtures")}
+LIMIT_S = 300
 # Most tests wait for other processes most of the time.
 WORKERS = 3 * (os.cpu_count() or 1)
 # Errors are read from the log of the program itself: an exit code of valgrind's own would also be that of its forked children, which
@@ -72,8 +74,8 @@ def main(builds):
     if not (asan and len(asan) == len(clang) == len(release)):
         t.say(False, "unit", "not every build has its tests: %d, %d, %d" % (len(asan), len(clang), len(release)))
     jobs = [lambda p=p: memory_check(t, p, reasons) for p in release]
-    jobs += [lambda p=p: t.program("asan " + name_of(p), [p], 300, dict(PLAIN, **SANITIZERS), tries=2) for p in asan]
-    jobs += [lambda p=p: t.program("clang " + name_of(p), [p], 300, PLAIN, tries=2) for p in clang]
+    jobs += [lambda p=p: t.program("asan " + name_of(p), [p], LIMIT_S, dict(PLAIN, **SANITIZERS), tries=2) for p in asan]
+    jobs += [lambda p=p: t.program("clang " + name_of(p), [p], LIMIT_S, PLAIN, tries=2) for p in clang]
     t.side_by_side(jobs, WORKERS)
     return t.end()
 
@@ -89,7 +91,8 @@ def only(build, under=None, path=None):
         if name in reasons:
             t.skip(name, reasons[name])
         else:
-            t.program(name, run + [test], 300, PLAIN, tries=2)
+            excused = {row.split(": ")[1]: why for row, why in reasons.items() if row.startswith(name + ": ")}
+            t.program(name, run + [test], LIMIT_S, PLAIN, tries=2, excused=excused)
     t.side_by_side([lambda test=test: one(test) for test in tests], WORKERS)
     return t.end()
 
