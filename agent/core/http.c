@@ -392,15 +392,24 @@ static void free_setup(struct http_setup *s)
 		free((void *)(uintptr_t)*all[i]);
 }
 
+/* Since 8.12 a multi handle keeps TLS sessions for all its calls, before that each call its own: a
+ * share costs 10 KiB where it is of no use. One thread alone has TLS: no locks. */
+static int share_sessions(struct http *http)
+{
+	if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080c00)
+		return 0;
+	http->share = curl_share_init();
+	if (!http->share || curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
+		return -ENOMEM;
+	return 0;
+}
+
 static int make_multi(struct http *http)
 {
 	http->multi = curl_multi_init();
-	http->share = curl_share_init();
-	if (!http->multi || !http->share)
+	if (!http->multi || share_sessions(http) < 0)
 		return -ENOMEM;
-	/* one thread alone has TLS: no locks */
-	if (curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK ||
-	    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, HTTP_KEPT_MAX) != CURLM_OK)
+	if (curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, HTTP_KEPT_MAX) != CURLM_OK)
 		return -ENOMEM;
 	if (curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted) != CURLM_OK ||
 	    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) != CURLM_OK ||

@@ -117,7 +117,7 @@ struct http {
 	char ca_file[ENV_PATH_MAX];
 	bool ca_found;
 	CURLM *multi;
-	CURLSH *share; /* TLS sessions; a connection is the multi's */
+	CURLSH *share; /* TLS sessions, where the multi does not keep them; NULL: it does */
 	struct loop_timer *timer;   /* libcurl's */
 	struct loop_timer *queue;   /* looks again for a free resolver */
 	struct http_call *calls;

@@ -388,6 +388,7 @@ static void on_io(struct loop *loop _unused_, uint32_t events, void *ctx)
 	struct link *link = ctx;
 	bool up = true;
 
+	free(take_ptr(link->waited)); /* the loop runs: nobody waits any more */
 	enter(link);
 	/* A dead peer's last words are still in the socket: read before believing EPOLLHUP. */
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))

@@ -85,8 +85,8 @@ int link_reply(struct link *link, uint32_t id, int32_t status, const struct msg_
 	       const int *fds, size_t n_fds);
 /** link_call_wait() - a call that blocks this process up to @timeout_ms: only before a loop runs.
  * Other messages queue up meanwhile.
- * @ret filled on 0; its body points into the link until the next wait, its descriptors are the
- * caller's to close. Return: 0, what link_answer_fn would get as @status, or -errno. */
+ * @ret filled on 0; its body points into the link until the next wait or turn of the loop, its
+ * descriptors are the caller's to close. Return: 0, what link_answer_fn would get as @status, or -errno. */
 int link_call_wait(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds,
 		   size_t n_fds, int64_t timeout_ms, struct link_msg *ret) _must_check_;
 /** link_decode() - the pure check of one packet (fuzzed): header, lengths, descriptor count.
