@@ -13,6 +13,7 @@
 #include "core/http.h"
 #include "core/identity.h"
 #include "core/role.h"
+#include "core/settle.h"
 #include "core/store.h"
 #include "hooks/deploy/queue.h"
 #include "hooks/queue.h"
@@ -84,7 +85,7 @@ struct agent {
 	struct loop_timer *action_timer;
 	struct loop_timer *memory_timer;
 	uint64_t memory_locked; /* bytes */
-	bool memory_settled;	/* what only the start needed was given back */
+	struct settle settle;
 	const char *action_waits; /* static text: what it waits for; NULL: for nothing */
 	char action_last[16];	  /* carry_names[] of the last answer; "" = none yet */
 	char action_error[200];

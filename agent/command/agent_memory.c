@@ -10,9 +10,8 @@
 
 #include "core/log.h"
 #include "core/memlock.h"
-#include "core/settle.h"
 
-#define FIRST_MS   5000 /* when what an agent needs has been used once */
+#define FIRST_MS   6000 /* when what an agent needs has been used once, and the rest was given back */
 #define AGAIN_MS   (5 * 60 * 1000)
 #define OOM_LEAST  (-500) /* at or below, others are killed first */
 #define OOM_REMEDY "start it by its service, or as root: only root may lower oom_score_adj"
@@ -52,9 +51,6 @@ static void on_timer(struct loop *loop _unused_, void *ctx)
 {
 	struct agent *a = ctx;
 
-	if (!a->memory_settled)
-		settle_memory();
-	a->memory_settled = true;
 	if (a->conf->lock_memory)
 		lock_memory(a);
 	look_at_oom(a);
@@ -65,6 +61,8 @@ int agent_memory_start(struct agent *a, struct err *e)
 {
 	int r = loop_timer_new(a->loop, 1000, on_timer, a, &a->memory_timer);
 
+	if (!r)
+		r = settle_start(a->loop, &a->settle);
 	if (r)
 		return err_sys(e, -r, "cannot prepare to stay in memory");
 	loop_timer_arm(a->memory_timer, FIRST_MS);
@@ -73,5 +71,6 @@ int agent_memory_start(struct agent *a, struct err *e)
 
 void agent_memory_stop(struct agent *a)
 {
+	settle_stop(&a->settle);
 	a->memory_timer = loop_timer_free(a->memory_timer);
 }

@@ -17,7 +17,6 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/notify.h"
-#include "core/settle.h"
 #include "core/store.h"
 #include "sample/sampler.h"
 
@@ -218,7 +217,7 @@ static int start_loop(struct runner_main *m, struct err *e)
 		runner_watch_files(m);
 	r = runner_watch_start(m);
 	if (!r)
-		r = settle_later(m->loop, &m->give_back);
+		r = settle_start(m->loop, &m->give_back);
 	if (m->options->for_ms > 0) {
 		r = loop_timer_new(m->loop, 0, on_life_over, m, &m->life);
 		if (!r)
@@ -254,7 +253,7 @@ static void runner_clean(struct runner_main *m)
 	runner_free(m->runner);
 	loop_io_remove(m->inotify_io);
 	loop_timer_free(m->settle);
-	loop_timer_free(m->give_back);
+	settle_stop(&m->give_back);
 	loop_timer_free(m->life);
 	loop_timer_free(m->watch);
 	loop_free(m->loop);

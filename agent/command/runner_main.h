@@ -6,6 +6,7 @@
 #include "command/run.h"
 #include "core/link.h"
 #include "core/role.h"
+#include "core/settle.h"
 #include "hooks/runner.h"
 #include "hooks/trusted.h"
 
@@ -25,7 +26,8 @@ struct runner_main {
 	int lock_fd, control_fd, inotify_fd;
 	struct loop_io *inotify_io;
 	int conf_wd[2]; /* inotify watches of our own configuration's folders */
-	struct loop_timer *settle, *life, *watch, *give_back;
+	struct loop_timer *settle, *life, *watch;
+	struct settle give_back;
 	int64_t watch_ms;    /* between two questions whether the agent lives */
 	unsigned unanswered; /* of those, in a row */
 	int role_fd[ROLE_COUNT];          /* the agent's end, until it asks; -1 = none */

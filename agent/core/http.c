@@ -399,9 +399,11 @@ static int share_sessions(struct http *http)
 	if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080c00)
 		return 0;
 	http->share = curl_share_init();
-	if (!http->share || curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
+	if (!http->share)
 		return -ENOMEM;
-	return 0;
+	return curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int make_multi(struct http *http)

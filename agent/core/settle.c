@@ -12,7 +12,6 @@
 /* The linker's names for the first byte of the program and for the end of its code. */
 extern const char __executable_start[], etext[];
 
-#define LATER_MS    5000         /* what comes with the start has been served */
 #define IN_USE      1024         /* below this frame: what madvise() and sysconf() are called with */
 #define STACK_REACH (128u << 10) /* how deep a start may have been */
 
@@ -34,16 +33,30 @@ void settle_memory(void)
 	give_back(here - STACK_REACH, here - IN_USE);
 }
 
-static void on_timer(struct loop *loop _unused_, void *ctx _unused_)
+/* When the start itself is over: until then the program's code is half of what the roles have. And
+ * when what comes with it has been served, too. */
+static const int64_t waits_ms[] = {1000, 4000};
+
+static void on_timer(struct loop *loop _unused_, void *ctx)
 {
+	struct settle *s = ctx;
+
 	settle_memory();
+	if (++s->done < ARRAY_SIZE(waits_ms))
+		loop_timer_arm(s->timer, waits_ms[s->done]);
 }
 
-int settle_later(struct loop *loop, struct loop_timer **ret)
+int settle_start(struct loop *loop, struct settle *s)
 {
-	int r = loop_timer_new(loop, 1000, on_timer, NULL, ret);
+	int r = loop_timer_new(loop, 500, on_timer, s, &s->timer);
 
+	s->done = 0;
 	if (r == 0)
-		loop_timer_arm(*ret, LATER_MS);
+		loop_timer_arm(s->timer, waits_ms[0]);
 	return r;
+}
+
+void settle_stop(struct settle *s)
+{
+	s->timer = loop_timer_free(s->timer);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * After its start a role needs little of what the start went through. What the kernel can bring
- * back by itself, or what nobody looks at any more, is given back once.
+ * back by itself, or what nobody looks at any more, is given back.
  */
 #pragma once
 
@@ -12,9 +12,10 @@
  * cache as they are used, and the stack below the caller. What is locked stays.
  */
 void settle_memory(void);
-/**
- * settle_later() - does so once, five seconds from now
- *
- * @ret: the timer, to be freed before the loop is. Return: 0 or -errno.
- */
-int settle_later(struct loop *loop, struct loop_timer **ret) _must_check_;
+struct settle {
+	struct loop_timer *timer; /* NULL: not begun */
+	size_t done;
+};
+/** settle_start() - does so one second and five seconds from now. Return: 0 or -errno. */
+int settle_start(struct loop *loop, struct settle *s) _must_check_;
+void settle_stop(struct settle *s); /* before the loop is freed */

@@ -277,7 +277,7 @@ int store_role_run_exporting(const struct env *env, int link_fd, const char *dir
 {
 	struct life life = {.server = {.env = env, .dir = dir, .export_path = export_path}};
 	struct link *link = NULL;
-	struct loop_timer *settle = NULL;
+	struct settle settle = {0};
 	int r = loop_new(env, &life.loop);
 
 	if (r < 0)
@@ -287,10 +287,10 @@ int store_role_run_exporting(const struct env *env, int link_fd, const char *dir
 	if (r == 0)
 		r = loop_signal_add(life.loop, SIGTERM, on_term, NULL);
 	if (r == 0)
-		r = settle_later(life.loop, &settle);
+		r = settle_start(life.loop, &settle);
 	if (r == 0)
 		r = loop_run(life.loop);
-	loop_timer_free(settle);
+	settle_stop(&settle);
 	link_free(link);
 	loop_free(life.loop);
 	free(life.server.uuid);

@@ -89,7 +89,7 @@ int prober_serve(const struct env *env, int link_fd, const struct prober_kind_in
 		 int64_t deadline_ms)
 {
 	struct server s = {0};
-	struct loop_timer *settle = NULL;
+	struct settle settle = {0};
 	int err = loop_new(env, &s.loop);
 
 	if (err) {
@@ -102,10 +102,10 @@ int prober_serve(const struct env *env, int link_fd, const struct prober_kind_in
 	else
 		err = link_new(s.loop, link_fd, on_msg, on_closed, &s, &s.link);
 	if (!err)
-		err = settle_later(s.loop, &settle);
+		err = settle_start(s.loop, &settle);
 	if (!err)
 		err = loop_run(s.loop);
-	loop_timer_free(settle);
+	settle_stop(&settle);
 	prober_pool_free(s.pool);
 	link_free(s.link);
 	loop_free(s.loop);

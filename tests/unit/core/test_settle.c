@@ -69,13 +69,28 @@ static void settle_loses_nothing_in_use(void **state)
 	assert_int_equal(constant(), before);
 }
 
+static const char *below; /* of what the stack is looked at */
+
+/* Between the times, whoever goes deep again has the pages that were given back. */
+static void on_look(struct loop *loop, void *ctx)
+{
+	unsigned *looks = ctx;
+
+	(void)loop;
+	assert_int_equal(deep_page_is_there(below), 0);
+	go_deep();
+	assert_int_equal(deep_page_is_there(below), 1);
+	++*looks;
+}
+
 static void on_end(struct loop *loop, void *ctx)
 {
 	(void)ctx;
+	assert_int_equal(deep_page_is_there(below), 0);
 	loop_quit(loop, 0);
 }
 
-/* Time stands at the fifth second as soon as somebody waits for it. */
+/* Time stands at the next moment as soon as somebody waits for it. */
 static int64_t now_ms;
 static int64_t boot_ms(void)
 {
@@ -88,23 +103,29 @@ static int wait_is_over(int epoll_fd, struct epoll_event *events, int max, int64
 	return 0;
 }
 
-static void settle_later_does_so_after_the_start(void **state)
+static void settle_start_does_so_twice(void **state)
 {
-	const char *here = __builtin_frame_address(0);
 	const struct env env = {.boot_ms = boot_ms, .real_ms = boot_ms, .wait = wait_is_over};
+	struct settle settle = {0};
 	struct loop *loop;
-	struct loop_timer *settle, *end;
+	struct loop_timer *look, *end;
+	unsigned looks = 0;
 
 	(void)state;
+	below = __builtin_frame_address(0);
 	assert_int_equal(loop_new(&env, &loop), 0);
-	assert_int_equal(settle_later(loop, &settle), 0);
+	assert_int_equal(settle_start(loop, &settle), 0);
+	assert_int_equal(loop_timer_new(loop, 0, on_look, &looks, &look), 0);
 	assert_int_equal(loop_timer_new(loop, 0, on_end, NULL, &end), 0);
+	loop_timer_arm(look, 2000);
 	loop_timer_arm(end, 7000);
 	go_deep();
-	assert_int_equal(deep_page_is_there(here), 1);
+	assert_int_equal(deep_page_is_there(below), 1);
 	assert_int_equal(loop_run(loop), 0);
-	assert_int_equal(deep_page_is_there(here), 0);
-	loop_timer_free(settle);
+	assert_int_equal(looks, 1);
+	assert_int_equal(settle.done, 2);
+	settle_stop(&settle);
+	loop_timer_free(look);
 	loop_timer_free(end);
 	loop_free(loop);
 }
@@ -114,7 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settle_gives_back_the_stack_below),
 		cmocka_unit_test(settle_loses_nothing_in_use),
-		cmocka_unit_test(settle_later_does_so_after_the_start),
+		cmocka_unit_test(settle_start_does_so_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
