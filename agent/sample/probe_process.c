@@ -6,7 +6,7 @@
  * the end once it got there; only a walk over threads makes it begin again, and that one reads
  * freed memory where two handles were used (4.0.2, seen with valgrind).
  *
- * Each fifth walk looks at all processes, and so does one that comes early, as it comes for a
+ * Each tenth walk looks at all processes, and so does one that comes early, as it comes for a
  * reason, or finds load: the kernel counts who sleeps uninterruptibly there, and one such task alone
  * brings the average of a minute to 0.63 within it. The others list the pids and look at those that
  * are new or not settled (process_table.h), a quarter of the cost: the library reads two files of a
@@ -24,7 +24,7 @@
 #include "sample/process_table.h"
 
 #define KEEP_PROCESSES 1000
-#define LOOK_ALL       5
+#define LOOK_ALL       10
 #define ASK_PART       3   /* of the table, beyond which a look at all is cheaper */
 #define ASK_MAX	       255 /* the library takes no more */
 #define LARGE_MIB      64.0

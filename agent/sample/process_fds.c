@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The processes nearest to their limit of open descriptors. Since Linux 6.2 the size of
- * /proc/PID/fd is their number and may be asked by anybody; that costs 5 us a process, so all are
- * looked at with each LOOK_ALLth walk, or when the guest as a whole opened many, and the CANDIDATES
- * with most of them with each. Before 6.2 the prober counts for us, as rarely. Few of the many
- * processes of a guest use more than some dozen.
+ * /proc/PID/fd is their number and may be asked by anybody; that costs 5 us a process, so the
+ * CANDIDATES with most of them are looked at with each walk, with each LOOK_ALLth all that ran since
+ * the last such, and all with each LOOK_IDLEth or when the guest as a whole opened many: who did not
+ * run has opened nothing. Before 6.2 the prober counts for us, as rarely. Few of the many processes
+ * of a guest use more than some dozen.
  */
 #include "sample/process_view.h"
 
@@ -20,6 +21,7 @@
 #define CANDIDATES 16
 #define SHOWN      5
 #define LOOK_ALL   5
+#define LOOK_IDLE  (5 * LOOK_ALL)
 
 struct candidate {
 	int pid; /* 0 = free */
@@ -39,6 +41,7 @@ struct fds {
 	bool asked;
 	int error; /* of the prober */
 	unsigned walks;
+	int64_t looked_ms; /* at all, before this walk */
 	struct prober_answer answer; /* pid << 32 | count */
 	struct candidate list[CANDIDATES];
 };
@@ -134,6 +137,14 @@ static struct candidate *replace_least(struct fds *f, const struct process_row *
 	return least;
 }
 
+/* One that is not among those with most. */
+static bool is_its_turn(const struct fds *f, const struct process_row *row)
+{
+	bool idle = row->since_ms && row->since_ms < f->looked_ms;
+
+	return f->all && (!idle || f->hinted || f->walks % LOOK_IDLE == 0);
+}
+
 static void fds_see(void *state, const struct process_row *row)
 {
 	struct fds *f = state;
@@ -141,7 +152,7 @@ static void fds_see(void *state, const struct process_row *row)
 	uint64_t count;
 
 	/* threads of the kernel have none, nor have the ended */
-	if (!row->rss_pages || (!c && f->direct && !f->all))
+	if (!row->rss_pages || (!c && f->direct && !is_its_turn(f, row)))
 		return;
 	count = f->direct ? count_of(f, row->pid) : told_by_prober(f, row->pid);
 	if (!count)
@@ -185,7 +196,8 @@ static void fds_end(void *state)
 		if (c->pid)
 			trend_add(&c->trend, part_of(c) / 100, f->now_ms);
 	}
-	f->walks++;
+	if (f->walks++ % LOOK_ALL == 0)
+		f->looked_ms = f->now_ms;
 }
 
 static void report_one(const struct candidate *c, struct sample *out)

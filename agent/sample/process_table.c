@@ -119,6 +119,7 @@ struct process_row process_table_row(const struct process_table *t, size_t i)
 	struct process_row row = t->list[i].row;
 
 	row.name = t->list[i].name;
+	row.since_ms = t->list[i].since_ms;
 	return row;
 }
 

@@ -2,7 +2,7 @@
 /*
  * What is known of each process, between walks. A process that slept through two minutes, took no
  * processor and has the memory it had is settled: most of a guest's processes are, most of the
- * time. What is said of them stays true without another look, so only each fifth walk looks at
+ * time. What is said of them stays true without another look, so only each tenth walk looks at
  * them; the others look at the rest.
  */
 #pragma once

@@ -15,6 +15,7 @@ struct process_row {
 	uint64_t cpu_ticks;
 	uint64_t rss_pages;
 	const char *name; /* at most 15 characters, raw, borrowed */
+	int64_t since_ms; /* as it is now, by all of the above; 0: not known */
 };
 /* A leader that ended before its other threads looks like a zombie, but its process goes on. */
 static inline bool process_has_ended(const struct process_row *row)

@@ -191,7 +191,7 @@ def show(t, figures, seconds, extra=0):
 
 
 def bench_crowd(t):
-    """A walk over so many processes costs more than all else together; calm guests have one in six samples."""
+    """The calm sample is the average over a minute: five samples between walks over the processes and one with."""
     ours, between = [], []
 
     def meanwhile():
@@ -201,8 +201,9 @@ def bench_crowd(t):
     figures = peers.measure(CROWD_S, CROWD, meanwhile)
     show(t, figures, CROWD_S, CROWD)
     crowd = "with %d more processes, " % CROWD
-    ratio(t, figures, "node_exporter", between[0], LIMITS["crowd_between_walks_ratio_to_node_exporter_min"], crowd + "calm samples between two walks", 10)
-    ratio(t, figures, "node_exporter", ours[0], LIMITS["crowd_sample_ratio_to_node_exporter_min"], crowd + "calm samples with a walk each minute", 10)
+    ratio(t, figures, "node_exporter", ours[0], LIMITS["crowd_sample_ratio_to_node_exporter_min"], crowd + "calm samples, a walk in one of six", 10)
+    ratio(t, figures, "node_exporter", between[0], LIMITS["crowd_between_walks_ratio_to_node_exporter_min"], crowd + "those between two walks", 10)
+    t.note(crowd + "a walk costs %.3f ms of CPU: nine of ten look at those that are not settled, one at all" % (6 * (ours[0] - between[0])))
 
 
 # ---- pushes of metrics ----

@@ -281,6 +281,32 @@ static void descriptors_near_the_limit(void **state)
 	assert_true(perc == count);
 }
 
+/* Who is not among those with most: every fifth walk if it ran since the last such, else every 25th. */
+static void descriptors_of_the_idle(void **state)
+{
+	struct process_row row = {
+		.pid = getpid(), .start_ticks = 1, .rss_pages = 100, .name = "test"};
+	struct bench *b = *state;
+	char name[40];
+	struct stat st;
+
+	if (stat("/proc/self/fd", &st) || !st.st_size) {
+		print_message("# SKIP the kernel does not tell the number\n");
+		skip();
+	}
+	snprintf(name, sizeof(name), "test[%d]", getpid());
+	use(b, &process_fds);
+	for (int64_t w = 0; w <= 50; w++) {
+		int64_t now = 1000 + w * 60000;
+		bool ran = w == 10, looked_at = ran || w == 25 || w == 50;
+
+		row.since_ms = ran ? now - 60000 : 999;
+		/* seen every fifth time only, so that it has no place that it keeps */
+		walk(b, now, &row, w && w % 5 == 0);
+		assert_int_equal(isnan(value_of(&b->got, METRIC_PROCESS_FDS, name)), !looked_at);
+	}
+}
+
 static void put(const char *dir, const char *file, const char *text)
 {
 	char path[512], *slash;
@@ -436,6 +462,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(zombies_that_are_gone, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(blocked_without_a_break, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_near_the_limit, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(descriptors_of_the_idle, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_by_the_prober, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(table_of_a_recorded_tree, bench_up, bench_down),
 	};

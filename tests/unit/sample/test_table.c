@@ -179,23 +179,23 @@ static void see_what_moves(struct tree *t)
 	tree_value_of(t, METRIC_PROCESS_RSS_MB, tree_entity(t, "process", "sleeper[4]"), 70);
 	tree_value_of(t, METRIC_WATCH_THREADS, tree_entity(t, "process_name", "nginx"), 9);
 
-	/* the settled: with the fifth walk, or one that comes early */
-	look(t, 240, 12, 0, 1);
-	look(t, 300, 12, 0, 1);
-	look(t, 360, 12, 1, 1);
+	/* the settled: with the tenth walk, or one that comes early */
+	for (int s = 240; s < 660; s += 60)
+		look(t, s, 12, 0, 1);
+	look(t, 660, 12, 1, 1);
 	end_process(t, 500);
 	still.state = 'S';
 	write_process(t, &still);
-	look(t, 370, 11, 0, 0);
+	look(t, 670, 11, 0, 0);
 
 	/* or while there is load, as of one that hangs */
 	still.state = 'T';
-	for (int s = 430; s <= 550; s += 60)
+	for (int s = 730; s <= 850; s += 60)
 		look(t, s, 11, 0, 0);
 	write_process(t, &still);
-	look(t, 610, 11, 0, 0);
+	look(t, 910, 11, 0, 0);
 	put_load(t, "0.50");
-	look(t, 670, 11, 1, 0);
+	look(t, 970, 11, 1, 0);
 }
 
 /* In a child, as /proc is another one there for good. */
