@@ -4,6 +4,7 @@
 #include "sample/parse.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "core/text.h"
@@ -37,27 +38,48 @@ static size_t find_key(const struct parse_keys *keys, const struct span *key, si
 {
 	for (size_t k = 0; k < keys->n; k++) {
 		size_t i = from + k < keys->n ? from + k : from + k - keys->n;
+		const char *wanted = keys->keys[i];
 
-		if (keys->keys[i][0] == key->p[0] && scan_is(key, keys->keys[i]))
+		if (wanted[0] == key->p[0] && (key->n < 2 || wanted[1] == key->p[1]) &&
+		    scan_is(key, wanted))
 			return i;
 	}
 	return keys->n;
 }
 
+/* Most lines of a long file begin as no key does, and are passed over by that alone. */
+struct beginnings {
+	bool any[UCHAR_MAX + 1];
+};
+
+static void note_beginnings(const struct parse_keys *keys, struct beginnings *ret)
+{
+	*ret = (struct beginnings){0};
+	for (size_t i = 0; i < keys->n; i++)
+		ret->any[(unsigned char)keys->keys[i][0]] = true;
+}
+
+static bool scan_key(struct span *line, const struct beginnings *wanted, struct span *key)
+{
+	scan_blanks(line);
+	if (!line->n || !wanted->any[(unsigned char)*line->p] || !scan_word(line, key))
+		return false;
+	if (key->p[key->n - 1] == ':')
+		key->n--;
+	return key->n > 0;
+}
+
 uint64_t parse_keyed(const char *p, size_t n, const struct parse_keys *keys, uint64_t *values)
 {
 	struct span in = {p, n}, line, key;
+	struct beginnings wanted;
 	uint64_t found = 0, value;
 	size_t from = 0;
 
+	note_beginnings(keys, &wanted);
 	while (scan_line(&in, &line)) {
-		size_t i;
+		size_t i = scan_key(&line, &wanted, &key) ? find_key(keys, &key, from) : keys->n;
 
-		if (!scan_word(&line, &key))
-			continue;
-		if (key.p[key.n - 1] == ':')
-			key.n--;
-		i = key.n ? find_key(keys, &key, from) : keys->n;
 		if (i == keys->n || found >> i & 1 || !scan_u64(&line, &value))
 			continue;
 		values[i] = value;

@@ -33,12 +33,17 @@ static inline bool scan_is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static inline bool scan_word(struct span *in, struct span *word)
+static inline void scan_blanks(struct span *in)
 {
 	while (in->n && scan_is_blank(*in->p)) {
 		in->p++;
 		in->n--;
 	}
+}
+
+static inline bool scan_word(struct span *in, struct span *word)
+{
+	scan_blanks(in);
 	word->p = in->p;
 	while (in->n && !scan_is_blank(*in->p)) {
 		in->p++;
