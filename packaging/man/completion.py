@@ -6,6 +6,12 @@ _heat_pulse()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[0]##*/} words=
     COMPREPLY=()
+    # --name=value comes as three words.
+    if [ "$cur" = = ]; then
+        cur=
+    elif [ "$prev" = = ]; then
+        prev=${COMP_WORDS[COMP_CWORD-2]}
+    fi
     if [ "$command" = heat-pulse ]; then
         if [ "$COMP_CWORD" -eq 1 ]; then
             COMPREPLY=($(compgen -W '%s --help --version' -- "$cur"))
@@ -61,5 +67,6 @@ def script(program):
     for command in program.commands:
         words = " ".join("--" + o.name for o in command.options)
         kinds = re.search(r"replay ([a-z|]+)", command.usage[0])
-        text += "        %s) words='%s'%s ;;\n" % (command.name, words, " rest='%s'" % kinds.group(1).replace("|", " ") if kinds else "")
+        rest = kinds.group(1).replace("|", " ") if kinds else " ".join(name for name, _ in program.groups) if command.name == "hook" else ""
+        text += "        %s) words='%s'%s ;;\n" % (command.name, words, " rest='%s'" % rest if rest else "")
     return text + TAIL % " ".join(["heat-pulse"] + [c.name for c in program.commands if c.old])

@@ -1,4 +1,5 @@
 """The manual pages: tables from the program, and the sentences that no table holds."""
+import tables
 from roff import Page, bold, escape, italic
 
 ALL = ("heat-pulse(8)", "heat-pulse.conf(5)", "heat-pulse-hooks(5)", "heat-pulse-metrics(7)")
@@ -6,7 +7,7 @@ COMMON = ("root", "help")
 
 FILES = (
     ("/etc/heat-pulse/heat-pulse.conf, /etc/heat-pulse/conf.d/*.conf", "Settings, see **heat-pulse.conf**(5)."),
-    ("/etc/heat-pulse/hooks.disabled", "Where this file is, no hook runs. The kernel's command line has the same switch: **heat-pulse.hooks=0**."),
+    ("/etc/heat-pulse/hooks.disabled", "Where this file is, no hook and no deployment runs. The kernel's command line has the same switch: **heat-pulse.hooks=0**."),
     ("/etc/cfn/", "Hooks, as cfn-hup reads them, see **heat-pulse-hooks**(5)."),
     ("/var/lib/heat-cfntools/cfn-init-data", "What Heat left at boot, credentials among it."),
     ("/var/lib/heat-pulse/", "State: signing key, last documents, signals that wait, runs of hooks. A clone of this machine sets it aside."),
@@ -130,6 +131,15 @@ MAIN_KEYS = (
     ("interval", "Time between two polls. A bare number is minutes, as cfn-hup has it; 30s is 30 seconds."),
     ("umask", "Of hooks, octal. Default 022."),
 )
+FINDING_KEYS = (
+    ("levels", "Comma list of notice, warning and critical. Default warning, critical."),
+    ("on", "Comma list of opened, raised and closed. Default opened, raised."),
+)
+FINDING_ENVIRONMENT = (
+    ("HEAT_PULSE_CLASS, HEAT_PULSE_ENTITY", "The class, and what it is about: a process, mount, device. Others chose those names."),
+    ("HEAT_PULSE_LEVEL, HEAT_PULSE_EVENT", "One of levels and one of on."),
+    ("HEAT_PULSE_EVIDENCE, HEAT_PULSE_ETA_S", "One line of what was seen; the seconds that are left, empty where nobody knows."),
+)
 HOOK_ENVIRONMENT = (
     ("CFN_HOOK_NAME, CFN_TRIGGER, CFN_RESOURCE, HEAT_PULSE_RUN_ID", "Which hook, what fired it, of which resource; the id of this run."),
     ("CFN_SERVICE", "The service, with service.restarted."),
@@ -163,6 +173,19 @@ def hooks(program, date):
     page.head("Environment of a hook")
     for names, text in HOOK_ENVIRONMENT:
         page.item(bold(names), text)
+    page.head("Hooks of findings")
+    page.text("A section **[finding.**CLASS**]**, or **[finding.*]** for all classes, is run for what heat-pulse finds in this guest. It needs only action; runas and",
+              "timeout are as above, triggers and path have no meaning there. The classes: %s." % ", ".join(tables.FAILURE_CLASSES))
+    for rows in (FINDING_KEYS, FINDING_ENVIRONMENT):
+        for key, text in rows:
+            page.item(bold(key), text)
+    page.text("CFN_NEW_METADATA_FILE holds the whole finding as JSON, and CFN_TRIGGER is finding.")
+    page.head("Hooks of deployments")
+    page.text("What a template deploys to this server is run as root by the hook of its group: the first executable of the group's name below the folders of",
+              "hooks-path in [deployments] of **heat-pulse.conf**(5), as heat-agents have them, else one that is built in. It and the folders above it must be",
+              "root's alone. **heat-pulse check** names them. The deployment is JSON on standard input, the result JSON on standard output. Built in:")
+    for group, text in program.groups:
+        page.item(bold(group), text[0].upper() + text[1:] + ".")
     page.head("When it runs")
     page.text("Once for a change, whatever happens to the agent meanwhile: killed, stopped or upgraded (by the hook itself, too) it lets a running hook finish and",
               "takes its result over; only a run that was cut off with the machine is run again.",

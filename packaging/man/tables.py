@@ -1,10 +1,14 @@
-"""What the program says of itself, read back: commands and their options from --help, settings from --help-config, metrics from --reference."""
+"""What the program says of itself, read back: commands and their options from --help, settings from --help-config, metrics from --reference, groups of
+deployments from hook --list. Classes of findings are read from their table in the sources."""
 import os
 import re
 import subprocess
 
-with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "old-names")) as names:
+HERE = os.path.dirname(os.path.abspath(__file__))
+with open(os.path.join(HERE, "..", "old-names")) as names:
     OLD_NAMES = names.read().split()
+with open(os.path.join(HERE, "..", "..", "agent", "core", "failure_class.c")) as classes:
+    FAILURE_CLASSES = re.findall(r'^\t"([a-z_]+)",$', classes.read(), re.M)
 
 
 class Option:
@@ -40,7 +44,8 @@ class Program:
         self.commands = [Command(name, summary, self.say(name, "--help")) for name, summary in re.findall(r"^  ([a-z-]+) +(.*)$", overview, re.M)]
         self.settings = list(self.read_settings(self.say("run", "--help-config")))
         self.metrics = list(self.read_metrics(self.say("sample", "--reference")))
-        if not (self.commands and self.settings and self.metrics and all(c.options for c in self.commands)):
+        self.groups = [(name, re.sub(r" \(not usable here\)$", "", about)) for name, about in re.findall(r"^([a-z-]+) +(.*)$", self.say("hook", "--list"), re.M)]
+        if not (self.commands and self.settings and self.metrics and self.groups and FAILURE_CLASSES and all(c.options for c in self.commands)):
             raise SystemExit("%s does not say what it can do in the form expected here" % binary)
 
     def say(self, *arguments):
