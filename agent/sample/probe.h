@@ -61,8 +61,8 @@ struct probe_ops;
 
 /* What one probe saw that another should look at more closely; who looked clears it. */
 struct probe_hints {
-	bool files; /* many files were opened: whose are they? */
-	bool tasks; /* many tasks were made: perhaps in a control group that is new */
+	bool files;  /* many files were opened: whose are they? */
+	bool groups; /* many tasks were made, or much memory taken: perhaps in a control group that is new */
 };
 /** probe_want() - read @probe with the sample that is being taken, if its turn is still to come, else
  * with the next one, however rarely it is read else. */

@@ -4,7 +4,13 @@
  * memory. Which ones: the guest's own root where it has limits (a container), the slices directly
  * below it, and of the services below those the ones with a limit of memory or with a quarter of
  * their allowed processes in use; the first GROUPS_MAX of them. They are looked for every five
- * minutes, and again when one of them has gone or the guest makes many tasks.
+ * minutes, and again when one of them has gone or the guest makes many tasks or takes much
+ * memory.
+ *
+ * A group is charged for the files that its processes read and wrote, and a busy one fills its limit
+ * with them; that is no want of memory, as the kernel takes them back. So near the limit what can be
+ * taken back is not counted as used. It stands in memory.stat, which the kernel has to sum up first,
+ * so nobody else is asked for it.
  */
 #include "sample/probe.h"
 
@@ -22,8 +28,10 @@
 #define NAME_BYTES    160
 #define LOOK_MS	      300000
 #define LOOK_AGAIN_MS 60000
-#define LOOK_HINT_MS  20000 /* when many tasks are made */
+#define LOOK_HINT_MS  20000 /* when many tasks are made or much memory is taken */
 #define PIDS_NEAR     4 /* a quarter in use */
+#define MEMORY_NEAR   0.6
+#define STAT_MAX      8192
 
 enum group_file {
 	MEM_NOW,
@@ -52,6 +60,7 @@ struct group {
 	int fds[GROUP_FILES];
 	unsigned found; /* bit of each file read with a number, or, of limits, with one set */
 	uint64_t values[GROUP_VALUES];
+	uint64_t cache; /* of MEM_NOW, can be taken back; 0 while that is far from the limit */
 	struct trend memory, pids;
 };
 
@@ -321,11 +330,47 @@ static int cgroup_open(const struct probe_setup *setup, void **ret, struct err *
 
 /* ---- readings ---- */
 
+static uint64_t read_cache(const struct cgroups *s, const struct group *g)
+{
+	static const char *const keys[] = {"inactive_file", "active_file", "slab_reclaimable",
+					   "total_inactive_file", "total_active_file"};
+	const size_t v2 = 3, first = s->files == names_v1 ? v2 : 0;
+	const struct parse_keys wanted = {keys + first, first ? ARRAY_SIZE(keys) - v2 : v2};
+	char path[NAME_BYTES + 32], text[STAT_MAX];
+	uint64_t values[ARRAY_SIZE(keys)], found, sum = 0;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s%smemory.stat", g->name, g->name[0] ? "/" : "");
+	fd = openat(s->memory_dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	found = n > 0 ? parse_keyed(text, (size_t)n, &wanted, values) : 0;
+	for (size_t i = 0; i < wanted.n; i++)
+		sum += found >> i & 1 ? values[i] : 0;
+	return sum < g->values[MEM_NOW] ? sum : g->values[MEM_NOW];
+}
+
+static bool is_limited(const struct group *g)
+{
+	return has(g, MEM_NOW) && has(g, MEM_LIMIT) && g->values[MEM_LIMIT];
+}
+
+static double memory_part(const struct group *g)
+{
+	return (double)(g->values[MEM_NOW] - g->cache) / (double)g->values[MEM_LIMIT];
+}
+
+static void look_closer(const struct cgroups *s, struct group *g)
+{
+	g->cache = 0;
+	if (is_limited(g) && memory_part(g) >= MEMORY_NEAR)
+		g->cache = read_cache(s, g);
+}
+
 static void follow(struct group *g, int64_t now_ms)
 {
-	if (has(g, MEM_NOW) && has(g, MEM_LIMIT) && g->values[MEM_LIMIT])
-		trend_add(&g->memory, (double)g->values[MEM_NOW] / (double)g->values[MEM_LIMIT],
-			  now_ms);
+	if (is_limited(g))
+		trend_add(&g->memory, memory_part(g), now_ms);
 	if (has(g, PIDS_NOW) && has(g, PIDS_LIMIT) && g->values[PIDS_LIMIT])
 		trend_add(&g->pids, (double)g->values[PIDS_NOW] / (double)g->values[PIDS_LIMIT],
 			  now_ms);
@@ -334,9 +379,9 @@ static void follow(struct group *g, int64_t now_ms)
 /* A group that is about to be full may be a new one. */
 static void take_hint(struct cgroups *s, int64_t now_ms)
 {
-	if (!s->hints || !s->hints->tasks)
+	if (!s->hints || !s->hints->groups)
 		return;
-	s->hints->tasks = false;
+	s->hints->groups = false;
 	if (s->look_due_ms - now_ms <= LOOK_MS - LOOK_HINT_MS)
 		s->look_due_ms = now_ms;
 }
@@ -354,6 +399,7 @@ static int cgroup_read(void *state, int64_t now_ms)
 		if (!g->used)
 			continue;
 		read_group(g);
+		look_closer(s, g);
 		follow(g, now_ms);
 		gone |= g->gone;
 		if (g->gone)
@@ -406,6 +452,8 @@ static void report_part(const struct group *g, int entity, struct sample *out)
 			probe_add_of(out, rows[i].now_metric, entity, now / rows[i].unit);
 		if (has(g, rows[i].limit))
 			probe_add_of(out, rows[i].limit_metric, entity, limit / rows[i].unit);
+		if (rows[i].now == MEM_NOW)
+			now -= (double)g->cache;
 		if (has(g, rows[i].now) && has(g, rows[i].limit) && limit > 0)
 			probe_add_of(out, rows[i].perc_metric, entity, 100.0 * now / limit);
 	}

@@ -55,7 +55,7 @@ static void follow_tasks(struct load *l, int64_t now_ms)
 	risen = rise_add(&l->made, tasks, now_ms);
 	if (risen < MANY_TASKS || risen < TENTH * tasks || !l->hints)
 		return;
-	l->hints->tasks = true;
+	l->hints->groups = true;
 	probe_want(l->sampler, &probe_cgroup);
 	probe_want(l->sampler, &probe_limits);
 }

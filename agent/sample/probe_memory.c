@@ -75,6 +75,7 @@ struct memory {
 	struct trend trend; /* of what is not available */
 	struct rise taken;  /* KiB */
 	struct sampler *sampler;
+	struct probe_hints *hints;
 };
 
 static int memory_open(const struct probe_setup *setup, void **ret, struct err *e)
@@ -88,6 +89,7 @@ static int memory_open(const struct probe_setup *setup, void **ret, struct err *
 	if (err)
 		return err;
 	m->sampler = setup->sampler;
+	m->hints = setup->hints;
 	*ret = take_ptr(m);
 	return 0;
 }
@@ -109,8 +111,10 @@ static void follow(struct memory *m, int64_t now_ms)
 	trend_add(&m->trend, taken / total, now_ms);
 	if (!m->taken.mark_ms)
 		rise_begin(&m->taken, taken, now_ms);
-	if (rise_add(&m->taken, taken, now_ms) > MUCH * total)
-		probe_want(m->sampler, &probe_cgroup);
+	if (rise_add(&m->taken, taken, now_ms) < MUCH * total || !m->hints)
+		return;
+	m->hints->groups = true;
+	probe_want(m->sampler, &probe_cgroup);
 }
 
 static int memory_read(void *state, int64_t now_ms)

@@ -184,6 +184,15 @@ def test_fds(ring):
     used_up(ring, "1,024 descriptors at 1/s", "fd_exhaustion", r"inside\[", "ulimit -n 1024; inside fds 1 >/run/limit", "killall inside", 10, 6000 if ring.deep else 0)
 
 
+def test_group_caches(ring):
+    """A control group that fills its limit with the files it reads is no want of memory: nothing is said"""
+    story = play(ring, "mount /dev/vda /mnt/a; dd if=/dev/zero of=/mnt/a/f bs=1M count=24 2>/dev/null; sync; echo +memory >/sys/fs/cgroup/cgroup.subtree_control; "
+                 "mkdir /sys/fs/cgroup/box; echo 16M >/sys/fs/cgroup/box/memory.max; echo 3 >/proc/sys/vm/drop_caches; "
+                 "sh -c 'echo $$ >/sys/fs/cgroup/box/cgroup.procs; n=40; while [ $n -gt 0 ]; do cat /mnt/a/f >/dev/null; sleep 30; n=$((n - 1)); done'; "
+                 "[ $(cat /sys/fs/cgroup/box/memory.current) -gt 14000000 ] || echo '0 limit_not_filled opened warning box |' >>/var/log/found")
+    story.only(*SLOW_DISK)
+
+
 def test_fast(ring):
     """What is used up within three minutes is foreseen, though in calm its probe looks once in a minute or less: a disk, inodes, descriptors"""
     used_up(ring, "a disk of 64 MiB within 3 min", "disk_exhaustion", "/mnt/a", "mount /dev/vda /mnt/a; inside fill /mnt/a/f 320 >/run/limit", "killall inside", 15)

@@ -118,6 +118,26 @@ static void groups_of_version_1(void **state)
 	tree_free(t);
 }
 
+/* What can be taken back: version 1 sums it up for the groups below, too, under other names. */
+static void caches_of_version_1(void **state)
+{
+	struct tree *t = tree_new(NULL);
+
+	(void)state;
+	tree_put(t, "/proc/self/mountinfo",
+		 "30 1 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+	tree_put(t, "/sys/fs/cgroup/memory/db/memory.limit_in_bytes", "536870912\n");
+	tree_put(t, "/sys/fs/cgroup/memory/db/memory.usage_in_bytes", "503316480\n");
+	tree_put(t, "/sys/fs/cgroup/memory/db/memory.stat",
+		 "cache 209715200\ninactive_file 0\nactive_file 0\n"
+		 "total_inactive_file 157286400\ntotal_active_file 77594624\n");
+	assert_int_equal(tree_open(t, &probe_cgroup), 0);
+	tree_read(t, 1000);
+	tree_read(t, 61000);
+	tree_value_of(t, METRIC_CGROUP_MEMORY_PERC, tree_entity(t, "cgroup", "db"), 50);
+	tree_free(t);
+}
+
 /* A container: limits at its own root. Groups that come are found within five minutes. */
 static void a_container_and_a_new_group(void **state)
 {
@@ -133,6 +153,18 @@ static void a_container_and_a_new_group(void **state)
 	tree_read(t, 1000);
 	root = tree_entity(t, "cgroup", "/");
 	tree_value_of(t, METRIC_CGROUP_MEMORY_PERC, root, 50);
+	/* Far from the limit nobody asks what could be taken back; near it that does not count. */
+	tree_put(t, "/sys/fs/cgroup/memory.stat",
+		 "anon 41943040\nfile 41943040\nshmem 10485760\ninactive_file 20971520\n"
+		 "active_file 10485760\nslab_reclaimable 5242880\nslab 6291456\n");
+	tree_read(t, 31000);
+	tree_value_of(t, METRIC_CGROUP_MEMORY_PERC, tree_entity(t, "cgroup", "/"), 50);
+	tree_put(t, "/sys/fs/cgroup/memory.current", "103809024\n"); /* 99 MiB of 100 */
+	tree_read(t, 61000);
+	tree_value_of(t, METRIC_CGROUP_MEMORY, tree_entity(t, "cgroup", "/"), 99);
+	tree_value_of(t, METRIC_CGROUP_MEMORY_PERC, tree_entity(t, "cgroup", "/"), 64);
+	tree_put(t, "/sys/fs/cgroup/memory.current", "52428800\n");
+	tree_read(t, 91000);
 	tree_value_of(t, METRIC_CGROUP_OOM_KILL, root, 1);
 	tree_absent_of(t, METRIC_CGROUP_PIDS, root);
 	tree_put(t, "/sys/fs/cgroup/new.slice/pids.current", "7\n");
@@ -468,6 +500,7 @@ int main(void)
 		cmocka_unit_test(balloon_of_hyperv_is_whole_or_none),
 		cmocka_unit_test(groups_of_version_2),
 		cmocka_unit_test(groups_of_version_1),
+		cmocka_unit_test(caches_of_version_1),
 		cmocka_unit_test(a_container_and_a_new_group),
 		cmocka_unit_test(no_groups_is_absent),
 		cmocka_unit_test(hypervisors_by_what_they_say),
