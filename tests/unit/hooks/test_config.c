@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "hooks/config.h"
+#include "hooks/trusted.h"
 #include "tests/unit/skip.h"
 
 #define GOOD "triggers=post.update\npath=Resources.R1.Metadata\naction=true\n"
@@ -404,10 +405,49 @@ static void test_kill_switch(void **state)
 	assert_non_null(strstr(why.text, "configuration"));
 }
 
+/* The command that metadata name is a hook only where our own configuration trusts them, and never in the place of a
+ * hook of a file; no name of a resource makes its path another one's. */
+static void test_trusted(void **state)
+{
+	static const char *const names[] = {NULL, "", "a.Metadata", "a[1]", "a\"b"};
+	struct fixture *f = *state;
+	struct trusted_hook t = {(char[]){"srv"}, (char[]){"true"}, (char[]){"app"}};
+	struct problems problems = {0};
+	struct hookset set = load(f, &problems);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(trusted_hook_add(&f->conf, &t, &set, &e), 0);
+	assert_int_equal(set.n, 0);
+	f->conf.trust_metadata = CONF_TRUST_FULL;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct trusted_hook bad = {(char *)(uintptr_t)names[i], t.command, NULL};
+
+		assert_int_equal(trusted_hook_add(&f->conf, &bad, &set, &e), -EINVAL);
+		assert_true(e.text[0]);
+	}
+	assert_int_equal(set.n, 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(trusted_hook_add(&f->conf, &t, &set, &e), 0);
+	assert_int_equal(set.n, 1);
+	assert_string_equal(set.hooks[0].name, TRUSTED_HOOK);
+	assert_string_equal(set.hooks[0].path_text, "Resources.srv.Metadata");
+	assert_string_equal(set.hooks[0].action, "true");
+	assert_string_equal(set.hooks[0].runas, "app");
+	assert_int_equal(set.hooks[0].triggers, TRIGGER_ADD | TRIGGER_UPDATE);
+	done(&set, &problems);
+	fixture_write(f, "/etc/cfn/hooks.d/own.conf", "[" TRUSTED_HOOK "]\n" GOOD, 0644);
+	set = load(f, &problems);
+	assert_int_equal(trusted_hook_add(&f->conf, &t, &set, &e), 0);
+	assert_int_equal(set.n, 1);
+	assert_string_equal(set.hooks[0].path_text, "Resources.R1.Metadata");
+	done(&set, &problems);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_files, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_trusted, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_all_keys, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_runas, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_merge_and_order, fixture_setup,

