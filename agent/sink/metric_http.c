@@ -116,6 +116,10 @@ void metric_judge(const struct http_answer *a, struct metric_verdict *ret)
 		return;
 	}
 	ret->how = how_of(a->status);
+	/* Said of a fresh token, it is a matter of seconds: one that Keystone gave within the second of a
+	 * revocation, or a service that cannot reach Keystone. */
+	if (a->status == 401 && text_starts(a->www_authenticate, "Keystone"))
+		ret->how = METRIC_RETRY;
 	if (a->status >= 300)
 		metric_error_text(buf_str(&a->body), a->body.len, text);
 	snprintf(ret->why, sizeof(ret->why), "HTTP %ld%s%s", a->status, text[0] ? ": " : "", text);

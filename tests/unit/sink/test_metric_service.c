@@ -34,6 +34,26 @@ static void test_monasca(void **state)
 	end(f);
 }
 
+/* A token that is refused as soon as it was given, as within the second of a revocation: a matter of seconds. */
+static void test_fresh_token_refused(void **state)
+{
+	struct fix *f = *state;
+	char value[64];
+
+	f->plan.wrong_token = 3;
+	serve_plan(f);
+	begin(f);
+	configure(f, "monasca", NULL, false);
+	give_keystone(f);
+	add(f, 1, false);
+	UNTIL(f, 8, count(f, "up_to_date") == 1);
+	assert_int_equal(count(f, "sent"), 7);
+	assert_string_equal(httpd_header(httpd_seen(f->server, httpd_count(f->server) - 1),
+					 "X-Auth-Token", value, sizeof(value)),
+			    "tok3");
+	end(f);
+}
+
 /* The other 401 means rights: no new token is asked for, the sink waits and says why. */
 static void test_no_role(void **state)
 {
@@ -84,6 +104,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_monasca, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fresh_token_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_role, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_stays, setup, teardown),
 	};
