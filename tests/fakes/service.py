@@ -18,6 +18,7 @@ import http.server
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -58,6 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_one(self):
         fake = self.server.fake
+        fake.met += 1
         record = {"method": self.command, "path": self.path, "headers": dict(self.headers.items()), "body": b"", "at": time.time()}
         try:
             if self.headers.get("Transfer-Encoding"):
@@ -104,15 +106,21 @@ class Service:
     def __init__(self, state=None, port=0, host="127.0.0.1"):
         self.lock = threading.RLock()
         self.requests, self.faults, self.connections = [], [], set()
+        self.met = 0  # requests that came, answered or not
         self.state = {"clock": 0, "token": uuid.uuid4().hex, "roles": ["monasca-agent"], "project": "9a7e" + uuid.uuid4().hex[4:],
                       "app": {"id": "app-" + uuid.uuid4().hex[:8], "secret": "s3cret-" + uuid.uuid4().hex}, "catalog": {}}
         self.host, self.port, self.server = host, port, None
+        self.certificate = None  # a file with certificate and key makes it TLS from the next up() on
         self.configure(state or {})
 
     def up(self):
         if not self.server:
             self.server = Server((self.host, self.port), Handler)
             self.server.fake = self
+            if self.certificate:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(self.certificate)
+                self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
             self.port = self.server.server_address[1]
             threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
@@ -136,7 +144,7 @@ class Service:
 
     @property
     def url(self):
-        return "http://%s:%d" % (self.host, self.port)
+        return "%s://%s:%d" % ("https" if self.certificate else "http", self.host, self.port)
 
     def configure(self, changes):
         with self.lock:
