@@ -20,6 +20,7 @@ os.environ["HP_BIN"] = BINARY
 sys.path[:0] = [os.path.join(HERE, "..", d) for d in ("lib", "system", "fakes")]
 import cfn_server  # noqa: E402
 import guest  # noqa: E402
+import spdx  # noqa: E402
 import tap  # noqa: E402
 import test_fake  # noqa: E402
 from guest import until  # noqa: E402
@@ -34,9 +35,9 @@ RINGS = ("unit", "system", "faults", "sim", "score", "bench", "vm")
 PULSE = os.path.join(OUT, "meson", "tests", "faults", "pulse")
 
 
-def build(*arguments):
-    return subprocess.run([BUILD, "--jobs", JOBS, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          errors="replace")
+def build(*arguments, program=BUILD, env=None):
+    return subprocess.run([program, "--jobs", JOBS, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          errors="replace", env=dict(os.environ, **(env or {})))
 
 
 def parts():
@@ -62,6 +63,10 @@ def test_parts(t):
         document = json.load(f)
     names = [p["name"] for p in document["packages"]]
     digest = subprocess.run(["sha256sum", BINARY], stdout=subprocess.PIPE, text=True).stdout.split()[0]
+    wrong = spdx.faults(document)
+    t.say(not wrong, "the list of parts is a document of SPDX 2.3", "\n".join(wrong))
+    broken = dict(document, relationships=document["relationships"][:-1], packages=document["packages"][:-1] + [dict(document["packages"][-1], licenseDeclared="?")])
+    t.say(len(spdx.faults(broken)) == 2, "a part without relation and one without licence would be told", "\n".join(spdx.faults(broken)))
     t.say(document["packages"][0]["checksums"][0]["checksumValue"] == digest, "the list of parts is of this very file")
     t.say(all(p.get("licenseDeclared") and p["versionInfo"] for p in document["packages"]) and len(document["relationships"]) == len(names),
           "each of its %d parts has a version, a licence and a relation" % len(names), names)
@@ -70,17 +75,20 @@ def test_parts(t):
 
 
 def test_again(t):
-    """The agent's own objects, in a folder of another name and depth, with the same libraries; the long form makes these again, too."""
+    """The agent's own objects, from a copy of the tree, in a folder of another name and depth, with the same libraries; the long form makes
+    these again, too."""
     folder = tempfile.mkdtemp(prefix="hp-again-", dir="/var/tmp")
-    words = "built again elsewhere it is the same, byte by byte"
+    tree, out, words = os.path.join(folder, "a", "copy"), os.path.join(folder, "one", "more", "level"), "built again elsewhere it is the same, byte by byte"
+    env = {"HEAT_PULSE_CACHE": os.environ.get("HEAT_PULSE_CACHE", os.path.join(TOP, "build", "static-cache"))}
+    if DEEP:
+        env["HEAT_PULSE_CACHE"], words = folder + "/cache", "with all libraries " + words
     try:
-        if DEEP:
-            os.environ["HEAT_PULSE_CACHE"] = folder + "/cache"
-            words = "with all libraries " + words
-        done = build("--dir", os.path.join(folder, "one", "more", "level"))
-        t.say(done.returncode == 0 and filecmp.cmp(BINARY, os.path.join(folder, "one", "more", "level", "heat-pulse"), shallow=False), words, done.stderr)
+        shutil.copytree(TOP, tree, symlinks=True, ignore=lambda at, names: [n for n in names if n in (".git", "__pycache__") or (at == TOP and n == "build")])
+        with open(os.path.join(OUT, "made-of")) as f:
+            env["SOURCE_DATE_EPOCH"] = f.read().split()[0]
+        done = build("--dir", out, program=os.path.join(tree, "packaging", "static", "build"), env=env)
+        t.say(done.returncode == 0 and filecmp.cmp(BINARY, os.path.join(out, "heat-pulse"), shallow=False), words, done.stderr)
     finally:
-        os.environ.pop("HEAT_PULSE_CACHE", None)
         shutil.rmtree(folder)
 
 
