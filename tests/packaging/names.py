@@ -30,7 +30,9 @@ KEYS = {
 # What TLS 1.2 servers may insist on: AEAD, CBC with either MAC, no forward secrecy.
 CIPHERS = ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-SHA256",
            "ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-SHA256", "AES128-SHA")
-GROUPS = ("X25519", "prime256v1", "secp384r1", "secp521r1")
+GROUPS = ("X25519", "P-256", "P-384", "P-521")
+# Python's ssl knows one name for three of the groups and none for X25519; the library takes each from its configuration.
+GROUP_CONF = "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nGroups = %s\n"
 
 
 class Handle(http.server.BaseHTTPRequestHandler):
@@ -154,30 +156,47 @@ def issue(folder, kind, name):
         return f.read(), made[1]
 
 
-def context_for(files, version, ciphers="", group=None):
+def context_for(files, version, ciphers=""):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers((ciphers or "ALL") + ":@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
     context.load_cert_chain(*files)
-    if group:
-        context.set_ecdh_curve(group)
     return context
+
+
+def serve_alone(cert, key):
+    """A server in this process, which says its port and lives until it is ended."""
+    print(serve(context_for((cert, key), ssl.TLSVersion.TLSv1_3)).server_port, flush=True)
+    threading.Event().wait()
+
+
+def test_groups(t, root, files, folder):
+    """Each group by a server that knows no other one."""
+    for group in GROUPS:
+        with open(os.path.join(folder, "openssl.cnf"), "w") as f:
+            f.write(GROUP_CONF % group)
+        with subprocess.Popen([sys.executable, os.path.abspath(__file__), "--serve", *files], stdout=subprocess.PIPE, text=True,
+                              env=dict(os.environ, OPENSSL_CONF=f.name)) as server:
+            done = root.signal("https://heat.hosts:%d/h" % int(server.stdout.readline()))
+            server.kill()
+        t.say(done.returncode == 0, "%s: taken" % group, done.stdout)
 
 
 def test_tls(t, root, folder):
     """Each kind of key by both versions, each cipher of the older one, each group: what the file's OpenSSL offers is what servers ask for."""
     place, v12, v13 = BUNDLES[0], ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-    rows = [(kind, version, "", None) for kind in KEYS for version in (v12, v13)]
-    rows += [("RSA", v12, cipher, None) for cipher in CIPHERS] + [("P-256", v13, "", group) for group in GROUPS]
+    rows = [(kind, version, "") for kind in KEYS for version in (v12, v13)] + [("RSA", v12, cipher) for cipher in CIPHERS]
     issued = {kind: issue(folder, kind, "heat.hosts") for kind in KEYS}
-    for kind, version, ciphers, group in rows:
+    for kind, version, ciphers in rows:
         authority, files = issued[kind]
         root.write(place, authority)
-        server = serve(context_for(files, version, ciphers, group))
+        server = serve(context_for(files, version, ciphers))
         done = root.signal("https://heat.hosts:%d/h" % server.server_port)
         wanted, word = ((3, 0), "refused") if kind == "RSA and SHA-1" else ((0, 1), "taken")
-        t.say((done.returncode, server.seen) == wanted, "%s: %s" % (", ".join(filter(None, (kind, version.name, ciphers, group))), word), done.stdout)
+        t.say((done.returncode, server.seen) == wanted, "%s: %s" % (", ".join(filter(None, (kind, version.name, ciphers))), word), done.stdout)
         server.shutdown()
+    root.write(place, issued["P-256"][0])
+    test_groups(t, root, issued["P-256"][1], folder)
     root.write(place, issued["P-384"][0])
     server = serve(context_for(issued["RSA"][1], v13))
     done = root.signal("https://heat.hosts:%d/h" % server.server_port)
@@ -213,4 +232,6 @@ def main(binary):
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        serve_alone(*sys.argv[2:])
     sys.exit(main(sys.argv[1]))
