@@ -100,6 +100,10 @@ openssl_trim() {
     s/^#include "(encoders|stores)\.inc"\n//gm' providers/defltprov.c
   sed -i -E '/^DECODER/{/SubjectPublicKeyInfo, (rsa|rsapss|ec|x25519|ed25519|der),/!d}' providers/decoders.inc
   sed -i '/{ "base",/d' crypto/provider_predefined.c
+  # Of the 191 suites before TLS 1.3, whose table each process sorts in place, the 20 that these can be; and no ciphers by their older names.
+  perl -0pi -e 's/^    \{\n        1,\n(?:(?! *\},).*\n)+    \},\n/$_ = $&; \/SSL_kANY,\/ ||
+    \/SSL_k(RSA|ECDHE),\n\s+SSL_a(RSA|ECDSA),\n\s+SSL_(AES(128|256)(GCM)?|CHACHA20POLY1305),\/ ? $_ : ""/gme' ssl/s3_lib.c
+  sed -i '/^ *EVP_add_cipher/d' crypto/evp/c_allc.c
   # The texts of errors, 58 KiB in memory, are made a table of when the first is asked for, which is when the first error is told.
   sed -i '/^#include <openssl\/ssl\.h>$/d; s/^#include <openssl\/err\.h>$/&\n#include <openssl\/ssl.h>/
     s/^        OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);$//
@@ -129,8 +133,10 @@ curl_without="zlib brotli zstd libpsl libidn2 nghttp2 nghttp3 ngtcp2 libssh2 lib
 curl_disable="ldap ldaps rtsp dict telnet tftp pop3 imap smb smtp gopher mqtt ftp file ipfs websockets manual docs ntlm negotiate-auth
   kerberos-auth digest-auth aws tls-srp cookies hsts alt-svc doh mime form-api netrc progress-meter dateparse headers-api libcurl-option
   get-easy-options openssl-auto-load-config"
+# Its tables begin as if there were hundreds of connections: 12 KiB.
 make_curl() {
   local word out=()
+  sed -i -E 's/^(#define CURL_(XFER_TABLE|SOCKET_HASH_TABLE|CONNECTION_HASH|DNS_HASH)_SIZE +)[0-9]+/\117/' "$(source_of curl)/lib/multi.c"
   for word in $curl_without; do out+=("--without-$word"); done
   for word in $curl_disable; do out+=("--disable-$word"); done
   configure "$(source_of curl)" --with-openssl="$sysroot/usr" "${out[@]}" --enable-ipv6 --enable-threaded-resolver --enable-symbol-hiding
