@@ -81,7 +81,7 @@ def parse(body):
 def harmful(m, now_ms):
     """What the API takes and something behind it does not: list of sentences."""
     found = []
-    texts = [m["name"]] + [t for pair in m.get("dimensions", {}).items() for t in pair]
+    texts = [m["name"]] + [t for part in ("dimensions", "value_meta") for pair in (m.get(part) or {}).items() for t in pair if isinstance(t, str)]
     if any(ord(c) < 0x20 or ord(c) == 0x7f for t in texts for c in t):
         found.append("control characters break the persister's line protocol")
     if not isinstance(m["timestamp"], int) or isinstance(m["timestamp"], bool):
