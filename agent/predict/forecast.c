@@ -22,6 +22,9 @@
 #define RUSH_LEVEL   0.4f
 #define RUSH_MIN     5
 #define RUSH_STEP_UP 0.001f
+#define CHANGE_HOURS 8 /* over which the change from day to day is averaged */
+#define ERROR_HOURS  24
+#define FORTNIGHT    14 /* days */
 
 /* Minutes. The first follows the spacing where samples come faster, see scale_half_life(). */
 /* Of the highs: the first is fed each 10 min, the others each hour. */
@@ -45,20 +48,18 @@ void forecast_init(struct forecast *f)
 		f->floor_low[i] = 1;
 }
 
-/* At one sample a minute the shortest fit spans 3 samples' half-life; it does at other rates, too.
- */
 float forecast_high_half_life(size_t scale)
 {
 	return high_half_lives[scale];
 }
 
+/* At one sample a minute the shortest fit spans 3 samples' half-life; it does at faster rates, too.
+ * At slower ones it needs more than one sample to have a slope. */
 float forecast_half_life(const struct forecast *f, size_t scale)
 {
-	float fastest = 3 * f->step;
-
-	if (scale == 0 && fastest < half_lives[0])
-		return fastest > 0.1f ? fastest : 0.1f;
-	return half_lives[scale];
+	if (scale > 0)
+		return half_lives[scale];
+	return fmaxf(fmaxf(fminf(half_lives[0], 3 * f->step), f->step), 0.1f);
 }
 
 static void fit(struct forecast_scale *s, double y)
@@ -130,6 +131,12 @@ static void restate(struct forecast *f, double ratio)
 	}
 	for (size_t i = 0; i < FORECAST_SCALES; i++)
 		f->usual_slope[i] *= r * r;
+	for (size_t i = 0; i < 2; i++) {
+		f->late_high[i] *= r;
+		f->fortnight_high[i] *= r;
+	}
+	f->alarm_high *= r;
+	f->alarm_low *= r;
 	f->hour_now *= r;
 	f->block_now *= r;
 	f->change *= r;
@@ -175,13 +182,15 @@ static void hour_over(struct forecast *f, size_t hour, int32_t hours)
 	float n = f->days_changed + 1;
 
 	f->hour_high[hour] = f->hour_now;
+	f->rose = f->rising;
 	for (size_t i = 1; i < FORECAST_HIGHS; i++)
 		high_feed(f, i, 60.0f * (float)hours, f->hour_now);
 	if (before < 0)
 		return;
 	f->days_changed = fminf(n, 1000);
-	f->change += (diff - f->change) * fmaxf(1 / n, 1.0f / 12);
-	f->change_error += (fabsf(diff - f->change) - f->change_error) * fmaxf(1 / n, 1.0f / 24);
+	f->change += (diff - f->change) * fmaxf(1 / n, 1.0f / CHANGE_HOURS);
+	f->change_error +=
+		(fabsf(diff - f->change) - f->change_error) * fmaxf(1 / n, 1.0f / ERROR_HOURS);
 }
 
 static void hours(struct forecast *f, double minutes)
@@ -200,16 +209,46 @@ static void hours(struct forecast *f, double minutes)
 	f->hour_now = fmaxf(f->hour_now, f->y);
 }
 
+/* A day is over. One that filled the resource was a failure: its like is to be told again. */
+static void day_over(struct forecast *f, int32_t now)
+{
+	float high = f->day_high[(size_t)f->day % FORECAST_DAYS];
+
+	if (high < FORECAST_FULL)
+		f->fortnight_high[0] = fmaxf(f->fortnight_high[0], high);
+	if (now / FORTNIGHT == f->day / FORTNIGHT)
+		return;
+	f->fortnight_high[1] = f->fortnight_high[0];
+	f->fortnight_high[0] = 0;
+}
+
+/* The high of an hour is known territory one to two hours later: a rise that is under way at
+ * midnight would else be compared with itself. */
+static void day_highs(struct forecast *f, double minutes)
+{
+	int32_t now = (int32_t)fmin(minutes / DAY_MIN, 2e9);
+	float *day;
+
+	if (f->day >= 0 && now != f->day)
+		day_over(f, now);
+	next_slot(&f->day, minutes, DAY_MIN, f->day_high, FORECAST_DAYS, 0);
+	day = &f->day_high[(size_t)f->day % FORECAST_DAYS];
+	if (f->hour != (int32_t)fmin(minutes / HOUR_MIN, 2e9)) {
+		*day = fmaxf(*day, f->late_high[1]);
+		f->late_high[1] = f->late_high[0];
+		f->late_high[0] = 0;
+	}
+	f->late_high[0] = fmaxf(f->late_high[0], f->u);
+}
+
 static void remember(struct forecast *f)
 {
 	double minutes = (f->t - f->t0) / 60;
-	float *day, *low;
+	float *low;
 
-	next_slot(&f->day, minutes, DAY_MIN, f->day_high, FORECAST_DAYS, 0);
+	day_highs(f, minutes);
 	next_slot(&f->floor, minutes, FLOOR_MIN, f->floor_low, FORECAST_FLOORS, 1);
-	day = &f->day_high[(size_t)f->day % FORECAST_DAYS];
 	low = &f->floor_low[(size_t)f->floor % FORECAST_FLOORS];
-	*day = fmaxf(*day, f->u);
 	*low = fminf(*low, f->u);
 	hours(f, minutes);
 	blocks(f, minutes);
@@ -279,6 +318,7 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit)
 		scale_feed(&f->scales[i], dt, y);
 	usual_slopes(f);
 	remember(f);
+	f->rising = f->scales[0].slope > FORECAST_BURSTS;
 	forecast_judge(f);
 }
 

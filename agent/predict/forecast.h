@@ -55,12 +55,19 @@ struct forecast {
 	float days_changed; /* how many hours have been compared with the day before */
 	float slow_count, fast_count, notice_count, steady_count;
 	float hold, notice_hold; /* minutes left */
+	float late_high[2];      /* highest u of this hour and the last: not yet in day_high */
+	float fortnight_high[2]; /* highest day of this fortnight and the last that did not fill it
+				  */
+	float alarm_high;        /* highest u of the last warning */
+	float alarm_low;         /* lowest of the highs since it ended; 1 while it stands */
+	float alarm_age;         /* minutes since it ended */
 	float since_bad;
 	float open_high; /* highest u since it opened */
 	double eta_min;  /* as reported, minutes; negative: none */
 	float eta_low_min, eta_high_min;
 	uint8_t reason;
-	uint8_t level; /* 0 none, 1 + enum finding_level */
+	uint8_t level;     /* 0 none, 1 + enum finding_level */
+	bool rising, rose; /* as fast as a burst: now; when the last hour ended */
 	uint32_t samples;
 };
 
