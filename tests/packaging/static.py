@@ -122,11 +122,12 @@ def test_memory_start(t):
         g.conf(unlocked() + "[metadata]\nsource = local\ninterval = 60s\nsplay = 0s\n[local]\nfile = /etc/heat-pulse/metadata.json\n")
         g.write("/etc/heat-pulse/metadata.json", "{}")
         g.start()
-        time.sleep(8)  # after five, what only the start needed is given back
-        pss, _ = memory(g)
+        time.sleep(8)  # after one and after five, what only the start needed is given back
+        pss, anonymous = memory(g)
     finally:
         g.wipe()
     within(t, pss, "pss_start", "at start all roles together have of PSS")
+    within(t, anonymous, "anonymous_start", "anonymous of that, with %d processes on this machine" % sum(map(str.isdigit, os.listdir("/proc"))))
 
 
 def test_memory_tls(t):
