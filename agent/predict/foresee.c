@@ -329,11 +329,3 @@ bool foresee_forecast(const struct foresee *f, size_t i, struct foresee_line *re
 	view_of(series, series->fed_ms, &ret->view);
 	return true;
 }
-
-bool foresee_is_rushing(const struct foresee *f)
-{
-	for (size_t i = 0; i < FORESEE_SERIES_MAX; i++)
-		if (f->series[i].rule && forecast_is_rushing(&f->series[i].forecast))
-			return true;
-	return false;
-}

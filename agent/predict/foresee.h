@@ -57,6 +57,3 @@ struct foresee_line { /* one forecast worth showing */
 };
 /** foresee_forecast() - series number @i with its view. Return: false beyond the last. */
 bool foresee_forecast(const struct foresee *f, size_t i, struct foresee_line *ret);
-/** foresee_is_rushing() - something may be exhausted within minutes: samples each second are worth
- * it. */
-bool foresee_is_rushing(const struct foresee *f);
