@@ -17,6 +17,7 @@ BUILD = os.path.join(TOP, "packaging", "static", "build")
 OUT = os.path.join(TOP, "build", "static")
 BINARY = os.path.join(OUT, "heat-pulse")
 os.environ["HP_BIN"] = BINARY
+os.environ["HP_TRY"] = os.path.join(OUT, "meson", "tests", "sandbox_try")
 sys.path[:0] = [os.path.join(HERE, "..", d) for d in ("lib", "system", "fakes")]
 import cfn_server  # noqa: E402
 import guest  # noqa: E402

@@ -142,7 +142,7 @@ ATTEMPTS = {  # agent, prober, store
 
 def test_attempts(ctx):
     """Each role tries what it must not be able to do: the filter kills it, or the kernel refuses."""
-    tool = os.path.join(os.path.dirname(os.path.dirname(os.environ["HP_BIN"])), "tests", "unit", "core", "sandbox_try")
+    tool = os.environ.get("HP_TRY") or os.path.join(os.path.dirname(os.path.dirname(os.environ["HP_BIN"])), "tests", "sandbox_try")
     if not os.path.exists(tool):
         raise Skip("sandbox_try was not built beside this binary")
     listed = subprocess.run([tool, "list"], stdout=subprocess.PIPE, text=True).stdout.split()
