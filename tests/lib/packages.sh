@@ -9,7 +9,8 @@ packages_fuzz="python3 clang libclang-rt-dev $packages_build"
 packages_score="python3 $packages_build"
 packages_sim="python3 $packages_build"
 packages_system="python3 python3-cryptography python3-jsonschema openssl iproute2 procps util-linux strace sysstat keystone heat-api heat-api-cfn heat-engine uwsgi-plugin-python3
-  heat-cfntools python3-os-collect-config python3-keystoneclient swift-proxy swift-account swift-container swift-object zaqar-server curl prometheus prometheus-node-exporter $packages_build"
+  heat-cfntools python3-os-collect-config python3-keystoneclient swift-proxy swift-account swift-container swift-object zaqar-server curl prometheus prometheus-node-exporter
+  gnocchi-api gnocchi-metricd postgresql $packages_build"
 packages_faults="python3 e2fsprogs mount util-linux $packages_build"
 packages_bench="python3 strace valgrind heat-cfntools collectd-core prometheus-node-exporter sysstat $packages_build"
 packages_vm="python3 qemu-system-x86 mmdebstrap e2fsprogs cpio kmod busybox-static musl-tools genisoimage mtools dosfstools make gcc python3-yaml python3-requests keystone
@@ -27,7 +28,7 @@ missing_packages() { # names...: prints those that are not installed
 # The control plane's packages start services and ask for databases; a test machine wants neither.
 prepare_debconf() {
   local package
-  for package in keystone heat-common zaqar-common; do
+  for package in keystone heat-common zaqar-common gnocchi-common; do
     echo "$package ${package%-common}/configure_db boolean false"
     echo "$package $package/configure_db boolean false"
   done | debconf-set-selections || true

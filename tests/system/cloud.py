@@ -100,6 +100,14 @@ def wait_port(port, seconds, what):
     raise RuntimeError("%s did not open its port in %d s" % (what, seconds))
 
 
+def until_true(seconds, what, check):
+    end = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > end:
+            raise RuntimeError("%s is not ready after %d s" % (what, seconds))
+        time.sleep(0.2)
+
+
 class Cloud:
     def __init__(self, run, host="127.0.0.1"):
         """@host: the name by which endpoints are told to others; here it must be 127.0.0.1"""
