@@ -54,6 +54,17 @@ struct entry *outbox_waiting(const struct outbox *o, const char *key)
 	return e;
 }
 
+/* Deadlines are wall-clock, because they come from outside and outlive a boot; here they become a wait on the
+ * loop's clock, once: a clock that is set meanwhile ends none of them. */
+static int64_t deadline_of(const struct outbox *o, const struct signal *s)
+{
+	int64_t left = s->deadline_real_ms - loop_env(o->set.loop)->real_ms();
+
+	if (s->deadline_real_ms == 0)
+		return INT64_MAX;
+	return loop_now(o->set.loop) + (left > 0 ? left : 0);
+}
+
 struct entry *outbox_append(struct outbox *o, struct signal *s, size_t bytes)
 {
 	struct entry *e = calloc(1, sizeof(*e));
@@ -65,6 +76,7 @@ struct entry *outbox_append(struct outbox *o, struct signal *s, size_t bytes)
 	*s = (struct signal){0};
 	e->bytes = bytes;
 	e->order = ++o->orders;
+	e->deadline = deadline_of(o, &e->s);
 	e->settled_at = settle_end(o, e->s.kind);
 	e->backoff = (struct backoff){.base_ms = BASE_MS, .cap_ms = CAP_MS};
 	while (*at)
@@ -119,14 +131,9 @@ static struct entry *pick(const struct outbox *o, int64_t now)
 	return best;
 }
 
-/* Deadlines are wall-clock, because they come from outside; here they become a wait on the loop's clock. */
 static int64_t deadline_at(const struct outbox *o, const struct entry *e)
 {
-	int64_t left = e->s.deadline_real_ms - loop_env(o->set.loop)->real_ms();
-
-	if (e->s.deadline_real_ms == 0 || e == o->flying)
-		return INT64_MAX;
-	return loop_now(o->set.loop) + (left > 0 ? left : 0);
+	return e == o->flying ? INT64_MAX : e->deadline;
 }
 
 static int64_t way_at(const struct outbox *o)

@@ -23,6 +23,7 @@ struct entry {
 	size_t bytes;     /* of the spool form */
 	struct backoff backoff;
 	int64_t not_before; /* boot ms */
+	int64_t deadline;   /* boot ms */
 	int64_t reput_at;
 	/* boot ms until which it waits to be on disk; 0 = it does not */
 	int64_t settled_at;
