@@ -119,8 +119,11 @@ make_openssl() {
   local word out=()
   (cd "$(source_of openssl)" && openssl_trim)
   for word in $openssl_leaves_out; do out+=("no-$word"); done
-  sed -i -E '/\$ECASM_(x86_64|aarch64)=/s/ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]//; /\$ECDEF_(x86_64|aarch64)=/s/ECP_NISTZ256_ASM//' \
-    "$(source_of openssl)/crypto/ec/build.info"
+  # The source is that of all machines, and a file that is written anew stops a make of another one's build.
+  if grep -qE '\$EC(ASM|DEF)_(x86_64|aarch64)=.*(ecp_nistz256|ECP_NISTZ256_ASM)' "$(source_of openssl)/crypto/ec/build.info"; then
+    sed -i -E '/\$ECASM_(x86_64|aarch64)=/s/ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]//; /\$ECDEF_(x86_64|aarch64)=/s/ECP_NISTZ256_ASM//' \
+      "$(source_of openssl)/crypto/ec/build.info"
+  fi
   # A relative path, as the library holds the names of its files. Where it lives in the guest is said with DESTDIR alone.
   CC=$CC AR="$binutils"ar RANLIB="$binutils"ranlib "../../src/openssl-$(upstream openssl)/Configure" "linux-$arch" no-pic "${out[@]}" \
     --prefix=/usr --libdir=lib --openssldir=/etc/ssl $size_flags -DOPENSSL_SMALL_FOOTPRINT -DOPENSSL_SA_BLOCK_BITS=2
