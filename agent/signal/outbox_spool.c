@@ -12,6 +12,7 @@
 
 #define REPUT_MS      60000
 #define LOAD_AGAIN_MS 5000
+#define HELD_MS       60000
 #define LOAD_MAX      1024 /* files of an earlier life; more cannot have been accepted */
 
 static void spool_name(const char *key, char out[static STORE_NAME_MAX])
@@ -162,6 +163,14 @@ static void loading_over(struct outbox *o)
 		o->set.loaded(o->load_status, o->set.ctx);
 }
 
+/* Killed after urgent news of health left and before the disk had them, an earlier life left the health that
+ * they replaced: told now it would be older than what Heat has. Each life tells its own within a second of its
+ * first document, which replaces that one; if it does not come to that, it is better told late than not. */
+static int64_t held_until(const struct outbox *o, const struct signal *s)
+{
+	return s->kind == SIGNAL_HEALTH && !s->urgent ? loop_now(o->set.loop) + HELD_MS : 0;
+}
+
 static int add_loaded(struct outbox *o, const char *name, const char *p, size_t n)
 {
 	struct signal s;
@@ -183,6 +192,7 @@ static int add_loaded(struct outbox *o, const char *name, const char *p, size_t 
 	}
 	e->stored = true;
 	e->resting = true; /* a full spool is not tried all at once while the server is away */
+	e->not_before = held_until(o, &e->s);
 	return 0;
 }
 

@@ -297,6 +297,14 @@ static _unused_ void add(struct life *l, enum signal_kind kind, const char *key,
 	assert_null(s.target); /* taken */
 }
 
+static _unused_ void add_urgent(struct life *l, const char *reason)
+{
+	struct signal s = make(SIGNAL_HEALTH, "health", reason);
+
+	s.urgent = true;
+	assert_int_equal(outbox_add(l->outbox, &s, NULL, NULL), 0);
+}
+
 static _unused_ char *new_dir(char template[static 32])
 {
 	char path[128];
