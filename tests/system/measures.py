@@ -9,10 +9,11 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 
 import requests
-from keystoneauth1 import session
+from keystoneauth1 import exceptions, session
 from keystoneauth1.identity import v3
 from keystoneclient.v3 import client
 
@@ -109,8 +110,21 @@ class Gnocchi:
         name, password = "pulse-" + uuid.uuid4().hex[:8], uuid.uuid4().hex
         user = self.make_user(name, password, "member", project)
         auth = v3.Password(auth_url=self.cloud.auth_url, user_id=user.id, password=password, project_name=project, project_domain_id="default")
-        made = client.Client(session=session.Session(auth=auth), endpoint_override=self.cloud.auth_url).application_credentials.create(name)
+        credentials = client.Client(session=session.Session(auth=auth), endpoint_override=self.cloud.auth_url).application_credentials
+        made = self.keep_asking(lambda: credentials.create(name))
         return user, made.id, made.secret
+
+    @staticmethod
+    def keep_asking(make, seconds=30):
+        """While other tests change users and roles, Keystone on SQLite now and then does not find a role that it has just put into a token."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return make()
+            except exceptions.BadRequest:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
     def revoke_tokens(self, user):
         """All that were given out until now: a new password does that, and leaves application credentials as they are."""
