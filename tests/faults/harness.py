@@ -2,7 +2,7 @@
 """Runs the functions test_* of the modules test_*.py here and prints TAP.
 
 A test gets a Context: a folder of its own, the sampler as a Pulse, and later() for what must be undone. What this machine's
-kernel or rights do not offer is skipped with the reason. Everything made is the test's own: files, loop devices, control groups,
+kernel or rights do not offer is skipped with the reason. One with the mark `beside` mostly waits, and runs beside all others. Everything made is the test's own: files, loop devices, control groups,
 processes, mounts in a mount namespace that ends with this program.
 """
 import ctypes
@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -82,15 +83,28 @@ def run(out, name, function):
         out.skip(name, why)
 
 
-def main(words):
-    out = tap.Tap()
-    own_mounts()
+def chosen(words):
+    """(name, function) of the tests whose names hold one of the words"""
     for path in sorted(glob.glob(os.path.join(HERE, "test_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         for name, function in sorted(vars(module).items()):
             full = "%s: %s" % (module.__name__[5:], name[5:].replace("_", " "))
             if name.startswith("test_") and callable(function) and (not words or any(w in full for w in words)):
-                run(out, full, function)
+                yield full, function
+
+
+def main(words):
+    out = tap.Tap()
+    own_mounts()
+    tests = list(chosen(words))
+    beside = [threading.Thread(target=run, args=(out, *one)) for one in tests if hasattr(one[1], "beside")]
+    for thread in beside:
+        thread.start()
+    for name, function in tests:
+        if not hasattr(function, "beside"):
+            run(out, name, function)
+    for thread in beside:
+        thread.join()
     return out.end()
 
 
