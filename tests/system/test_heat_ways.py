@@ -33,10 +33,13 @@ def test_application_credential(ctx):
     deploy(ctx, "appcred")
     cloud = ctx.cloud
     who = requests.get(cloud.auth_url + "/auth/tokens", headers={"X-Auth-Token": cloud.token, "X-Subject-Token": cloud.token}, timeout=30).json()["token"]
-    made = requests.post(cloud.auth_url + "/users/%s/application_credentials" % who["user"]["id"], headers={"X-Auth-Token": cloud.token}, timeout=30,
-                         json={"application_credential": {"name": "guest-%d" % time.time(), "unrestricted": False}})
-    assert made.status_code == 201, made.text
-    cred = made.json()["application_credential"]
+
+    def make():
+        """One of Keystone's processes now and then does not find a role that another has put into the token."""
+        made = requests.post(cloud.auth_url + "/users/%s/application_credentials" % who["user"]["id"], headers={"X-Auth-Token": cloud.token}, timeout=30,
+                             json={"application_credential": {"name": "guest-%d" % time.time(), "unrestricted": False}})
+        return made.json().get("application_credential")
+    cred = until("an application credential", 30, make)
     ctx.secret(cred["secret"])
     g = ctx.guest("appcred")
     g.conf(CONF + "[heat]\nauth-url = %s\napp-credential-id = %s\napp-credential-secret = %s\nstack-id = appcred/%s\nresource = srv\n" %
