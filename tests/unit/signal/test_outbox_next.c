@@ -43,6 +43,17 @@ static void next_life(void **state)
 	remove_dir(dir);
 }
 
+/* A life whose health is on disk and never delivered. */
+static void live_and_leave_health(struct life *l, const char *dir)
+{
+	begin(l, dir);
+	l->answer_ms = 1000000; /* never */
+	l->quit_after_accepted = 1;
+	add(l, SIGNAL_HEALTH, "health", "old");
+	assert_int_equal(run(l, 60000), 0);
+	end(l);
+}
+
 /* Health as usual of an earlier life may be older than what that life told last: this life's own goes instead, or it
  * goes after a minute. Urgent health goes at once. */
 static void old_health(void **state)
@@ -51,12 +62,7 @@ static void old_health(void **state)
 	struct life l;
 
 	(void)state;
-	begin(&l, new_dir(dir));
-	l.answer_ms = 1000000; /* never */
-	l.quit_after_accepted = 1;
-	add(&l, SIGNAL_HEALTH, "health", "old");
-	assert_int_equal(run(&l, 20000), 0);
-	end(&l);
+	live_and_leave_health(&l, new_dir(dir));
 
 	for (unsigned life = 0; life < 2; life++) {
 		begin(&l, dir);
@@ -92,12 +98,7 @@ static void told_while_loading(void **state)
 	struct life l;
 
 	(void)state;
-	begin(&l, new_dir(dir));
-	l.answer_ms = 1000000; /* never */
-	l.quit_after_accepted = 1;
-	add(&l, SIGNAL_HEALTH, "health", "old");
-	assert_int_equal(run(&l, 60000), 0);
-	end(&l);
+	live_and_leave_health(&l, new_dir(dir));
 
 	be_between = true;
 	begin(&l, dir);

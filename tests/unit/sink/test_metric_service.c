@@ -9,6 +9,19 @@
 
 #include "metric_bench.h"
 
+/* One sample to Monasca, whose middleware refuses the tokens before the @wrong_token-th. */
+static void send_refusing(struct fix *f, int wrong_token)
+{
+	f->plan.wrong_token = wrong_token;
+	serve_plan(f);
+	begin(f);
+	configure(f, "monasca", NULL, false);
+	give_keystone(f);
+	add(f, 1, false);
+	UNTIL(f, 8, count(f, "up_to_date") == 1);
+	assert_int_equal(count(f, "sent"), 7);
+}
+
 /* Monasca by the catalog: exact Content-Type, token, one renewal when Keystone's middleware refuses
  * it. */
 static void test_monasca(void **state)
@@ -17,14 +30,7 @@ static void test_monasca(void **state)
 	const struct httpd_seen *seen;
 	char value[64];
 
-	f->plan.wrong_token = 2;
-	serve_plan(f);
-	begin(f);
-	configure(f, "monasca", NULL, false);
-	give_keystone(f);
-	add(f, 1, false);
-	UNTIL(f, 8, count(f, "up_to_date") == 1);
-	assert_int_equal(count(f, "sent"), 7);
+	send_refusing(f, 2);
 	seen = httpd_seen(f->server, httpd_count(f->server) - 1);
 	assert_string_equal(seen->target, "/v2.0/metrics");
 	assert_string_equal(httpd_header(seen, "Content-Type", value, sizeof(value)),
@@ -40,14 +46,7 @@ static void test_fresh_token_refused(void **state)
 	struct fix *f = *state;
 	char value[64];
 
-	f->plan.wrong_token = 3;
-	serve_plan(f);
-	begin(f);
-	configure(f, "monasca", NULL, false);
-	give_keystone(f);
-	add(f, 1, false);
-	UNTIL(f, 8, count(f, "up_to_date") == 1);
-	assert_int_equal(count(f, "sent"), 7);
+	send_refusing(f, 3);
 	assert_string_equal(httpd_header(httpd_seen(f->server, httpd_count(f->server) - 1),
 					 "X-Auth-Token", value, sizeof(value)),
 			    "tok3");
