@@ -19,9 +19,6 @@
 #define STEP_GAP     10   /* a step this many times the usual is a gap: persistence starts anew */
 #define LIMIT_MOVED  1e-9
 #define LIMIT_OTHER  1e4
-#define RUSH_LEVEL   0.4f
-#define RUSH_MIN     5
-#define RUSH_STEP_UP 0.001f
 #define CHANGE_HOURS 8 /* over which the change from day to day is averaged */
 #define ERROR_HOURS  24
 #define FORTNIGHT    14 /* days */
@@ -326,12 +323,6 @@ void forecast_clock_set(struct forecast *f, double by_s)
 {
 	f->t0 += by_s;
 	f->t += by_s;
-}
-
-bool forecast_is_rushing(const struct forecast *f)
-{
-	return f->samples > 2 && f->y > RUSH_LEVEL && f->rate * f->dt > RUSH_STEP_UP &&
-	       (1 - f->y) < RUSH_MIN * f->rate && f->rate * f->rate > f->usual_slope[0];
 }
 
 void forecast_view(const struct forecast *f, struct forecast_view *ret)

@@ -92,6 +92,3 @@ void forecast_feed(struct forecast *f, double t_s, double used, double limit);
 /** forecast_clock_set() - the clock was set by that much: what was fed was fed then, in its time. */
 void forecast_clock_set(struct forecast *f, double by_s);
 void forecast_view(const struct forecast *f, struct forecast_view *ret);
-/** forecast_is_rushing() - the limit may be met within minutes: sample each second from now on, the
- * rules need a few samples. Says nothing to anybody else. */
-bool forecast_is_rushing(const struct forecast *f);

@@ -6,6 +6,7 @@
 #include "fixture.h"
 
 #include "predict/forecast.h"
+#include "sample/trend.h"
 
 _Static_assert(sizeof(struct forecast) <= 1024, "a forecast has 1 KiB");
 
@@ -330,19 +331,21 @@ static void moving_limit(void **state)
 	}
 }
 
-/* 256 MiB, a leak of 1 and 5 MiB a second; the agent samples each second once it rushes. */
+/* 256 MiB, a leak of 1 and 5 MiB a second; the sampler looks each second once its trend says so. */
 static double lead_of(double mib_per_s, double history_s)
 {
 	const double total = 230, base = 0.42;
 	struct forecast_view v;
+	struct trend trend = {0};
 	struct forecast f;
 	double t = 0, y = base;
 
 	forecast_init(&f);
 	for (; t < history_s; t += 10)
 		forecast_feed(&f, t, base + 0.0005 * fmod(t, 7), 1);
-	for (double begin = t; y < 1; t += forecast_is_rushing(&f) ? 1 : 10) {
+	for (double begin = t; y < 1; t += trend_stress(&trend) == STRESS_RAISE ? 1 : 10) {
 		y = base + mib_per_s * (t - begin) / total;
+		trend_add(&trend, y, (int64_t)(1000 * t));
 		forecast_feed(&f, t, y, 1);
 		forecast_view(&f, &v);
 		if (v.open && v.level >= FINDING_WARNING)
