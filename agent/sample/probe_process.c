@@ -23,12 +23,11 @@
 #include "sample/dirwalk.h"
 #include "sample/process_table.h"
 
-#define KEEP_PROCESSES 1000
-#define LOOK_ALL       10
-#define ASK_PART       3   /* of the table, beyond which a look at all is cheaper */
-#define ASK_MAX	       255 /* the library takes no more */
-#define LARGE_MIB      64.0
-#define CALM_LOAD      0.5
+#define LOOK_ALL  10
+#define ASK_PART  3   /* of the table, beyond which a look at all is cheaper */
+#define ASK_MAX   255 /* the library takes no more */
+#define LARGE_MIB 64.0
+#define CALM_LOAD 0.5
 
 const struct process_view *const process_views[] = {
 	&process_blocked, /* first: it has the detail of an entity that others name, too */
@@ -56,8 +55,7 @@ static const enum pids_item items[ITEMS] = {
 };
 
 struct table {
-	struct pids_info *info;
-	int last_total;
+	struct pids_info *info; /* of a walk */
 	int proc_fd;
 	unsigned walks; /* since the last look at all */
 	int64_t interval_ms, walked_ms;
@@ -76,20 +74,22 @@ void process_shown(const struct process_row *row, char out[static PROCESS_SHOWN_
 }
 
 /*
- * The library's memory stays as large as the longest table it ever held. After an unusually long
- * one (a fork bomb) its handle is given up and made anew, so that it goes back.
+ * A handle of the library keeps 200 bytes for each process of the longest table it ever read, and
+ * costs 1.7 us to make and to free: so it lives for one walk.
  */
-static int renew(struct table *t)
+static int begin_library(struct table *t)
 {
 	enum pids_item wanted[ITEMS];
 
-	if (t->info && t->last_total <= KEEP_PROCESSES)
-		return 0;
+	memcpy(wanted, items, sizeof(wanted));
+	return procps_pids_new(&t->info, wanted, ITEMS);
+}
+
+static void end_library(struct table *t)
+{
 	if (t->info)
 		procps_pids_unref(&t->info);
-	memcpy(wanted, items, sizeof(wanted));
 	t->info = NULL;
-	return procps_pids_new(&t->info, wanted, ITEMS);
 }
 
 static void process_close(void *state)
@@ -101,8 +101,7 @@ static void process_close(void *state)
 			process_views[i]->close(t->states[i]);
 		free(t->states[i]);
 	}
-	if (t->info)
-		procps_pids_unref(&t->info);
+	end_library(t);
 	if (t->proc_fd >= 0)
 		close(t->proc_fd);
 	process_table_free(&t->known);
@@ -145,7 +144,8 @@ static int process_open(const struct probe_setup *setup, void **ret, struct err 
 	t->interval_ms = setup->conf->process_interval_ms;
 	t->mib_per_page = (double)sysconf(_SC_PAGESIZE) / 1048576.0;
 	t->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = t->proc_fd < 0 ? -errno : renew(t);
+	err = t->proc_fd < 0 ? -errno : begin_library(t);
+	end_library(t);
 	if (err >= 0)
 		err = open_views(t, setup);
 	if (err < 0) {
@@ -199,16 +199,12 @@ static int put_all(struct table *t, const struct pids_fetch *fetched, int64_t no
 
 static int look_at_all(struct table *t, int64_t now_ms)
 {
-	const struct pids_fetch *all;
-	int err = renew(t);
+	const struct pids_fetch *all = procps_pids_reap(t->info, PIDS_FETCH_TASKS_ONLY);
+	int err;
 
-	if (err < 0)
-		return err;
-	all = procps_pids_reap(t->info, PIDS_FETCH_TASKS_ONLY);
 	if (!all)
 		return -EIO;
 	t->walks = 0;
-	t->last_total = all->counts->total;
 	process_table_begin(&t->known);
 	err = put_all(t, all, now_ms);
 	process_table_end(&t->known);
@@ -293,8 +289,12 @@ static int walk(struct table *t, int64_t now_ms)
 {
 	bool early = now_ms - t->walked_ms < t->interval_ms / 4 * 3;
 	bool all = early || !t->known.n || ++t->walks == LOOK_ALL || !is_calm();
+	int err = begin_library(t);
 
-	return all ? look_at_all(t, now_ms) : look_at_some(t, now_ms);
+	if (err >= 0)
+		err = all ? look_at_all(t, now_ms) : look_at_some(t, now_ms);
+	end_library(t);
+	return err;
 }
 
 static int process_read(void *state, int64_t now_ms)

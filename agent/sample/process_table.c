@@ -17,7 +17,7 @@ static size_t place_of(const struct process_table *t, int pid)
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
 
-		if (t->list[middle].row.pid < pid)
+		if (t->list[middle].pid < pid)
 			from = middle + 1;
 		else
 			to = middle;
@@ -27,7 +27,7 @@ static size_t place_of(const struct process_table *t, int pid)
 
 static bool is_at(const struct process_table *t, size_t at, int pid)
 {
-	return at < t->n && t->list[at].row.pid == pid;
+	return at < t->n && t->list[at].pid == pid;
 }
 
 void process_table_begin(struct process_table *t)
@@ -38,7 +38,7 @@ void process_table_begin(struct process_table *t)
 
 static bool is_settled(const struct process_known *k, int64_t now_ms)
 {
-	return !k->followed && (k->row.state == 'S' || k->row.state == 'I') &&
+	return !k->followed && (k->state == 'S' || k->state == 'I') &&
 	       now_ms - k->since_ms >= PROCESS_SETTLED_MS;
 }
 
@@ -76,11 +76,28 @@ static int insert(struct process_table *t, size_t at)
 	return 0;
 }
 
-static bool is_unchanged(const struct process_row *a, const struct process_row *b)
+static uint32_t pages_told(const struct process_row *row)
 {
-	return a->start_ticks == b->start_ticks && a->state == b->state && a->ppid == b->ppid &&
-	       a->threads == b->threads && a->cpu_ticks == b->cpu_ticks &&
-	       a->rss_pages == b->rss_pages;
+	return row->rss_pages < UINT32_MAX ? (uint32_t)row->rss_pages : UINT32_MAX;
+}
+
+static bool is_unchanged(const struct process_known *k, const struct process_row *row)
+{
+	return k->start_ticks == row->start_ticks && k->state == row->state &&
+	       k->ppid == row->ppid && k->threads == row->threads &&
+	       k->cpu_ticks == row->cpu_ticks && k->rss_pages == pages_told(row);
+}
+
+static void remember(struct process_known *k, const struct process_row *row)
+{
+	k->pid = row->pid;
+	k->ppid = row->ppid;
+	k->state = row->state;
+	k->threads = row->threads;
+	k->start_ticks = row->start_ticks;
+	k->cpu_ticks = row->cpu_ticks;
+	k->rss_pages = pages_told(row);
+	snprintf(k->name, sizeof(k->name), "%s", row->name);
 }
 
 int process_table_put(struct process_table *t, const struct process_row *row, bool followed,
@@ -93,12 +110,11 @@ int process_table_put(struct process_table *t, const struct process_row *row, bo
 	if (!known && insert(t, at))
 		return -ENOMEM;
 	k = &t->list[at];
-	if (!known || !is_unchanged(&k->row, row))
+	if (!known || !is_unchanged(k, row))
 		k->since_ms = now_ms;
-	k->row = *row;
+	remember(k, row);
 	k->seen = true;
 	k->followed = followed;
-	snprintf(k->name, sizeof(k->name), "%s", row->name);
 	return 0;
 }
 
@@ -116,11 +132,19 @@ void process_table_end(struct process_table *t)
 
 struct process_row process_table_row(const struct process_table *t, size_t i)
 {
-	struct process_row row = t->list[i].row;
+	const struct process_known *k = &t->list[i];
 
-	row.name = t->list[i].name;
-	row.since_ms = t->list[i].since_ms;
-	return row;
+	return (struct process_row){
+		.pid = k->pid,
+		.ppid = k->ppid,
+		.state = k->state,
+		.threads = k->threads,
+		.start_ticks = k->start_ticks,
+		.cpu_ticks = k->cpu_ticks,
+		.rss_pages = k->rss_pages,
+		.name = k->name,
+		.since_ms = k->since_ms,
+	};
 }
 
 void process_table_free(struct process_table *t)

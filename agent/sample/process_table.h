@@ -12,9 +12,13 @@
 #define PROCESS_SETTLED_MS INT64_C(120000)
 #define PROCESS_NAME_MAX   32 /* the kernel's own threads have more than 15 characters */
 
+/* A guest has hundreds of them, so this is as short as the kernel's numbers allow. */
 struct process_known {
-	struct process_row row; /* its name is below */
-	int64_t since_ms;	/* as it is now */
+	uint64_t start_ticks, cpu_ticks;
+	int64_t since_ms; /* as it is now */
+	int pid, ppid, threads;
+	uint32_t rss_pages; /* at most 16 TiB are told */
+	char state;
 	bool seen, followed;
 	char name[PROCESS_NAME_MAX];
 };

@@ -55,6 +55,21 @@ static void settled_after_two_minutes(void **state)
 	}
 }
 
+/* 32 bits hold pages of 16 TiB; what is more is told as that, and never as little. */
+static void more_memory_than_told(void **state)
+{
+	struct process_row huge = sleeper(7);
+	struct process_table t = {0};
+
+	(void)state;
+	huge.rss_pages = (UINT64_C(1) << 32) + 1;
+	put(&t, &huge, false, 0);
+	assert_int_equal(process_table_row(&t, 0).rss_pages, UINT32_MAX);
+	put(&t, &huge, false, MINUTE);
+	assert_true(process_table_keep(&t, 7, 2 * MINUTE));
+	process_table_free(&t);
+}
+
 static void some_never_settle(void **state)
 {
 	static const char restless[] = "RDZTtX";
@@ -237,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settled_after_two_minutes),
+		cmocka_unit_test(more_memory_than_told),
 		cmocka_unit_test(some_never_settle),
 		cmocka_unit_test(comes_and_goes),
 		cmocka_unit_test(changes_are_seen),
