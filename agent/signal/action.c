@@ -203,6 +203,7 @@ int action_save(const struct action *a, struct buf *out)
 	return text ? buf_puts(out, text) : -ENOMEM;
 }
 
+/* What is longer than a finding's words can be was not written here; cut, it would be another's. */
 static void load_told(const json_t *list, struct action *ret)
 {
 	const json_t *pair;
@@ -213,7 +214,8 @@ static void load_told(const json_t *list, struct action *ret)
 		const char *class_name = json_string_value(json_array_get(pair, 0)),
 			   *entity = json_string_value(json_array_get(pair, 1));
 
-		if (class_name && entity)
+		if (class_name && entity && strlen(class_name) < sizeof(ret->told[0].class_name) &&
+		    strlen(entity) < sizeof(ret->told[0].entity))
 			mark(ret, class_name, entity);
 	}
 }
@@ -229,15 +231,18 @@ static void load_times(const json_t *list, struct action *ret)
 int action_load(const char *p, size_t n, struct action *ret)
 {
 	_cleanup_json_ json_t *o = NULL;
+	const char *boot_id;
 	int64_t v;
 
 	*ret = (struct action){0};
-	if (json_parse(p, n, &json_limits_default, &o, NULL) < 0 || !json_int(o, "v", &v) ||
-	    v < 1 || !json_str(o, "boot"))
+	if (json_parse(p, n, &json_limits_default, &o, NULL) < 0 || !json_int(o, "v", &v) || v < 1)
 		return -EBADMSG;
 	if (v > 1)
 		return -EPROTONOSUPPORT;
-	snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", json_str(o, "boot"));
+	boot_id = json_str(o, "boot");
+	if (!boot_id || strlen(boot_id) >= sizeof(ret->boot_id))
+		return -EBADMSG;
+	memcpy(ret->boot_id, boot_id, strlen(boot_id) + 1);
 	load_told(json_object_get(o, "told"), ret);
 	load_times(json_object_get(o, "at_ms"), ret);
 	return 0;

@@ -222,6 +222,8 @@ static void undone(void **state)
 	assert_int_equal(a.n_at, 0);
 }
 
+#define LONG "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa9"
+
 /* The next life knows what this one told; what is no such text is none. */
 static void on_disk(void **state)
 {
@@ -233,7 +235,11 @@ static void on_disk(void **state)
 		   {"{\"v\":2,\"boot\":\"x\"}", -EPROTONOSUPPORT},
 		   {"{\"v\":1}", -EBADMSG},
 		   {"{\"v\":1,\"boot\":\"b\",\"told\":7,\"at_ms\":[\"x\",{}]}", 0},
-		   {"{\"v\":1,\"boot\":\"b\",\"told\":[7,[],[1,2],[\"a\"]]}", 0}};
+		   {"{\"v\":1,\"boot\":\"b\",\"told\":[7,[],[1,2],[\"a\"]]}", 0},
+		   {"{\"v\":1,\"boot\":\"" LONG "\"}", -EBADMSG},
+		   {"{\"v\":1,\"boot\":\"b\",\"told\":[[\"" LONG "\",\"guest\"],[\"hang\",\"" LONG
+		    "\"]]}",
+		    0}};
 	const struct finding f[] = {found("memory_exhaustion", "guest \"\\x41\"", FINDING_CRITICAL, 0.95)};
 	struct action_facts x = facts(f, 1);
 	struct action a = {.n_told = 0}, b;
