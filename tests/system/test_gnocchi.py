@@ -54,11 +54,20 @@ def second(stamp):
     return int(time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S"))) - time.timezone
 
 
+def measures_of(gnocchi, server, name):
+    """What Gnocchi has worked up of a metric. Until it did so for the first time it answers 404, though the metric is there."""
+    answer = gnocchi.ask("GET", "/v1/resource/generic/%s/metric/%s/measures?aggregation=mean&granularity=1" % (server, urllib.parse.quote(name)))
+    if answer.status_code == 404:
+        return []
+    answer.raise_for_status()
+    return answer.json()
+
+
 def kept(gnocchi, server, names=None):
     """The same from Gnocchi; each metric is a request, which takes its time."""
     found = {}
     for name in names or gnocchi.get("/v1/resource/generic/" + server)["metrics"]:
-        for stamp, _, value in gnocchi.get("/v1/resource/generic/%s/metric/%s/measures?aggregation=mean&granularity=1" % (server, urllib.parse.quote(name))):
+        for stamp, _, value in measures_of(gnocchi, server, name):
             found[name, second(stamp)] = value
     return found
 
