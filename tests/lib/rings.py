@@ -3,7 +3,8 @@
 
 A ring is an executable tests/NAME/ring that prints TAP on stdout: "ok N - name", "not ok N - name", "ok N - name # SKIP reason".
 Its other output goes to stderr. A ring that ends with another code than 0 without a failed test, or that says nothing, is itself
-a failed test. The last line printed here is "N passed, N failed", with ", N skipped" where something was.
+a failed test. The last line printed here is "N passed, N failed", with ", N skipped" where something was; what failed is named
+once more right before it, where a reader who sees only the end of a long log finds it.
 """
 import os
 import re
@@ -18,7 +19,12 @@ LINE = re.compile(r"^(not ok|ok)\b[ \d]*(?:- )?(.*)$")
 
 class Tally:
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.skipped = 0
+        self.failures = []
+
+    @property
+    def failed(self):
+        return len(self.failures)
 
     def line(self, ring, text):
         found = LINE.match(text)
@@ -27,8 +33,7 @@ class Tally:
         verdict, name = found.groups()
         skip = re.search(r"#\s*SKIP\b\s*(.*)$", name, re.I)
         if verdict == "not ok":
-            self.failed += 1
-            print("FAILED  %s: %s" % (ring, name), flush=True)
+            self.fail(ring, name)
         elif skip:
             self.skipped += 1
             print("skipped %s: %s" % (ring, name), flush=True)
@@ -36,8 +41,8 @@ class Tally:
             self.passed += 1
 
     def fail(self, ring, why):
-        self.failed += 1
-        print("FAILED  %s: %s" % (ring, why), flush=True)
+        self.failures.append("FAILED  %s: %s" % (ring, why))
+        print(self.failures[-1], flush=True)
 
 
 def run_ring(ring, tally):
@@ -64,6 +69,8 @@ def main(rings):
     tally = Tally()
     for ring in rings:
         run_ring(ring, tally)
+    if len(rings) > 1 and tally.failed:
+        print("\n".join(["== failed:"] + tally.failures), flush=True)
     tail = ", %d skipped" % tally.skipped if tally.skipped else ""
     print("%d passed, %d failed%s" % (tally.passed, tally.failed, tail), flush=True)
     return 1 if tally.failed or not tally.passed else 0
