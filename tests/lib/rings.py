@@ -45,10 +45,28 @@ class Tally:
         print(self.failures[-1], flush=True)
 
 
+def stalls():
+    """For how many seconds in all somebody on this machine waited for a resource, since boot; empty where the kernel does not say."""
+    found = {}
+    for kind in ("cpu", "io", "memory"):
+        try:
+            with open("/proc/pressure/%s" % kind) as f:
+                found[kind] = int(f.readline().rsplit("total=", 1)[1]) / 1e6
+        except OSError:
+            pass
+    return found
+
+
+def busy_text(before, seconds):
+    """How busy the machine was meanwhile: whoever reads of a late test wants to know."""
+    parts = ["%s %d %%" % (kind, 100 * (total - before[kind]) / max(seconds, 1)) for kind, total in stalls().items() if kind in before]
+    return "; somebody waited for " + ", ".join(parts) if parts else ""
+
+
 def run_ring(ring, tally):
     before = tally.passed + tally.failed + tally.skipped
     failed_before = tally.failed
-    started = time.monotonic()
+    started, waited = time.monotonic(), stalls()
     limit = LIMIT_S.get(ring, 1800) * (12 if os.environ.get("HEAT_PULSE_DEEP") == "1" else 1)
     print("== ring %s" % ring, flush=True)
     child = subprocess.Popen(["timeout", "-k", "10", str(limit), os.path.join(TESTS, ring, "ring")], stdout=subprocess.PIPE,
@@ -62,7 +80,8 @@ def run_ring(ring, tally):
         tally.fail(ring, "the ring ended with code %d" % code)
     elif before == tally.passed + tally.failed + tally.skipped:
         tally.fail(ring, "the ring ran no test")
-    print("== ring %s: %d s" % (ring, time.monotonic() - started), flush=True)
+    seconds = time.monotonic() - started
+    print("== ring %s: %d s%s" % (ring, seconds, busy_text(waited, seconds)), flush=True)
 
 
 def main(rings):
