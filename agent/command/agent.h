@@ -31,7 +31,7 @@
 #define AGENT_HEALTH_FINDINGS 8 /* the worst that health looks at */
 
 struct agent_waiter { /* a control client that waits for a signal to be told */
-	struct control_client *client;
+	uint64_t ticket; /* of control.h; 0 = free */
 	struct loop_timer *timer;
 	struct agent *agent;
 	char key[64];
@@ -161,8 +161,9 @@ size_t agent_findings(const struct agent *a, struct finding *list, size_t max);
 int agent_carry_start(struct agent *a, struct err *e) _must_check_;
 void agent_carry_stop(struct agent *a);
 int agent_accept(struct agent *a, struct signal *s) _must_check_; /* takes the content of @s */
-void agent_wait_for(struct agent *a, const char *key, struct control_client *client,
-		    int64_t wait_s);
+/** agent_wait_for() - that client is told what becomes of the signal of that key, at the latest
+ * after @wait_s. */
+void agent_wait_for(struct agent *a, const char *key, uint64_t ticket, int64_t wait_s);
 /* agent_deploy.c */
 int agent_deploy_start(struct agent *a, struct err *e) _must_check_; /* after agent_carry_start() */
 void agent_deploy_document(struct agent *a, const struct document *doc); /* the own one came */

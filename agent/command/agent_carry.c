@@ -27,8 +27,8 @@ static int drop(void *ctx)
 
 static void waiter_answer(struct agent_waiter *w, const char *state, const char *why)
 {
-	control_answer(w->client,
-		       json_pack("{s:i,s:s,s:s*}", "v", 1, "state", state, "error", why));
+	control_answer_ticket(w->agent->control, w->ticket,
+			      json_pack("{s:i,s:s,s:s*}", "v", 1, "state", state, "error", why));
 	loop_timer_free(w->timer);
 	*w = (struct agent_waiter){0};
 }
@@ -38,21 +38,35 @@ static void on_wait_over(struct loop *loop _unused_, void *ctx)
 	waiter_answer(ctx, "waiting", "not delivered yet; it stays in the spool");
 }
 
-void agent_wait_for(struct agent *a, const char *key, struct control_client *client, int64_t wait_s)
+/* Whoever has left meanwhile makes room. */
+static struct agent_waiter *free_waiter(struct agent *a)
 {
 	for (size_t i = 0; i < AGENT_WAITERS_MAX; i++) {
 		struct agent_waiter *w = &a->waiters[i];
 
-		if (w->client || loop_timer_new(a->loop, 200, on_wait_over, w, &w->timer))
+		if (w->ticket && control_waits(a->control, w->ticket))
 			continue;
-		w->client = client;
-		w->agent = a;
-		snprintf(w->key, sizeof(w->key), "%s", key);
-		loop_timer_arm(w->timer, wait_s * 1000);
+		loop_timer_free(w->timer);
+		*w = (struct agent_waiter){0};
+		return w;
+	}
+	return NULL;
+}
+
+void agent_wait_for(struct agent *a, const char *key, uint64_t ticket, int64_t wait_s)
+{
+	struct agent_waiter *w = free_waiter(a);
+
+	if (!w || loop_timer_new(a->loop, 200, on_wait_over, w, &w->timer)) {
+		control_answer_ticket(a->control, ticket,
+				      json_pack("{s:i,s:s,s:s}", "v", 1, "state", "accepted",
+						"error", "too many wait; it is in the spool"));
 		return;
 	}
-	control_answer(client, json_pack("{s:i,s:s,s:s}", "v", 1, "state", "accepted", "error",
-					 "too many wait; it is in the spool"));
+	w->ticket = ticket;
+	w->agent = a;
+	snprintf(w->key, sizeof(w->key), "%s", key);
+	loop_timer_arm(w->timer, wait_s * 1000);
 }
 
 static void on_told(const struct signal *s, enum carry how, const char *why, void *ctx)
@@ -71,9 +85,10 @@ static void on_told(const struct signal *s, enum carry how, const char *why, voi
 	if (final && s->kind == SIGNAL_DEPLOYMENT && a->deployments)
 		deploy_queue_told(a->deployments, s->id);
 	for (size_t i = 0; final && i < AGENT_WAITERS_MAX; i++)
-		if (a->waiters[i].client && !strcmp(a->waiters[i].key, s->key))
+		if (a->waiters[i].ticket && !strcmp(a->waiters[i].key, s->key))
 			waiter_answer(&a->waiters[i],
-				      how == CARRY_DELIVERED ? "delivered" : "refused", why);
+				      how == CARRY_DELIVERED ? "delivered" : "refused",
+				      how == CARRY_DELIVERED ? NULL : why);
 }
 
 static void on_outbox_loaded(int status _unused_, void *ctx)
@@ -126,7 +141,7 @@ int agent_carry_start(struct agent *a, struct err *e)
 void agent_carry_stop(struct agent *a)
 {
 	for (size_t i = 0; i < AGENT_WAITERS_MAX; i++)
-		if (a->waiters[i].client)
+		if (a->waiters[i].ticket)
 			waiter_answer(&a->waiters[i], "waiting",
 				      "the agent stops; the signal stays in the spool");
 	/* The sinks first: what is under way is not answered any more, and the outbox keeps it on

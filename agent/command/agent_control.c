@@ -182,22 +182,17 @@ static void refuse(struct control_client *client, const char *why)
 
 struct accepting { /* a client that waits for the spool's word */
 	struct agent *agent;
-	struct control_client *client;
-	int64_t wait_s;
-	char key[64];
+	uint64_t ticket;
 };
 
 static void on_accepted(int status, void *ctx)
 {
 	_cleanup_free_ struct accepting *w = ctx;
 
-	if (w->wait_s > 0)
-		agent_wait_for(w->agent, w->key, w->client, w->wait_s);
-	else
-		control_answer(w->client,
-			       json_pack("{s:i,s:s,s:s*}", "v", 1, "state", "accepted", "error",
-					 status ? "kept in memory only: the state cannot be written"
-						: NULL));
+	control_answer_ticket(
+		w->agent->control, w->ticket,
+		json_pack("{s:i,s:s,s:s*}", "v", 1, "state", "accepted", "error",
+			  status ? "kept in memory only: the state cannot be written" : NULL));
 }
 
 static int build_signal(struct agent *a, const json_t *request, struct signal *s, struct err *e)
@@ -215,27 +210,47 @@ static int build_signal(struct agent *a, const json_t *request, struct signal *s
 				   seqkey_next(a->seqkey), now, now + CUSTOM_DEADLINE_MS, s, e);
 }
 
+/* Takes the content of @s on success. It may be told before the disk has it: whoever waits for that
+ * waits from now on. */
+static int accept_signal(struct agent *a, struct signal *s, uint64_t ticket, int64_t wait_s)
+{
+	_cleanup_free_ struct accepting *w = wait_s > 0 ? NULL : calloc(1, sizeof(*w));
+	char key[sizeof(s->key)];
+	int r;
+
+	if (wait_s <= 0 && !w)
+		return -ENOMEM;
+	if (w)
+		*w = (struct accepting){.agent = a, .ticket = ticket};
+	memcpy(key, s->key, sizeof(key));
+	r = outbox_add(a->outbox, s, w ? on_accepted : NULL, w);
+	if (r < 0)
+		return r;
+	w = NULL;
+	if (wait_s > 0)
+		agent_wait_for(a, key, ticket, wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S);
+	return 0;
+}
+
 static void serve_signal(struct agent *a, struct control_client *client, const json_t *request)
 {
-	struct accepting *w = calloc(1, sizeof(*w));
 	struct signal s = {0};
 	struct err e = ERR_INIT;
 	int64_t wait_s = 0;
+	int r = build_signal(a, request, &s, &e);
 
-	if (!w || build_signal(a, request, &s, &e)) {
-		free(w);
+	if (r < 0) {
 		refuse(client, e.code ? e.text : "out of memory");
 		return;
 	}
 	json_int(request, "wait_s", &wait_s);
-	*w = (struct accepting){
-		.agent = a, .client = client, .wait_s = wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S};
-	snprintf(w->key, sizeof(w->key), "%s", s.key);
-	if (outbox_add(a->outbox, &s, on_accepted, w)) {
-		free(w);
-		signal_deinit(&s);
-		refuse(client, "the spool is full: too many signals wait");
-	}
+	r = accept_signal(a, &s, control_ticket(client), wait_s);
+	signal_deinit(&s);
+	if (r < 0)
+		refuse(client, r == -ENOSPC || r == -ENOBUFS
+				       ? "the spool is full: too many signals wait"
+			       : r == -EFBIG ? "the signal is too large"
+					     : strerror(-r));
 }
 
 static void serve_metrics(struct agent *a, struct control_client *client, const json_t *request)

@@ -132,9 +132,9 @@ static int make_all(struct agent *a, int link_fd, struct err *e)
 
 static void free_all(struct agent *a)
 {
-	a->control = control_free(a->control);
 	agent_identity_stop(a);
-	agent_carry_stop(a);
+	agent_carry_stop(a); /* tells those that wait */
+	a->control = control_free(a->control);
 	a->prober_link = link_free(a->prober_link);
 	if (a->sampler)
 		sampler_set_prober(a->sampler, NULL); /* what was asked of it is given up */

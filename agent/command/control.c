@@ -22,6 +22,7 @@
 
 struct control_client {
 	struct control *control; /* NULL: slot free */
+	uint64_t ticket;
 	int fd;
 	struct loop_io *io;
 	struct loop_timer *timer;
@@ -36,6 +37,7 @@ struct control {
 	struct loop_io *io;
 	control_fn *fn;
 	void *ctx;
+	uint64_t tickets; /* given out so far */
 	struct control_client clients[CLIENTS_MAX];
 };
 
@@ -96,6 +98,37 @@ void control_answer(struct control_client *c, json_t *answer)
 		client_write(c);
 }
 
+uint64_t control_ticket(const struct control_client *client)
+{
+	return client->ticket;
+}
+
+static struct control_client *find_waiting(const struct control *control, uint64_t ticket)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		const struct control_client *c = &control->clients[i];
+
+		if (c->control && c->ticket == ticket && !c->answered)
+			return (struct control_client *)(uintptr_t)c;
+	}
+	return NULL;
+}
+
+bool control_waits(const struct control *control, uint64_t ticket)
+{
+	return find_waiting(control, ticket) != NULL;
+}
+
+void control_answer_ticket(struct control *control, uint64_t ticket, json_t *answer)
+{
+	struct control_client *c = find_waiting(control, ticket);
+
+	if (c)
+		control_answer(c, answer);
+	else
+		json_decref(answer);
+}
+
 static void client_ask(struct control_client *c, size_t line_len)
 {
 	_cleanup_json_ json_t *request = NULL;
@@ -148,6 +181,7 @@ static void on_client(struct loop *loop _unused_, uint32_t events, void *ctx)
 static int client_open(struct control *control, struct control_client *c, int fd)
 {
 	*c = (struct control_client){.control = control,
+				     .ticket = ++control->tickets,
 				     .fd = fd,
 				     .in = BUF_INIT(CONTROL_REQUEST_MAX),
 				     .out = BUF_INIT(CONTROL_ANSWER_MAX)};

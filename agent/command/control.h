@@ -15,14 +15,21 @@
 
 struct control;
 struct control_client;
-/** serve one request; answer now or later, exactly once, with control_answer(). @request borrowed.
+/** serve one request; answer now or later, exactly once. @request borrowed.
  */
 typedef void control_fn(struct control_client *client, const json_t *request, void *ctx);
 int control_new(struct loop *loop, int listen_fd, control_fn *fn, void *ctx,
 		struct control **ret) _must_check_;
 struct control *control_free(struct control *c);
-/** control_answer() - takes @answer. */
+/** control_answer() - takes @answer. From inside the serving only: later the client may have left
+ * and its place may be another's. */
 void control_answer(struct control_client *client, json_t *answer);
+/** control_ticket() - what to answer by later; never 0. */
+uint64_t control_ticket(const struct control_client *client);
+/** control_answer_ticket() - takes @answer; nobody gets it when that client has left. */
+void control_answer_ticket(struct control *control, uint64_t ticket, json_t *answer);
+/** control_waits() - that client is still there and was not answered. */
+bool control_waits(const struct control *control, uint64_t ticket);
 
 /** control_listen() - the runner's part: make the socket, 0660. @gid: the group that may ask.
  * Return: fd or -errno. */

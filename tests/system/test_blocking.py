@@ -53,6 +53,36 @@ def test_frozen_store(ctx):
     calm("a frozen store", attempt)
 
 
+def test_wait_beside_a_frozen_store(ctx):
+    """Who waits for a signal is told that Heat has it, though the state disk hangs and has not said that it is kept."""
+    fake = test_fake.serve(ctx)
+    g = test_fake.agent(ctx, fake, "wait-frozen")
+    until("the boot signal", 20, lambda: fake.handle("boot"))
+    store = find_role(g, "store")
+    os.kill(store, signal.SIGSTOP)
+    try:
+        done = g.run("signal", "--status", "SUCCESS", "--id", "word", "--wait", "30", "boot", timeout=60)
+    finally:
+        os.kill(store, signal.SIGCONT)
+    assert "word" in fake.handle("boot"), fake.handle("boot")
+    assert (done.returncode, done.stdout) == (0, "delivered\n") and not done.stderr, done
+
+
+def test_stop_beside_one_that_waits(ctx):
+    """Who waits for a signal when the agent stops is told so, and where the signal is."""
+    fake = test_fake.serve(ctx)
+    g = test_fake.agent(ctx, fake, "wait-stop")
+    until("the boot signal", 20, lambda: fake.handle("boot"))
+    fake.fault(on="signal", do="status", status=503, times=1000)
+    waits = subprocess.Popen([BINARY, "signal", "--root", g.root, "--status", "SUCCESS", "--wait", "60", "boot"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+    ctx.later(waits.kill)
+    until("the signal waits", 20, lambda: g.status()["spool"]["depth"] > 0)
+    g.stop()
+    out, err = waits.communicate(timeout=20)
+    assert (waits.returncode, out) == (3, "waiting\n") and "the agent stops" in err, (waits.returncode, out, err)
+
+
 @alone
 def test_silent_name_server(ctx):
     """A name server that never answers delays nothing; the last good address is not needed to be told so."""
