@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -114,19 +115,32 @@ def per_sample(before, after, seconds):
     return row
 
 
-def measure(seconds, extra_processes=0, during=None):
-    """name -> what it used per sample in that time; during() is called within."""
-    g = guest.Guest("peers")
-    os.rmdir(g.path("/dev"))
-    g.conf(OURS)
-    g.write("/etc/heat-pulse/metadata.json", "{}")
+def start_agent(binary):
+    """On the machine's own devices. What it had begun is gone when it does not start."""
+    g = guest.Guest("peers", binary)
+    try:
+        os.rmdir(g.path("/dev"))
+        g.conf(OURS)
+        g.write("/etc/heat-pulse/metadata.json", "{}")
+        g.start()
+    except BaseException:
+        g.wipe()
+        raise
+    return g
+
+
+def measure(seconds, extra_processes=0, during=None, agents=None, settle_s=15):
+    """name -> what it used per sample in that time; during() is called within. AGENTS: name -> program, of ours."""
+    folder, guests = tempfile.mkdtemp(prefix="hp-peers-", dir="/var/tmp"), []
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     crowd = [subprocess.Popen(["sleep", "100000"], **quiet) for _ in range(extra_processes)]
-    peers, scraper = start_peers(g.root, quiet)
+    theirs, scraper = start_peers(folder, quiet)
+    peers = dict(theirs)
     try:
-        g.start()
-        peers["heat-pulse"] = g.child
-        time.sleep(15)
+        for name, binary in (agents or {"heat-pulse": guest.BINARY}).items():
+            guests.append(start_agent(binary))
+            peers[name] = guests[-1].child
+        time.sleep(settle_s)
         before, started = {name: usage(child.pid) for name, child in peers.items()}, time.monotonic()
         if during:
             during()
@@ -136,17 +150,19 @@ def measure(seconds, extra_processes=0, during=None):
     finally:
         if scraper:
             scraper.stopped.set()
-        for child in crowd + [c for name, c in peers.items() if name != "heat-pulse"]:
+        for child in crowd + list(theirs.values()):
             child.kill()
             child.wait()
-        g.wipe()
+        for g in guests:
+            g.wipe()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def as_text(figures):
     """lines of a table"""
-    yield "%-14s %14s %16s %22s %9s" % ("per sample", "CPU ms", "voluntary waits", "read and write calls", "PSS KiB")
+    yield "%-20s %14s %16s %22s %9s" % ("per sample", "CPU ms", "voluntary waits", "read and write calls", "PSS KiB")
     for name, row in sorted(figures.items(), key=lambda item: item[1]["cpu_ms"]):
-        yield "%-14s %14.3f %16.1f %22.1f %9d" % (name, row["cpu_ms"], row["switches"], row["calls"], row["pss_kib"])
+        yield "%-20s %14.3f %16.1f %22.1f %9d" % (name, row["cpu_ms"], row["switches"], row["calls"], row["pss_kib"])
 
 
 def as_json(figures, seconds, extra_processes=0):

@@ -25,7 +25,8 @@ def until(what, seconds, check, step=0.1):
 
 
 class Guest:
-    def __init__(self, name="guest"):
+    def __init__(self, name="guest", binary=BINARY):
+        self.binary = binary
         self.root = tempfile.mkdtemp(prefix="hp-%s-" % name, dir="/var/tmp")
         os.chmod(self.root, 0o755)  # the agent's own user must be able to walk through
         self.child = None
@@ -80,7 +81,7 @@ class Guest:
     # ---- the agent ----
     def start(self, *arguments, env=None, wait=True):
         log, out = open(self.log_path, "ab"), open(self.out_path, "ab")
-        self.child = subprocess.Popen([BINARY, "run", "--root", self.root, *arguments], stdout=out, stderr=log, stdin=subprocess.DEVNULL,
+        self.child = subprocess.Popen([self.binary, "run", "--root", self.root, *arguments], stdout=out, stderr=log, stdin=subprocess.DEVNULL,
                                       env=dict(os.environ, **(env or {})), start_new_session=True, preexec_fn=workers.end_with_parent)
         if wait:
             until("the agent answers", 20, lambda: self.status())
@@ -123,7 +124,7 @@ class Guest:
         return found
 
     def run(self, command, *arguments, timeout=60, stdin=None, env=None):
-        return subprocess.run([BINARY, command, "--root", self.root, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        return subprocess.run([self.binary, command, "--root", self.root, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               timeout=timeout, input=stdin or "", errors="replace", env=dict(os.environ, **(env or {})))
 
     def status(self):
