@@ -13,18 +13,12 @@
 
 #define TIMEOUT_MAX_MS (INT64_C(30) * 86400 * 1000)
 
-static json_t *optional_string(const char *s)
-{
-	return s ? json_string(s) : json_null();
-}
-
 static json_t *hook_json(const struct hook *h)
 {
 	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:s, s:I, s:i, s:i}", "name", h->name, "file",
-			 optional_string(h->file), "line", h->line, "path", h->path_text,
-			 "triggers", (int)h->triggers, "runas", h->runas, "timeout_ms",
-			 (json_int_t)h->timeout_ms, "levels", (int)h->levels, "on",
-			 (int)h->events);
+			 json_text(h->file), "line", h->line, "path", h->path_text, "triggers",
+			 (int)h->triggers, "runas", h->runas, "timeout_ms",
+			 (json_int_t)h->timeout_ms, "levels", (int)h->levels, "on", (int)h->events);
 }
 
 char *hookset_to_json(const struct hookset *set)
@@ -36,9 +30,8 @@ char *hookset_to_json(const struct hookset *set)
 		if (json_array_append_new(list, hook_json(&set->hooks[i])) < 0)
 			return NULL;
 	root = json_pack("{s:i, s:O, s:o, s:o, s:o, s:o, s:I, s:i}", "v", 1, "hooks", list, "stack",
-			 optional_string(set->stack), "credential_file",
-			 optional_string(set->credential_file), "region",
-			 optional_string(set->region), "url", optional_string(set->url),
+			 json_text(set->stack), "credential_file", json_text(set->credential_file),
+			 "region", json_text(set->region), "url", json_text(set->url),
 			 "interval_ms", (json_int_t)set->interval_ms, "umask", (int)set->umask);
 	return root ? json_dumps(root, JSON_COMPACT) : NULL;
 }

@@ -31,10 +31,10 @@ bool run_id_valid(const char *id)
 
 static int put_result(json_t *root, const struct run_result *result)
 {
-	json_t *j = json_pack("{s:s, s:i, s:I, s:I, s:s*, s:s*}", "end", end_words[result->end],
+	json_t *j = json_pack("{s:s, s:i, s:I, s:I, s:s*, s:o*}", "end", end_words[result->end],
 			      "code", result->code, "started", (json_int_t)result->started_real_ms,
 			      "ended", (json_int_t)result->ended_real_ms, "tail", result->tail,
-			      "why", result->why);
+			      "why", result->why ? json_text(result->why) : NULL);
 
 	return json_object_set_new(root, "result", j);
 }

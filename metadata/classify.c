@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "metadata/document.h"
+#include "core/text.h"
 
 struct answer_row {
 	long from, to;    /* status */
@@ -173,7 +174,7 @@ void classify_result(const struct http_answer *a, enum classify_api api, bool ow
 	*ret = (struct fetch_result){.retry_after_s = a->retry_after_s};
 	if (a->failure != HTTP_OK) {
 		ret->class = classify_failure(a->failure);
-		snprintf(ret->why, sizeof(ret->why), "%s", a->why);
+		text_print(ret->why, sizeof(ret->why), "%s", a->why);
 		return;
 	}
 	if (a->date_s >= 0) {
@@ -193,7 +194,7 @@ void classify_clock(struct fetch_result *r)
 	if (r->class != FETCH_REFUSED || !r->has_skew || r->date_skew_ms < CLASSIFY_SKEW_MS)
 		return;
 	r->class = FETCH_CLOCK_SKEW;
-	snprintf(why, sizeof(why), "%s", r->why);
+	text_print(why, sizeof(why), "%s", r->why);
 	snprintf(r->why, sizeof(r->why), "%lld minutes behind the server; %.240s",
 		 (long long)minutes, why);
 }
@@ -201,5 +202,5 @@ void classify_clock(struct fetch_result *r)
 void classify_document(int code, const char *text, struct fetch_result *ret)
 {
 	ret->class = code == -EFBIG ? FETCH_TOO_BIG : FETCH_BAD_DOCUMENT;
-	snprintf(ret->why, sizeof(ret->why), "%s", text);
+	text_print(ret->why, sizeof(ret->why), "%s", text);
 }

@@ -307,7 +307,7 @@ static void take_document(const struct cfn_fetch *f, const struct http_answer *a
 	code = document_from_cfn(buf_str(&a->body), a->body.len, &r->doc, &e);
 	if (code == 1) {
 		r->class = classify_status(CLASSIFY_CFN, 200, NULL, e.text, true);
-		snprintf(r->why, sizeof(r->why), "%s", e.text);
+		text_print(r->why, sizeof(r->why), "%s", e.text);
 	} else if (code < 0) {
 		classify_document(code, e.text, r);
 	} else if (!r->doc.resource) {

@@ -125,7 +125,7 @@ static void fail(struct heat_fetch *f, enum fetch_class class, const char *why)
 {
 	struct fetch_result r = {.class = class, .retry_after_s = -1};
 
-	snprintf(r.why, sizeof(r.why), "%s", why);
+	text_print(r.why, sizeof(r.why), "%s", why);
 	deliver(f, &r);
 }
 
@@ -198,7 +198,7 @@ static void got_token(int status, const char *why, const char *token, void *ctx)
 		return;
 	}
 	r.class = classify_token(status);
-	snprintf(r.why, sizeof(r.why), "%s", why && *why ? why : strerror(-status));
+	text_print(r.why, sizeof(r.why), "%s", why && *why ? why : strerror(-status));
 	deliver(f, &r);
 }
 

@@ -130,7 +130,7 @@ static void fail(struct source *s, enum fetch_class class, const char *why)
 {
 	struct fetch_result r = {.class = class, .retry_after_s = -1};
 
-	snprintf(r.why, sizeof(r.why), "%s", why);
+	text_print(r.why, sizeof(r.why), "%s", why);
 	deliver(s, &r);
 }
 
@@ -214,7 +214,7 @@ static void got_token(int status, const char *why, const char *token, void *ctx)
 		return;
 	}
 	r.class = classify_token(status);
-	snprintf(r.why, sizeof(r.why), "%s", why && *why ? why : strerror(-status));
+	text_print(r.why, sizeof(r.why), "%s", why && *why ? why : strerror(-status));
 	deliver(s, &r);
 }
 

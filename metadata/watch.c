@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/text.h"
 #include "metadata/watch_item.h"
 
@@ -33,7 +34,7 @@ void watch_problem(const struct watch *w, enum problem_level level, const char *
 	if (!w->setup.events.problem)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	text_vprint(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	w->setup.events.problem(level, code, text, remedy, w->setup.events.ctx);
 }
@@ -206,7 +207,7 @@ static int open_sources(struct watch *w)
 			continue;
 		r = watch_open(w, sources[i], NULL, &source, &e);
 		if (r < 0)
-			snprintf(w->open_error, sizeof(w->open_error), "%s", e.text);
+			text_print(w->open_error, sizeof(w->open_error), "%s", e.text);
 	}
 	return r == -ENOMEM ? r : 0;
 }
@@ -557,11 +558,11 @@ static json_t *status_of(const struct watch_item *item)
 
 	if (item->last_ok_real_ms)
 		clock_iso(item->last_ok_real_ms / 1000, iso);
-	return json_pack("{s:s, s:s, s:s, s:s?, s:f, s:s?, s:s?, s:f}", "name",
-			 item->source->ops->name, "resource", watch_item_name(item), "state",
-			 state_of(item), "last_ok", *iso ? iso : NULL, "next_s",
+	return json_pack("{s:s, s:o, s:s, s:s?, s:f, s:s?, s:o, s:f}", "name",
+			 item->source->ops->name, "resource", json_text(watch_item_name(item)),
+			 "state", state_of(item), "last_ok", *iso ? iso : NULL, "next_s",
 			 due > now ? (double)(due - now) / 1000 : 0.0, "problem", code, "error",
-			 *item->why ? item->why : NULL, "interval_s",
+			 json_text(*item->why ? item->why : NULL), "interval_s",
 			 (double)item->source->interval_ms / 1000);
 }
 

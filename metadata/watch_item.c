@@ -109,7 +109,7 @@ static void set_class(struct watch_item *item, enum fetch_class class, const cha
 
 	item->class = class;
 	item->answered = true;
-	snprintf(item->why, sizeof(item->why), "%s", is_failure(class) ? why : "");
+	text_print(item->why, sizeof(item->why), "%s", is_failure(class) ? why : "");
 	if (same)
 		return;
 	clear_problem(item, old);
@@ -249,7 +249,7 @@ static void fail_now(struct watch_item *item, enum fetch_class class, const char
 {
 	struct fetch_result r = {.class = class, .retry_after_s = -1};
 
-	snprintf(r.why, sizeof(r.why), "%s", why);
+	text_print(r.why, sizeof(r.why), "%s", why);
 	item->busy = true;
 	item->w->busy++;
 	on_fetched(&r, item);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include "core/loop.h"
+#include "core/text.h"
 
 #define BODY_MAX   (2u << 20)
 #define TIMEOUT_MS 30000
@@ -97,7 +98,7 @@ static void serve(struct keystone *k)
 static void refuse(struct keystone *k, int status, const char *why)
 {
 	k->status = status;
-	snprintf(k->why, sizeof(k->why), "%s", why);
+	text_print(k->why, sizeof(k->why), "%s", why);
 	if (status == -EACCES)
 		keystone_token_deinit(&k->token); /* refused a new one: the old is not used up */
 }

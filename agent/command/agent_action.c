@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
 
@@ -214,8 +215,8 @@ void agent_action_told(struct agent *a, const struct signal *s, enum carry how, 
 	struct asked q;
 
 	snprintf(a->action_last, sizeof(a->action_last), "%s", carry_names[how]);
-	snprintf(a->action_error, sizeof(a->action_error), "%s",
-		 how == CARRY_DELIVERED || !why ? "" : why);
+	text_print(a->action_error, sizeof(a->action_error), "%s",
+		   how == CARRY_DELIVERED || !why ? "" : why);
 	if (!is_ready(a) || !parse_id(s, &q) || strcmp(q.boot_id, a->identity.boot_id) != 0)
 		return;
 	f = facts_of(a, list);
@@ -254,13 +255,13 @@ json_t *agent_action_status(const struct agent *a)
 
 	for (size_t i = 0; i < a->action.n_told; i++)
 		json_array_append_new(told,
-				      json_pack("{s:s,s:s}", "class", a->action.told[i].class_name,
-						"entity", a->action.told[i].entity));
-	return json_pack("{s:o,s:f,s:s,s:s?,s:s?,s:s?,s:I,s:o}", "target", shown(target_of(a)),
+				      json_pack("{s:s,s:o}", "class", a->action.told[i].class_name,
+						"entity", json_text(a->action.told[i].entity)));
+	return json_pack("{s:o,s:f,s:s,s:s?,s:s?,s:o,s:I,s:o}", "target", shown(target_of(a)),
 			 "threshold", (double)(int64_t)(threshold_of(a) * 1000 + 0.5) / 1000,
 			 "state", target_of(a) ? state_of(a) : "off", "waits_for", a->action_waits,
 			 "last", a->action_last[0] ? a->action_last : NULL, "error",
-			 a->action_error[0] ? a->action_error : NULL, "in_24_h",
+			 json_text(a->action_error[0] ? a->action_error : NULL), "in_24_h",
 			 (json_int_t)a->action.n_at, "told", told);
 }
 

@@ -28,7 +28,8 @@ static int drop(void *ctx)
 static void waiter_answer(struct agent_waiter *w, const char *state, const char *why)
 {
 	control_answer_ticket(w->agent->control, w->ticket,
-			      json_pack("{s:i,s:s,s:s*}", "v", 1, "state", state, "error", why));
+			      json_pack("{s:i,s:s,s:o*}", "v", 1, "state", state, "error",
+					why ? json_text(why) : NULL));
 	loop_timer_free(w->timer);
 	*w = (struct agent_waiter){0};
 }

@@ -20,8 +20,8 @@ static json_t *problem_json(const struct problem *p)
 {
 	static const char *const words[] = {"ok", "warn", "error"};
 
-	return json_pack("{s:s,s:s,s:s,s:s*}", "level", words[p->level], "code", p->code, "text",
-			 p->text, "remedy", p->remedy);
+	return json_pack("{s:s,s:s,s:o,s:o*}", "level", words[p->level], "code", p->code, "text",
+			 json_text(p->text), "remedy", p->remedy ? json_text(p->remedy) : NULL);
 }
 
 static void add_problems(json_t *list, const struct problems *problems)
@@ -34,8 +34,8 @@ static void add_problems(json_t *list, const struct problems *problems)
 static void add_sentence(json_t *list, const char *code, const char *text)
 {
 	if (text)
-		json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "level", "warn", "code",
-						      code, "text", text));
+		json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "level", "warn", "code",
+						      code, "text", json_text(text)));
 }
 
 static json_t *all_problems(struct agent *a)
@@ -83,11 +83,12 @@ static json_t *findings_json(struct agent *a)
 	for (size_t i = 0; i < n; i++) {
 		const struct finding *f = &list[i];
 
-		json_array_append_new(all, json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:I}", "class",
-						     f->class_name, "entity", f->entity, "level",
-						     finding_level_names[f->level], "evidence",
-						     f->evidence, "risk", three_decimals(f->risk),
-						     "eta_s", seconds((double)f->eta_s), "since",
+		json_array_append_new(all, json_pack("{s:s,s:o,s:s,s:o,s:f,s:o,s:I}", "class",
+						     f->class_name, "entity", json_text(f->entity),
+						     "level", finding_level_names[f->level],
+						     "evidence", json_text(f->evidence), "risk",
+						     three_decimals(f->risk), "eta_s",
+						     seconds((double)f->eta_s), "since",
 						     (json_int_t)(f->since_real_ms / 1000)));
 	}
 	return all;
@@ -103,11 +104,11 @@ static json_t *forecasts_json(struct agent *a)
 		if (!line.what[0] ||
 		    (line.view.eta_s < 0 && !line.view.open && line.view.used < WORTH_SHOWING))
 			continue;
-		json_array_append_new(all, json_pack("{s:s,s:s,s:f,s:f,s:o,s:o,s:o,s:b}", "what",
-						     line.what, "entity", line.entity, "used",
-						     three_decimals(line.view.used), "per_hour",
-						     three_decimals(line.view.per_hour), "eta_s",
-						     seconds(line.view.eta_s), "eta_low_s",
+		json_array_append_new(all, json_pack("{s:s,s:o,s:f,s:f,s:o,s:o,s:o,s:b}", "what",
+						     line.what, "entity", json_text(line.entity),
+						     "used", three_decimals(line.view.used),
+						     "per_hour", three_decimals(line.view.per_hour),
+						     "eta_s", seconds(line.view.eta_s), "eta_low_s",
 						     seconds(line.view.eta_low_s), "eta_high_s",
 						     seconds(line.view.eta_high_s), "open",
 						     line.view.open));
@@ -117,7 +118,7 @@ static json_t *forecasts_json(struct agent *a)
 
 static json_t *text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	return json_text(text[0] ? text : NULL);
 }
 
 static void put_identity(json_t *answer, const struct agent *a)
@@ -176,8 +177,8 @@ static void serve_status(struct agent *a, struct control_client *client,
 
 static void refuse(struct control_client *client, const char *why)
 {
-	control_answer(client,
-		       json_pack("{s:i,s:s,s:s}", "v", 1, "state", "refused", "error", why));
+	control_answer(client, json_pack("{s:i,s:s,s:o}", "v", 1, "state", "refused", "error",
+					 json_text(why)));
 }
 
 struct accepting { /* a client that waits for the spool's word */

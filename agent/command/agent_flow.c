@@ -263,7 +263,7 @@ void agent_on_hook_report(const struct hook_report *report, void *ctx)
 		       : report->final ? ""
 				       : "; it will be tried again");
 	if (report->gave_up)
-		snprintf(a->failed_hook, sizeof(a->failed_hook), "%s", report->hook);
+		text_print(a->failed_hook, sizeof(a->failed_hook), "%s", report->hook);
 	else if (report->final && text_equal(a->failed_hook, report->hook))
 		a->failed_hook[0] = '\0';
 	agent_judge_boot(a);

@@ -191,7 +191,7 @@ static void take_switch(struct agent *a, struct link_msg *msg)
 	if (msg_reader_done(&msg->body))
 		return;
 	a->hooks_off = off != 0;
-	snprintf(a->hooks_off_why, sizeof(a->hooks_off_why), "%s", why ? why : "");
+	text_print(a->hooks_off_why, sizeof(a->hooks_off_why), "%s", why ? why : "");
 	hook_queue_disable(a->queue, a->hooks_off, a->hooks_off_why);
 	if (a->deployments)
 		deploy_queue_disable(a->deployments, a->hooks_off);

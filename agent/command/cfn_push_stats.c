@@ -109,8 +109,9 @@ static int find_unit(const char *word, const char *option, double *bytes, const 
 static void add(struct pushing *p, bool wanted, const char *name, double value, const char *unit)
 {
 	if (wanted && isfinite(value))
-		json_array_append_new(p->points, json_pack("{s:s, s:f, s:s}", "name", name, "value",
-							   value, "unit", unit));
+		json_array_append_new(p->points,
+				      json_pack("{s:o, s:f, s:o}", "name", json_text(name), "value",
+						value, "unit", json_text(unit)));
 }
 
 /* ---- memory and CPU: from a sample ---- */
@@ -248,8 +249,9 @@ static int measure(struct pushing *p, const struct env *env, double value)
 
 static int hand_over(const struct pushing *p, const struct env *env)
 {
-	_cleanup_json_ json_t *request = json_pack("{s:i, s:s, s:O, s:s*}", "v", 1, "do", "metrics",
-						   "points", p->points, "watch", p->a->watch),
+	_cleanup_json_ json_t *request = json_pack("{s:i, s:s, s:O, s:o*}", "v", 1, "do", "metrics",
+						   "points", p->points, "watch",
+						   p->a->watch ? json_text(p->a->watch) : NULL),
 			      *answer = NULL;
 	struct err e = ERR_INIT;
 	const char *state;

@@ -115,7 +115,7 @@ static void carried(enum carry how, int64_t retry_after_s, const char *why, void
 
 	r->how = how;
 	r->retry_after_s = retry_after_s;
-	snprintf(r->why, sizeof(r->why), "%s", why ? why : carry_names[how]);
+	text_print(r->why, sizeof(r->why), "%s", why ? why : carry_names[how]);
 	loop_quit(r->session->loop, 0);
 }
 
@@ -160,7 +160,7 @@ static bool send_until_told(struct resource_signal *r, const struct signal *sign
 		if (rc == 0)
 			rc = loop_run(r->session->loop);
 		if (rc < 0) {
-			snprintf(r->why, sizeof(r->why), "%s", strerror(-rc));
+			text_print(r->why, sizeof(r->why), "%s", strerror(-rc));
 			return false;
 		}
 		if (r->how != CARRY_RETRY)

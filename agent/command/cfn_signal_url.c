@@ -133,7 +133,7 @@ static void explain(const struct http_answer *a, char *why, size_t n)
 	_cleanup_buf_ struct buf code = BUF_INIT(512), message = BUF_INIT(512);
 
 	if (a->failure != HTTP_OK) {
-		snprintf(why, n, "%s", a->why);
+		text_print(why, n, "%s", a->why);
 		return;
 	}
 	document_cfn_error(buf_str(&a->body), a->body.len, &code, &message);
@@ -211,7 +211,7 @@ int cfn_signal_to_url(struct cfn_session *session, const char *url,
 		request.timeout_ms = time_left(session);
 		r = try_once(session, &request, &s);
 		if (r < 0) {
-			snprintf(s.why, sizeof(s.why), "%s", strerror(-r));
+			text_print(s.why, sizeof(s.why), "%s", strerror(-r));
 			return report(&s, url, false);
 		}
 		if (s.outcome == ACCEPTED)

@@ -236,8 +236,9 @@ static int print_problems(const struct problems *found, bool json)
 
 		if (json) {
 			_cleanup_json_ json_t *line = json_pack(
-				"{s:i,s:s,s:s,s:s,s:s*}", "v", 1, "level", words[p->level], "code",
-				p->code, "text", p->text, "remedy", p->remedy);
+				"{s:i,s:s,s:s,s:o,s:o*}", "v", 1, "level", words[p->level], "code",
+				p->code, "text", json_text(p->text), "remedy",
+				p->remedy ? json_text(p->remedy) : NULL);
 
 			json_dumpf(line, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 			printf("\n");

@@ -137,8 +137,8 @@ static void client_ask(struct control_client *c, size_t line_len)
 	c->asked = true;
 	if (json_parse(c->in.data, line_len, &json_limits_default, &request, &e) ||
 	    !json_is_object(request)) {
-		control_answer(c, json_pack("{s:i,s:s}", "v", 1, "error",
-					    e.code ? e.text : "not a JSON object"));
+		control_answer(c, json_pack("{s:i,s:o}", "v", 1, "error",
+					    json_text(e.code ? e.text : "not a JSON object")));
 		return;
 	}
 	loop_timer_arm(c->timer, CLIENT_WAIT_MS);

@@ -45,10 +45,11 @@ static void on_sent(enum carry how, int64_t retry_after_s _unused_, const char *
 
 	s->how = how;
 	s->sent = how == CARRY_DELIVERED;
-	snprintf(s->why, sizeof(s->why), "%s",
-		 how == CARRY_NO_ROUTE ? "no credentials that could tell it; see `heat-pulse check`"
-		 : why                 ? why
-				       : "");
+	text_print(s->why, sizeof(s->why), "%s",
+		   how == CARRY_NO_ROUTE
+			   ? "no credentials that could tell it; see `heat-pulse check`"
+		   : why ? why
+			 : "");
 	loop_quit(s->loop, 0);
 }
 
@@ -69,7 +70,7 @@ static void on_problem(enum problem_level level, const char *code _unused_, cons
 	struct sending *s = ctx;
 
 	if (level != PROBLEM_OK)
-		snprintf(s->why, sizeof(s->why), "%s", text);
+		text_print(s->why, sizeof(s->why), "%s", text);
 }
 
 static void on_round_done(unsigned failures _unused_, void *ctx)
@@ -190,9 +191,9 @@ int direct_signal(const struct env *env, const json_t *request, json_t **ret_ans
 	if (!r)
 		r = run(&s, env, e);
 	if (!r) {
-		*ret_answer =
-			json_pack("{s:i,s:s,s:s*}", "v", 1, "state",
-				  s.sent ? "delivered" : "refused", "error", s.sent ? NULL : s.why);
+		*ret_answer = json_pack("{s:i,s:s,s:o*}", "v", 1, "state",
+					s.sent ? "delivered" : "refused", "error",
+					s.sent ? NULL : json_text(s.why));
 		r = *ret_answer ? 0 : -ENOMEM;
 	}
 	clean(&s);

@@ -172,9 +172,10 @@ static void print_answer(const struct verifier *v, const char *id, const json_t 
 	int64_t seq = -1;
 
 	if (v->a->json) {
-		_cleanup_json_ json_t *line = json_pack(
-			"{s:i,s:s,s:i,s:s?,s:O?,s:s}", "v", 1, "answer", word, "code", why->code,
-			"id", name, "seq", json_object_get(object, "seq"), "why", why->text);
+		_cleanup_json_ json_t *line =
+			json_pack("{s:i,s:s,s:i,s:o,s:O?,s:o}", "v", 1, "answer", word, "code",
+				  why->code, "id", json_text(name), "seq",
+				  json_object_get(object, "seq"), "why", json_text(why->text));
 
 		json_dumpf(line, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 		putchar('\n');

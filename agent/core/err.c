@@ -1,26 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds the one sentence of an error where the facts are. It keeps what fits and cuts the rest at a
- * character's boundary; it neither allocates nor logs, so it also works when memory has run out.
+ * Builds the one sentence of an error where the facts are. It keeps what fits; it neither allocates
+ * nor logs, so it also works when memory has run out.
  */
 #include "core/err.h"
 
 #include <stdarg.h>
 #include <string.h>
 #include "core/text.h"
-
-/* A sentence cut inside a UTF-8 sequence would make the whole log line invalid. */
-static void err_finish(struct err *e, int written)
-{
-	size_t n = strlen(e->text);
-
-	if (written < 0) {
-		e->text[0] = '\0';
-		return;
-	}
-	if ((size_t)written >= sizeof(e->text) && n - text_utf8_valid(e->text, n) < 4)
-		e->text[text_utf8_valid(e->text, n)] = '\0';
-}
 
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
@@ -30,7 +17,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 		return code;
 	e->code = code;
 	va_start(ap, fmt);
-	err_finish(e, vsnprintf(e->text, sizeof(e->text), fmt, ap));
+	text_vprint(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -44,11 +31,10 @@ int err_sys(struct err *e, int errno_value, const char *fmt, ...)
 		return -errno_value;
 	e->code = -errno_value;
 	va_start(ap, fmt);
-	err_finish(e, vsnprintf(e->text, sizeof(e->text), fmt, ap));
+	text_vprint(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	used = strlen(e->text);
-	err_finish(e, (int)used + snprintf(e->text + used, sizeof(e->text) - used, ": %s",
-					   strerror(errno_value)));
+	text_print(e->text + used, sizeof(e->text) - used, ": %s", strerror(errno_value));
 	return -errno_value;
 }
 
@@ -62,9 +48,9 @@ int err_prefix(struct err *e, const char *fmt, ...)
 		return 0;
 	memcpy(old, e->text, sizeof(old));
 	va_start(ap, fmt);
-	err_finish(e, vsnprintf(e->text, sizeof(e->text), fmt, ap));
+	text_vprint(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	used = strlen(e->text);
-	err_finish(e, (int)used + snprintf(e->text + used, sizeof(e->text) - used, ": %s", old));
+	text_print(e->text + used, sizeof(e->text) - used, ": %s", old);
 	return e->code;
 }

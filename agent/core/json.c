@@ -6,6 +6,8 @@
 #include "core/json.h"
 
 #include <errno.h>
+#include <string.h>
+#include "core/text.h"
 
 int json_parse(const char *p, size_t n, const struct json_limits *limits, json_t **ret, struct err *e)
 {
@@ -31,6 +33,16 @@ int json_parse(const char *p, size_t n, const struct json_limits *limits, json_t
 char *json_compact(const json_t *value)
 {
 	return json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+}
+
+json_t *json_text(const char *s)
+{
+	size_t n = s ? strlen(s) : 0;
+	_cleanup_buf_ struct buf shown = BUF_INIT(4 * n + 1);
+
+	if (!s || text_utf8_valid(s, n) == n)
+		return s ? json_string(s) : json_null();
+	return text_put_valid(&shown, s, n, NULL) < 0 ? NULL : json_string(buf_str(&shown));
 }
 
 const char *json_str(const json_t *object, const char *key)

@@ -54,6 +54,14 @@ char *json_compact(const json_t *value);
  */
 int json_shrink(json_t *root, size_t max, const char *const *first) _must_check_;
 
+/**
+ * json_text() - any bytes as a JSON string: what is not UTF-8 becomes \xNN, NULL is null
+ *
+ * For words that others chose or said: jansson refuses them for one bad byte, and with them the
+ * object that they were to stand in. Return: new reference, or NULL without memory.
+ */
+json_t *json_text(const char *s);
+
 /* Lookups that answer NULL / false for a missing member or another type. Borrowed. */
 const char *json_str(const json_t *object, const char *key);
 bool json_int(const json_t *object, const char *key, int64_t *ret);

@@ -285,6 +285,29 @@ size_t text_utf8_valid(const char *p, size_t n)
 	return i;
 }
 
+void text_vprint(char *out, size_t size, const char *fmt, va_list ap)
+{
+	int wanted = vsnprintf(out, size, fmt, ap);
+	size_t n = wanted < 0 ? 0 : strlen(out), whole;
+
+	if (wanted < 0)
+		out[0] = '\0';
+	if (wanted < 0 || (size_t)wanted < size)
+		return;
+	whole = text_utf8_valid(out, n);
+	if (n - whole < 4) /* else it was not UTF-8 long before the cut */
+		out[whole] = '\0';
+}
+
+void text_print(char *out, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	text_vprint(out, size, fmt, ap);
+	va_end(ap);
+}
+
 void text_sha256_hex(const void *p, size_t n, char out[static 65])
 {
 	static const char digits[] = "0123456789abcdef";

@@ -46,6 +46,10 @@ size_t text_utf8_valid(const char *p, size_t n);
 /** text_put_valid() - appends (@p, @n) as valid UTF-8; each byte that is none, and NUL, becomes @instead
  * (NULL: \xNN). Return: buf_error() of @out. */
 int text_put_valid(struct buf *out, const char *p, size_t n, const char *instead);
+/** text_print() - snprintf() for words that others chose: cut, if it must be, between two UTF-8
+ * letters. A letter cut in half would make all that stands beside it invalid. */
+void text_print(char *out, size_t size, const char *fmt, ...) _printf_(3, 4);
+void text_vprint(char *out, size_t size, const char *fmt, va_list ap) _printf_(3, 0);
 /** text_list_next() - splits at @sep and trims; walk with *pos = 0. Return: true and the item, or
  * false. */
 bool text_list_next(const char *list, char sep, size_t *pos, const char **ret_p, size_t *ret_n);

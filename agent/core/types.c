@@ -91,12 +91,11 @@ void problems_add(struct problems *p, enum problem_level level, const char *code
 	char line[PROBLEM_TEXT_MAX];
 	struct problem *at;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
+	text_vprint(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	text = n < 0 ? NULL : strdup(line);
+	text = strdup(line);
 	/* Without memory the problem is dropped: whoever found it goes on. */
 	if (!text || (remedy && !how))
 		return;

@@ -196,7 +196,7 @@ int action_save(const struct action *a, struct buf *out)
 	for (size_t i = 0; !bad && i < a->n_told; i++)
 		bad = json_array_append_new(
 			json_object_get(o, "told"),
-			json_pack("[s, s]", a->told[i].class_name, a->told[i].entity));
+			json_pack("[s, o]", a->told[i].class_name, json_text(a->told[i].entity)));
 	for (size_t i = 0; !bad && i < a->n_at; i++)
 		bad = json_array_append_new(json_object_get(o, "at_ms"), json_integer(a->at_ms[i]));
 	text = bad ? NULL : json_compact(o);

@@ -6,6 +6,7 @@
  * seen to be healthy.
  */
 #include "signal/boot.h"
+#include "core/text.h"
 
 #include <string.h>
 
@@ -57,9 +58,9 @@ enum boot_verdict boot_judge(const struct boot_facts *f, int64_t quiet_ms, int64
 		return BOOT_FAILURE;
 	}
 	*next_ms = quiet_left > 0 && quiet_left < time_left ? quiet_left : time_left;
-	snprintf(why, why_n, "%s",
-		 !f->document_seen ? "no metadata yet"
-		 : !f->hooks_idle  ? "hooks are running"
-				   : "watching for the quiet time");
+	text_print(why, why_n, "%s",
+		   !f->document_seen ? "no metadata yet"
+		   : !f->hooks_idle  ? "hooks are running"
+				     : "watching for the quiet time");
 	return BOOT_WAIT;
 }

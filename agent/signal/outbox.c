@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/text.h"
 #include "signal/outbox_entry.h"
 
@@ -231,7 +232,8 @@ static void park(struct outbox *o, struct entry *e, const char *why)
 static void judge(struct outbox *o, struct entry *e, enum carry how, int64_t retry_after_s, const char *why)
 {
 	if (how != CARRY_DELIVERED)
-		snprintf(o->last_error, sizeof(o->last_error), "%s", why ? why : carry_names[how]);
+		text_print(o->last_error, sizeof(o->last_error), "%s",
+			   why ? why : carry_names[how]);
 	if (how == CARRY_DELIVERED || how == CARRY_REFUSED) {
 		finish(o, e, how, why);
 		return;
@@ -490,9 +492,10 @@ json_t *outbox_status(const struct outbox *o)
 	struct tally t = count(o);
 	int64_t age = (loop_env(o->set.loop)->real_ms() - t.oldest_ms) / 1000;
 
-	return json_pack("{s:I, s:o, s:s?, s:b, s:I, s:I}", "depth", (json_int_t)outbox_depth(o), "oldest_s",
+	return json_pack("{s:I, s:o, s:o, s:b, s:I, s:I}", "depth", (json_int_t)outbox_depth(o),
+			 "oldest_s",
 			 t.oldest_ms == INT64_MAX ? json_null() : json_integer(age > 0 ? age : 0),
-			 "last_error", o->last_error[0] ? o->last_error : NULL, "memory_only",
-			 (int)t.memory_only, "no_route", (json_int_t)t.no_route, "unreadable",
-			 (json_int_t)o->unreadable);
+			 "last_error", json_text(o->last_error[0] ? o->last_error : NULL),
+			 "memory_only", (int)t.memory_only, "no_route", (json_int_t)t.no_route,
+			 "unreadable", (json_int_t)o->unreadable);
 }

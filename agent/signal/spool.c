@@ -413,8 +413,8 @@ json_t *spool_status(const struct spool *s)
 	snprintf(why, sizeof(why), "metrics are kept in memory only: %s",
 		 s->problem == -ENOTCONN ? "the store process is not running"
 					 : strerror(-s->problem));
-	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
-			 state_of(s), "error", s->problem ? why : NULL, "bytes",
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state", state_of(s),
+			 "error", json_text(s->problem ? why : NULL), "bytes",
 			 (json_int_t)c->disk_bytes, "segments", (json_int_t)s->n_segments,
 			 "max_bytes", (json_int_t)s->setup.max_bytes, "memory_bytes",
 			 (json_int_t)c->memory_bytes, "in_memory", (json_int_t)c->in_memory,

@@ -61,7 +61,7 @@ void metric_call_fail(struct metric_call *c, enum metric_how how, const char *fm
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(v.why, sizeof(v.why), fmt, ap);
+	text_vprint(v.why, sizeof(v.why), fmt, ap);
 	va_end(ap);
 	metric_call_end(c, &v);
 }
@@ -111,8 +111,8 @@ void metric_judge(const struct http_answer *a, struct metric_verdict *ret)
 	if (a->failure == HTTP_BAD_URL)
 		ret->how = METRIC_DENIED;
 	if (a->failure != HTTP_OK) {
-		snprintf(ret->why, sizeof(ret->why), "%s",
-			 a->why[0] ? a->why : http_failure_names[a->failure]);
+		text_print(ret->why, sizeof(ret->why), "%s",
+			   a->why[0] ? a->why : http_failure_names[a->failure]);
 		return;
 	}
 	ret->how = how_of(a->status);

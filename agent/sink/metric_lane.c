@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/backoff.h"
+#include "core/text.h"
 
 #define PAUSE_CAP_MS   (15 * 60 * 1000LL)
 #define DENIED_MS      (15 * 60 * 1000LL)
@@ -44,7 +45,7 @@ static int64_t clock_offset(const struct metric_lane *l)
 static void say(struct metric_lane *l, const char *state, const char *why)
 {
 	l->state = state;
-	snprintf(l->why, sizeof(l->why), "%s", why);
+	text_print(l->why, sizeof(l->why), "%s", why);
 }
 
 /* ---- waiting ---- */
@@ -394,7 +395,7 @@ static void send_next(struct metric_lane *l)
 	l->last_try = boot_now(l);
 	r = l->ops->send(l->sink, c->points + c->now.from, c->now.to - c->now.from, answered, l);
 	if (r < 0) {
-		snprintf(v.why, sizeof(v.why), "%s", strerror(-r));
+		text_print(v.why, sizeof(v.why), "%s", strerror(-r));
 		try_later(l, &v);
 	}
 }
@@ -551,7 +552,7 @@ static void probe(struct metric_lane *l)
 	l->last_try = boot_now(l);
 	r = l->ops->probe(l->sink, probed, l);
 	if (r < 0) {
-		snprintf(v.why, sizeof(v.why), "%s", strerror(-r));
+		text_print(v.why, sizeof(v.why), "%s", strerror(-r));
 		try_later(l, &v);
 	}
 }

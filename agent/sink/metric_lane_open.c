@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The beginning and end of a lane, and what `status` says of it. */
 #include "sink/metric_lane.h"
+#include "core/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,15 +19,16 @@ json_t *lane_status(const struct metric_lane *l)
 
 	if (l->setting.url)
 		http_url_redact(l->setting.url, &url);
-	return json_pack(
-		"{s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
-		l->ops->name, "kind", "metrics", "state", l->state, "error",
-		l->why[0] ? l->why : NULL, "url", l->setting.url ? buf_str(&url) : l->setting.path,
-		"sent", (json_int_t)l->counts.sent, "refused", (json_int_t)l->counts.refused,
-		"too_old", (json_int_t)l->counts.too_old, "bad_time",
-		(json_int_t)l->counts.bad_time, "unreadable", (json_int_t)l->counts.unreadable,
-		"next_try_s", (json_int_t)(wait > 0 && l->attempts ? wait / 1000 : 0), "up_to_date",
-		(json_int_t)(l->cursor && l->cursor >= end));
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+			 l->ops->name, "kind", "metrics", "state", l->state, "error",
+			 json_text(l->why[0] ? l->why : NULL), "url",
+			 json_text(l->setting.url ? buf_str(&url) : l->setting.path), "sent",
+			 (json_int_t)l->counts.sent, "refused", (json_int_t)l->counts.refused,
+			 "too_old", (json_int_t)l->counts.too_old, "bad_time",
+			 (json_int_t)l->counts.bad_time, "unreadable",
+			 (json_int_t)l->counts.unreadable, "next_try_s",
+			 (json_int_t)(wait > 0 && l->attempts ? wait / 1000 : 0), "up_to_date",
+			 (json_int_t)(l->cursor && l->cursor >= end));
 }
 
 struct metric_lane *lane_close(struct metric_lane *l)

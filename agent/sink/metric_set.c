@@ -399,8 +399,8 @@ static void write_meta(char out[static 1024], const char *reason, const char *si
 	_cleanup_free_ char *text = NULL;
 
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)seq);
-	o = json_pack("{s:s, s:s*, s:s*}", "reason", reason, "signature", signature, "seq",
-		      signature ? number : NULL);
+	o = json_pack("{s:o, s:s*, s:s*}", "reason", json_text(reason), "signature", signature,
+		      "seq", signature ? number : NULL);
 	text = o ? json_compact(o) : NULL;
 	snprintf(out, 1024, "%s", text && strlen(text) < 1024 ? text : "{}");
 }

@@ -57,7 +57,7 @@ static void finish_words(struct native *n, enum carry how, const char *why)
 {
 	struct verdict v = {.how = how, .retry_after_s = -1};
 
-	snprintf(v.why, sizeof(v.why), "%s", why);
+	text_print(v.why, sizeof(v.why), "%s", why);
 	finish(n, &v, HANDLE_UNKNOWN, false);
 }
 

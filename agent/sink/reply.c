@@ -54,7 +54,7 @@ void reply_end(struct reply *r, enum carry how, int64_t retry_after_s, const cha
 	r->how = how;
 	r->retry_after_s = retry_after_s;
 	va_start(ap, fmt);
-	vsnprintf(r->why, sizeof(r->why), fmt, ap);
+	text_vprint(r->why, sizeof(r->why), fmt, ap);
 	va_end(ap);
 	loop_timer_arm(r->timer, 0);
 }
@@ -74,11 +74,12 @@ json_t *reply_status(const struct reply *r, const char *name)
 {
 	bool bad = r->any && r->last != CARRY_DELIVERED;
 
-	return json_pack("{s:s, s:s, s:s?, s:I}", "name", name, "state",
+	return json_pack("{s:s, s:s, s:o, s:I}", "name", name, "state",
 			 !r->any ? "idle"
-			 : bad	 ? carry_names[r->last]
+			 : bad   ? carry_names[r->last]
 				 : "ok",
-			 "error", bad ? r->why : NULL, "delivered", (json_int_t)r->delivered);
+			 "error", json_text(bad ? r->why : NULL), "delivered",
+			 (json_int_t)r->delivered);
 }
 
 /* ---- what an answer means ---- */
@@ -99,8 +100,8 @@ void reply_judge(const struct http_answer *a, struct verdict *ret)
 
 	*ret = (struct verdict){.how = CARRY_RETRY, .retry_after_s = a->retry_after_s};
 	if (a->failure != HTTP_OK) {
-		snprintf(ret->why, sizeof(ret->why), "%s",
-			 a->why[0] ? a->why : http_failure_names[a->failure]);
+		text_print(ret->why, sizeof(ret->why), "%s",
+			   a->why[0] ? a->why : http_failure_names[a->failure]);
 		return;
 	}
 	reply_message(buf_str(&a->body), a->body.len, text);

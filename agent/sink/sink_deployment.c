@@ -174,7 +174,7 @@ static void remember(struct sink *k, enum carry how, const char *why)
 	if (k->refused.why[0])
 		return;
 	k->refused = (struct verdict){.how = how, .retry_after_s = -1};
-	snprintf(k->refused.why, sizeof(k->refused.why), "%s", why);
+	text_print(k->refused.why, sizeof(k->refused.why), "%s", why);
 }
 
 static void closed(struct sink *k, const char *why)

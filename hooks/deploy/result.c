@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/text.h"
 
 #define CODE_NOT_STARTED 127 /* as a shell says it */
@@ -24,7 +25,7 @@ json_t *deployment_text(const char *p, size_t n)
 
 json_t *deployment_result_words(int status_code, const char *words)
 {
-	return json_pack("{s:s, s:s, s:i}", "deploy_stdout", "", "deploy_stderr", words,
+	return json_pack("{s:s, s:o, s:i}", "deploy_stdout", "", "deploy_stderr", json_text(words),
 			 "deploy_status_code", status_code);
 }
 
@@ -93,12 +94,16 @@ static json_t *own_words(const struct deployment_end *end)
 static int add_sentence(json_t *result, const struct deployment_end *end)
 {
 	const char *before = json_str(result, "deploy_stderr"), *words = sentence(end);
+	char *all;
+	int r;
 
 	if (!words)
 		return 0;
-	return json_object_set_new(
-		result, "deploy_stderr",
-		json_sprintf("%s%s%s", before ? before : "", words, end->why ? end->why : ""));
+	if (asprintf(&all, "%s%s%s", before ? before : "", words, end->why ? end->why : "") < 0)
+		return -1;
+	r = json_object_set_new(result, "deploy_stderr", json_text(all));
+	free(all);
+	return r;
 }
 
 static int wrap(const struct deployment_end *end, json_t *result)

@@ -48,8 +48,9 @@ static const char *sets_of(const json_t *deployment)
 
 static int result_of(int status, const struct buf *report, const struct err *e, json_t **ret)
 {
-	*ret = json_pack("{s:s, s:s, s:i}", "deploy_stdout", buf_str(report), "deploy_stderr",
-			 status ? e->text : "", "deploy_status_code", status);
+	*ret = json_pack("{s:o, s:o, s:i}", "deploy_stdout", json_text(buf_str(report)),
+			 "deploy_stderr", json_text(status ? e->text : ""), "deploy_status_code",
+			 status);
 	return *ret ? 0 : -ENOMEM;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/json.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "hooks/init/plan.h"
 #include "hooks/init/step.h"
 #include "hooks/init/tree.h"
@@ -46,7 +47,7 @@ void step_say(struct init *in, const char *name, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	text_vprint(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	tell(in, LOG_LEVEL_INFO, tree_shown(name), text);
 }
@@ -66,7 +67,7 @@ int step_changed(struct init *in, const char *kind, const char *name, const char
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	text_vprint(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	in->n_changed++;
 	step_say(in, name, "%s%s", DRY(in) ? "would be " : "", text);

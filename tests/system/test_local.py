@@ -83,6 +83,18 @@ def test_hook_files_reload(ctx):
     until("both run", 10, lambda: set(g.hooks_run()[-2:]) == {"app post.update", "second post.update"})
 
 
+def test_hook_file_of_any_name(ctx):
+    """A file's name may be any bytes, here Latin-1: its hooks run, and what is wrong in it is told in JSON, too."""
+    g = local_guest(ctx)
+    g.write("/etc/cfn/hooks.d/caf\udce9.conf", "[bad]\ntriggers=never\npath=x\naction=true\n"
+            f"[good]\npath=Resources.local.Metadata.app\ntriggers=post.add\naction=echo good >>{g.path('/ran')}\n")
+    g.start()
+    until("the hook", 10, lambda: os.path.exists(g.path("/ran")))
+    lines = [json.loads(line) for line in g.run("check", "--json").stdout.splitlines()]
+    assert any("caf\\xe9.conf" in one["text"] for one in lines), lines
+    assert any("caf\\xe9.conf" in one["text"] for one in g.status()["problems"]), g.status()["problems"]
+
+
 def test_writable_files_refused(ctx):
     """Hook files or folders that others may write to are refused with the reason."""
     g = local_guest(ctx)

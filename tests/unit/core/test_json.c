@@ -371,6 +371,32 @@ static void test_lookups(void **state)
 	free(text);
 }
 
+/* Any bytes become text: what is UTF-8 stays as it is, other bytes are shown, nothing is refused.
+ */
+static void test_any_text(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} rows[] = {
+		{"", ""},
+		{"plain", "plain"},
+		{"d\xc3\xa9j\xc3\xa0 \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "d\xc3\xa9j\xc3\xa0 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"caf\xe9.conf", "caf\\xe9.conf"},     /* Latin-1 */
+		{"d\xc3\xa9j\xc3", "d\xc3\xa9j\\xc3"}, /* cut within a letter */
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},   /* a surrogate */
+	};
+	_cleanup_json_ json_t *none = json_text(NULL);
+
+	(void)state;
+	assert_true(json_is_null(none));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_json_ json_t *value = json_text(rows[i].from);
+
+		assert_string_equal(json_string_value(value), rows[i].to);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_canonical_refuses),
 		cmocka_unit_test(test_canonical_full_buffer),
 		cmocka_unit_test(test_lookups),
+		cmocka_unit_test(test_any_text),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

@@ -244,13 +244,47 @@ static void test_small_ones(void **state)
 	assert_memory_equal(p, "x y", 3);
 }
 
+/* What must be cut is cut between two letters, of two to four bytes, wherever the array ends; bytes
+ * that were no letters before stay. */
+static void test_print_cuts_between_letters(void **state)
+{
+	static const char *const letters[] = {"x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(letters); i++) {
+		const char *l = letters[i];
+		size_t n = strlen(l);
+
+		for (size_t size = 1; size < 20; size++) {
+			char out[20];
+
+			text_print(out, size, "%s%s%s%s%s%s", l, l, l, l, l, l);
+			assert_int_equal(strlen(out),
+					 (size - 1) / n < 6 ? (size - 1) / n * n : 6 * n);
+			assert_int_equal(text_utf8_valid(out, strlen(out)), strlen(out));
+		}
+	}
+	char out[8];
+
+	text_print(out, sizeof(out), "%s", "\xe9t\xe9 passe");
+	assert_string_equal(out, "\xe9t\xe9 pas");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_doubles), cmocka_unit_test(test_bools),
-		cmocka_unit_test(test_durations), cmocka_unit_test(test_sizes), cmocka_unit_test(test_escape),
-		cmocka_unit_test(test_percent), cmocka_unit_test(test_base64), cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_list), cmocka_unit_test(test_small_ones),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_doubles),
+		cmocka_unit_test(test_bools),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_escape),
+		cmocka_unit_test(test_percent),
+		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_small_ones),
+		cmocka_unit_test(test_print_cuts_between_letters),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
+#include "core/text.h"
 #include "core/types.h"
 
 /* A repeat of code and text replaces level and remedy and does not add; other texts add. */
@@ -43,6 +44,25 @@ static void test_problems_bound(void **state)
 	problems_add(&p, PROBLEM_ERROR, "many", NULL, "number 0");
 	assert_int_equal(p.list[0].level, PROBLEM_ERROR);
 	problems_deinit(&p);
+}
+
+/* A problem longer than its line is cut between letters, as JSON would refuse half of one. */
+static void test_problems_long_text(void **state)
+{
+	char name[2048] = "";
+
+	(void)state;
+	for (size_t i = 0; i + 3 < sizeof(name); i += 2)
+		memcpy(name + i, "\xc3\xa9", 3);
+	for (int pad = 0; pad < 2; pad++) {
+		struct problems p = {0};
+
+		problems_add(&p, PROBLEM_WARN, "code", NULL, "%*s%s", pad, "", name);
+		assert_int_equal(text_utf8_valid(p.list[0].text, strlen(p.list[0].text)),
+				 strlen(p.list[0].text));
+		assert_true(strlen(p.list[0].text) > 1000);
+		problems_deinit(&p);
+	}
 }
 
 /* A code longer than its field is cut, and the cut code still finds its problem. */
@@ -140,9 +160,13 @@ static void test_credentials_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_problems_replace),   cmocka_unit_test(test_problems_bound),
-		cmocka_unit_test(test_problems_long_code), cmocka_unit_test(test_document_copy),
-		cmocka_unit_test(test_document_empty),	   cmocka_unit_test(test_credentials_copy),
+		cmocka_unit_test(test_problems_replace),
+		cmocka_unit_test(test_problems_bound),
+		cmocka_unit_test(test_problems_long_code),
+		cmocka_unit_test(test_problems_long_text),
+		cmocka_unit_test(test_document_copy),
+		cmocka_unit_test(test_document_empty),
+		cmocka_unit_test(test_credentials_copy),
 	};
 
 	return cmocka_run_group_tests_name("types", tests, NULL, NULL);

@@ -355,6 +355,29 @@ static void test_json(void **state)
 	done(&set, &problems);
 }
 
+/* A file's name may be any bytes: one in Latin-1 costs neither its hooks nor those of others. */
+static void test_table_file_of_any_name(void **state)
+{
+	const struct fixture *f = *state;
+	struct problems problems = {0};
+	struct hookset set, copy;
+	char *text;
+
+	fixture_write(f, "/etc/cfn/hooks.conf", "[a]\n" GOOD, 0600);
+	fixture_write(f, "/etc/cfn/hooks.d/caf\xe9.conf", "[b]\n" GOOD, 0600);
+	set = load(f, &problems);
+	assert_int_equal(set.n, 2);
+	text = hookset_to_json(&set);
+	assert_non_null(text);
+	assert_int_equal(hookset_from_json(text, strlen(text), &copy, NULL), 0);
+	assert_int_equal(copy.n, 2);
+	assert_string_equal(copy.hooks[1].name, "b");
+	assert_non_null(strstr(copy.hooks[1].file, "caf\\xe9.conf"));
+	free(text);
+	hookset_deinit(&copy);
+	done(&set, &problems);
+}
+
 /* Resources come once each, in the order of their first mention. */
 static void test_resources(void **state)
 {
@@ -460,6 +483,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_permissions, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_owner, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_json, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_table_file_of_any_name, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_resources, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_kill_switch, fixture_setup, fixture_teardown),
 	};

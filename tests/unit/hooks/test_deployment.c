@@ -194,6 +194,22 @@ static void test_big(void **state)
 	free(out);
 }
 
+/* Why it did not start may name a file of any bytes: Heat is told all the same. */
+static void test_why_of_any_bytes(void **state)
+{
+	struct deployment_end end = {
+		.out = "", .err = "", .end = RUN_NOT_STARTED, .why = "no folder /caf\xe9"};
+	_cleanup_json_ json_t *result = NULL,
+			      *words = deployment_result_words(1, "no folder /caf\xe9");
+
+	(void)state;
+	assert_int_equal(deployment_result(&end, &result), 0);
+	assert_non_null(
+		strstr(json_str(result, "deploy_stderr"), "not started: no folder /caf\\xe9"));
+	assert_int_equal(deployment_status_code(result), 127);
+	assert_string_equal(json_str(words, "deploy_stderr"), "no folder /caf\\xe9");
+}
+
 static void test_status_code(void **state)
 {
 	static const struct {
@@ -278,9 +294,15 @@ static void test_settings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),	    cmocka_unit_test(test_refused), cmocka_unit_test(test_component),
-		cmocka_unit_test(test_result),	    cmocka_unit_test(test_big),	    cmocka_unit_test(test_status_code),
-		cmocka_unit_test(test_note),	    cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_component),
+		cmocka_unit_test(test_result),
+		cmocka_unit_test(test_big),
+		cmocka_unit_test(test_status_code),
+		cmocka_unit_test(test_why_of_any_bytes),
+		cmocka_unit_test(test_note),
+		cmocka_unit_test(test_settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

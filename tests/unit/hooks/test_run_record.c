@@ -71,6 +71,25 @@ static void test_form(void **state)
 		assert_int_equal(run_record_decode(bad[i], strlen(bad[i]), &copy, NULL), -EBADMSG);
 }
 
+/* Why it did not start may name a file of any bytes: its end must be told all the same. */
+static void test_why_of_any_bytes(void **state)
+{
+	struct run_record r = make_record(true), copy;
+	char *text;
+
+	(void)state;
+	free(r.result.why);
+	r.result.why = strdup("cannot enter /srv/caf\xe9");
+	text = run_record_encode(&r);
+	assert_non_null(text);
+	assert_int_equal(run_record_decode(text, strlen(text), &copy, NULL), 0);
+	assert_int_equal(copy.result.code, 9);
+	assert_string_equal(copy.result.why, "cannot enter /srv/caf\\xe9");
+	run_record_deinit(&copy);
+	run_record_deinit(&r);
+	free(text);
+}
+
 static void assert_state(const struct run_store *s, enum run_state expected)
 {
 	struct run_record r;
@@ -196,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_form),
+		cmocka_unit_test(test_why_of_any_bytes),
 		cmocka_unit_test_setup_teardown(test_states, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_killed_before_record, fixture_setup,
 						fixture_teardown),
