@@ -83,19 +83,30 @@ NO_ID_TWICE = ["insert into %s(id%s) values (%d%s)" % (table, more, TOP_ID, valu
     ("resource", ", stack_id", ", 'none'"), ("resource_data", ", resource_id", ", 0"))]
 
 
+_kept_ports = []
+
+
 def free_port():
+    """A port that is nobody else's until this process ends. It stays bound by a socket that does not listen: who sets SO_REUSEADDR, as servers
+    do, may listen there, again after a restart too, and the kernel gives it to nobody who asks for any port."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    _kept_ports.append(s)
+    return s.getsockname()[1]
+
+
+def open_port(port, seconds):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        s.settimeout(seconds)
+        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_port(port, seconds, what):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with socket.socket() as s:
-            s.settimeout(1)
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if open_port(port, 1):
+            return
         time.sleep(0.1)
     raise RuntimeError("%s did not open its port in %d s" % (what, seconds))
 
@@ -137,19 +148,23 @@ class Cloud:
                                                env=dict(os.environ, **(env or {})), preexec_fn=workers.end_with_parent)
 
     def end(self, name):
+        """With what it started: who comes after it must not meet a child that still listens."""
         child = self.children.pop(name, None)
         if not child:
             return
         for signo, seconds in ((signal.SIGTERM, 8), (signal.SIGKILL, 5)):
             try:
                 os.killpg(child.pid, signo)
-            except ProcessLookupError:
-                break
-            try:
                 child.wait(seconds)
+                break
+            except ProcessLookupError:
                 break
             except subprocess.TimeoutExpired:
                 continue
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
     @staticmethod
     def wal(path, *statements):
@@ -204,6 +219,36 @@ class Cloud:
     def stop_heat(self):
         self.end("heat")
 
+    def fallen(self):
+        """Of the control plane itself, who ended without having been told to."""
+        return [name for name in ("keystone", "heat") if name in self.children and self.children[name].poll() is not None]
+
+    def works(self, name):
+        """Whether it answers whoever asks, and not by 5xx."""
+        try:
+            if name == "keystone":
+                self.login()
+            else:
+                self.ask("GET", "/stacks?limit=1")
+            return name == "keystone" or open_port(self.ports["cfn"], 5)
+        except (requests.RequestException, RuntimeError):
+            return False
+
+    def revive(self, look=True):
+        """Whoever asks next must not pay for a test that left Heat stopped, or for a server that died. @look: ask them, too; else only
+        who has ended is started again. Return: who that was, and the last that was heard of it."""
+        said = []
+        for name in ("keystone", "heat"):
+            if name in self.fallen() or (look and not self.works(name)):
+                with open(self.path(name + ".log"), errors="replace") as f:
+                    said.append("%s (exit %s) is started again; its last words:\n%s" % (
+                        name, self.children[name].returncode if name in self.children else "by a test", f.read()[-1500:]))
+                self.end(name)
+                getattr(self, "start_" + name)()
+        if said:
+            self.login()
+        return said
+
     def push(self):
         """Swift and Zaqar beside the rest, once. push.Unsupported: this machine cannot run them."""
         if self.pushing:
@@ -244,8 +289,20 @@ class Cloud:
         self.base = "http://127.0.0.1:%d/v1/%s" % (self.ports["heat"], answer.json()["token"]["project"]["id"])
 
     def ask(self, verb, path, body=None):
-        answer = requests.request(verb, self.base + path, json=body, timeout=120,
-                                  headers={"X-Auth-Token": self.token, "Accept": "application/json"})
+        """What only reads is asked again where a connection breaks or a server is at fault, as with a database that was busy for too long."""
+        for pause in (1, 3, None):
+            try:
+                answer = requests.request(verb, self.base + path, json=body, timeout=120,
+                                          headers={"X-Auth-Token": self.token, "Accept": "application/json"})
+            except requests.ConnectionError:
+                if verb != "GET" or not pause:
+                    raise
+            else:
+                if answer.status_code == 401 and pause:
+                    self.login()
+                elif verb != "GET" or answer.status_code < 500 or not pause:
+                    break
+            time.sleep(pause)
         if answer.status_code >= 400:
             raise RuntimeError("%s %s: %d %s" % (verb, path, answer.status_code, answer.text[:500]))
         return answer.json() if answer.content else None

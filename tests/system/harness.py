@@ -94,6 +94,14 @@ class Context:
         if with_push and not self._no_push:
             self.raise_push()
 
+    def revive_cloud(self, look=True):
+        """What an earlier test did to the control plane, or it to itself, is no other test's failure."""
+        try:
+            for said in self._cloud.revive(look) if self._cloud else []:
+                sys.stderr.write("  # %s\n" % said)
+        except Exception:  # the tests will say so, too
+            traceback.print_exc()
+
     def raise_push(self):
         """What is in the way is each test's to say."""
         try:
@@ -155,13 +163,11 @@ class Context:
     def end_test(self):
         """Return: what went wrong while cleaning up, for the reader of a failure."""
         said = ""
-        for close in reversed(self.closers):
+        for close in self.closers[::-1] + [one.wipe for one in self.guests]:
             try:
                 close()
             except Exception:
                 said += traceback.format_exc()
-        for one in self.guests:
-            one.wipe()
         self.closers, self.guests = [], []
         return said
 
@@ -297,16 +303,22 @@ def run_beside(t, ctx, tests):
         if pushy:
             ctx.need_cloud(True)
             crew.start(PUSH_WORKERS, pushy)
-        crew.finish()
+        crew.finish(lambda: ctx.revive_cloud(look=False))
     return failed
 
 
+def run_once(ctx, test):
+    if test.cloudy:
+        ctx.revive_cloud()
+    return test.run(ctx)
+
+
 def run_alone(t, ctx, test):
-    rows, retry = test.run(ctx)
+    rows, retry = run_once(ctx, test)
     again = ""
     if retry:
         first_try(test.name, rows)
-        rows, _ = test.run(ctx)
+        rows, _ = run_once(ctx, test)
         again = " [second try]"
     say(t, rows, again)
 
@@ -328,7 +340,7 @@ def main(words):
         for test in [x for x in tests if x.alone]:
             run_alone(t, ctx, test)
         for test in again:
-            say(t, test.run(ctx)[0], " [second try]")
+            say(t, run_once(ctx, test)[0], " [second try]")
     finally:
         ctx.end()
     t.note("in all: %d s" % (time.monotonic() - started))

@@ -28,8 +28,14 @@ class _Requests(object):
         if self._session is None:
             auth = loading.load_auth_from_conf_options(cfg.CONF, 'keystone_authtoken')
             self._session = session.Session(auth=auth)
-        headers = dict(headers or {}, **{'X-Auth-Token': self._session.get_token()})
-        return real_requests.post(url, headers=headers, **kw)
+        answer = self._told(url, headers, kw)
+        if answer.status_code == 401:  # the guest's signature, or a token of ours that Keystone does not know any more
+            self._session.invalidate()
+            answer = self._told(url, headers, kw)
+        return answer
+
+    def _told(self, url, headers, kw):
+        return real_requests.post(url, headers=dict(headers or {}, **{'X-Auth-Token': self._session.get_token()}), **kw)
 
 
 if os.environ.get('HEAT_PULSE_STOCK_EC2') != '1':

@@ -127,14 +127,16 @@ def test_heat_outage(ctx):
     g.start()
     ctx.cloud.wait("outage", "CREATE_COMPLETE", 120)
     ctx.cloud.stop_heat()
-    for word in ("one", "two"):
-        done = g.run("signal", "--status", "SUCCESS", "--reason", "told later", "--data", '{"word":"%s"}' % word, "--id", word, "health")
-        assert done.returncode == 0, done.stderr
-    g.kill_all()
-    g.start()
-    assert g.status()["spool"]["depth"] >= 2
-    g.kill_all()
-    ctx.cloud.start_heat()
+    try:
+        for word in ("one", "two"):
+            done = g.run("signal", "--status", "SUCCESS", "--reason", "told later", "--data", '{"word":"%s"}' % word, "--id", word, "health")
+            assert done.returncode == 0, done.stderr
+        g.kill_all()
+        g.start()
+        assert g.status()["spool"]["depth"] >= 2
+        g.kill_all()
+    finally:
+        ctx.cloud.start_heat()
     g.start()
     until("both signals are at Heat", 60, lambda: {"one", "two"} <= set(json.loads(ctx.cloud.output("outage", "health_data"))))
     until("the spool is empty", 30, lambda: g.status()["spool"]["depth"] == 0)

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,7 @@ import gnocchi_server
 import monasca_expression
 import monasca_server
 import otlp_server
+from cloud import free_port
 from guest import until
 from harness import Skip
 
@@ -46,12 +46,6 @@ def start_fake(ctx, module, **state):
     ctx.later(fake.down)
     ctx.secret(fake.state["app"]["secret"], fake.state["token"])
     return fake
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # ---- the fakes themselves ----

@@ -83,13 +83,15 @@ class Crew:
         finally:
             os._exit(code)
 
-    def finish(self):
-        """Until each job is done or every worker is gone."""
+    def finish(self, meanwhile):
+        """Until each job is done or every worker is gone; meanwhile() is called now and then."""
         os.close(self.tell)
         poll = select.poll()
         poll.register(self.told, select.POLLIN)
         while True:
-            poll.poll()
+            if not poll.poll(2000):
+                meanwhile()
+                continue
             record = os.read(self.told, RECORD.size)
             if not record:
                 break
