@@ -47,15 +47,15 @@ def size(ctx, name):
 
 
 def grown(ctx, g, name, wanted=2):
-    until("the action was told", 40, lambda: g.status()["action"]["state"] == "told")
-    until("the group has %d members" % wanted, 40, lambda: size(ctx, name) == wanted, 0.5)
+    until("the action was told", 120, lambda: g.status()["action"]["state"] == "told")
+    until("the group has %d members" % wanted, 120, lambda: size(ctx, name) == wanted, 0.5)
 
 
 def test_by_name(ctx):
     """A name that is no resource is refused and said in status; corrected by the template the policy is signalled, once however often the agent is killed"""
     g = guest(ctx, "act-name", transport="POLL_SERVER_CFN", action="gorw")
     g.start()
-    until("it was refused", 40, lambda: g.status()["action"]["last"] == "slowly")
+    until("it was refused", 120, lambda: g.status()["action"]["last"] == "slowly")
     shown = g.status()["action"]
     assert shown["state"] == "slowly" and shown["error"], shown
     update(ctx, g, "act-name", transport="POLL_SERVER_CFN", action="grow")

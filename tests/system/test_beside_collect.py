@@ -86,7 +86,7 @@ def test_same(ctx):
     ours.conf(CONF)
     ours.give_block(blocks["ours"])
     ours.start()
-    cloud.wait(name, "CREATE_COMPLETE", 90)
+    cloud.wait(name, "CREATE_COMPLETE", 180)
     told = {who: cloud.output(name, "told_" + who) for who in ("theirs", "ours")}
     assert told["theirs"] == told["ours"] == {"a": "recorded", "b": "plain words\n", "c": "out"}, told
     assert len(seen(ours)) == 2 and seen(theirs) == seen(ours), (seen(theirs), seen(ours))
@@ -95,5 +95,5 @@ def test_same(ctx):
     theirs.conf(CONF)
     theirs.give_block(blocks["theirs"])
     theirs.start()
-    until("what was run is known", 30, lambda: len(states(theirs)) == 3 and set(states(theirs)) <= {"signalled", "foreign"})
+    until("what was run is known", 120, lambda: len(states(theirs)) == 3 and set(states(theirs)) <= {"signalled", "foreign"})
     assert len(os.listdir(theirs.path("/seen"))) == 2

@@ -27,6 +27,11 @@ class Manager:
             return self.heard
 
 
+def lasting(g):
+    """The roles; what a hook starts comes and goes."""
+    return {name: pid for name, pid in g.roles().items() if name.split()[-1] in ("agent", "prober", "store")}
+
+
 def test_notify(ctx):
     """The manager hears READY once the agent serves, WATCHDOG while it lives, STOPPING before it ends; hooks never see its socket."""
     g = local_guest(ctx)
@@ -39,7 +44,8 @@ def test_notify(ctx):
     until("the hook", 10, lambda: g.read("/env.txt"))
     assert "NOTIFY" not in g.read("/env.txt") and "WATCHDOG" not in g.read("/env.txt")
     assert g.stop() == 0
-    assert manager.hear()[-1] == "STOPPING=1" and manager.heard.count("STOPPING=1") == 1, manager.heard
+    # an end that takes its time is told to be alive, too
+    assert [word for word in manager.hear() if word != "WATCHDOG=1"] == ["READY=1", "STOPPING=1"], manager.heard
 
 
 def test_agent_hangs(ctx):
@@ -49,9 +55,9 @@ def test_agent_hangs(ctx):
     g.hook("app", "Resources.local.Metadata.app")
     g.start(env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "1500000"})
     until("the hook", 10, lambda: g.hooks_run() == ["app post.add"])
-    before = g.roles()
+    before = lasting(g)
     time.sleep(3)
-    assert g.roles() == before, "an agent that lives is left alone"
+    assert lasting(g) == before, "an agent that lives is left alone"
     os.kill(before["pulse: agent"], signal.SIGSTOP)
     until("a new agent", 15, lambda: g.roles().get("pulse: agent", before["pulse: agent"]) != before["pulse: agent"])
     until("it serves", 10, lambda: g.status())

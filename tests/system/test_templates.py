@@ -105,7 +105,7 @@ def test_user_data(ctx):
     made["parameters"]["settings"] = "[agent]\nlog-level = debug\n"
     cloud.ask("POST", "/stacks", made)
     ctx.later(lambda: cloud.delete("userdata"))
-    stack = cloud.wait("userdata", "CREATE_COMPLETE", 60)
+    stack = cloud.wait("userdata", "CREATE_COMPLETE", 180)
     parts = cloud.ask("GET", "/stacks/userdata/%s/resources/parts" % stack["id"])["resource"]["physical_resource_id"]
     text = cloud.ask("GET", "/software_configs/" + parts)["software_config"]["config"]
     found = {part.get_content_subtype(): part.get_payload() for part in email.message_from_string(text).get_payload()}
