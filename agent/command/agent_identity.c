@@ -24,6 +24,7 @@
 #define RETRY_MS     10000
 #define RETRY_MAX_MS (60 * 60 * 1000)
 #define FIRST_MS     500 /* a guest that comes up has more urgent things to do */
+#define SOON_MAX     4 /* links asked right after one another: a host of containers has hundreds */
 
 struct agent_identity {
 	struct loop_timer *timer;
@@ -71,7 +72,19 @@ void agent_identity_recall(struct agent *a)
 		keep(a, id, known ? &old : NULL);
 }
 
-static void ask_again(struct agent *a, const char *why)
+/* The link whose turn it is. */
+static bool link_of_turn(struct agent *a, char name[static IDENTITY_LINK_SIZE])
+{
+	_cleanup_buf_ struct buf links = BUF_INIT(LINKS_MAX);
+	char path[ENV_PATH_MAX];
+
+	return a->who->turn > 0 &&
+	       fs_read(env_path(a->setup->env, "/proc/net/if_inet6", path), &links) >= 0 &&
+	       identity_link(buf_str(&links), a->who->turn - 1, name);
+}
+
+/* @soon: there is another way that nobody tried yet. */
+static void ask_again(struct agent *a, const char *why, bool soon)
 {
 	struct agent_identity *who = a->who;
 
@@ -79,7 +92,7 @@ static void ask_again(struct agent *a, const char *why)
 	       "the metadata service does not say who this server is (%s); it is asked again now and then",
 	       why);
 	who->told = true;
-	loop_timer_arm(who->timer, backoff_next(&who->backoff, random_unit()));
+	loop_timer_arm(who->timer, soon ? FIRST_MS : backoff_next(&who->backoff, random_unit()));
 }
 
 /* No file names this server: the service is the best there is, but this life has begun under another name. */
@@ -113,6 +126,16 @@ static void take_answer(struct agent *a, const struct identity *said)
 	}
 }
 
+/* A way that leads nowhere: the next one is asked soon, and after all of them there is a longer
+ * pause. */
+static void ask_elsewhere(struct agent *a, const char *why)
+{
+	char name[IDENTITY_LINK_SIZE];
+
+	a->who->turn++;
+	ask_again(a, why, a->who->turn <= SOON_MAX && link_of_turn(a, name));
+}
+
 static void on_answer(const struct http_answer *answer, void *ctx)
 {
 	struct agent *a = ctx;
@@ -121,14 +144,13 @@ static void on_answer(const struct http_answer *answer, void *ctx)
 
 	a->who->call = NULL;
 	snprintf(why, sizeof(why), "status %ld", answer->status);
-	if (answer->failure) {
-		a->who->turn++;
-		ask_again(a, answer->why);
-	} else if (answer->status != 200)
-		ask_again(a, why);
+	if (answer->failure)
+		ask_elsewhere(a, answer->why);
+	else if (answer->status != 200)
+		ask_again(a, why, false);
 	else if (!answer->body.data ||
 		 identity_parse(answer->body.data, answer->body.len, "metadata-service", &said))
-		ask_again(a, "no metadata of a server");
+		ask_again(a, "no metadata of a server", false);
 	else
 		take_answer(a, &said);
 }
@@ -137,12 +159,9 @@ static void on_answer(const struct http_answer *answer, void *ctx)
  * other of the links, as networks without IPv4 have the service as a neighbour. */
 static void put_url(struct agent *a, struct buf *url)
 {
-	_cleanup_buf_ struct buf links = BUF_INIT(LINKS_MAX);
-	char path[ENV_PATH_MAX], name[IDENTITY_LINK_SIZE];
-	unsigned turn = a->who->turn;
+	char name[IDENTITY_LINK_SIZE];
 
-	if (turn > 0 && fs_read(env_path(a->setup->env, "/proc/net/if_inet6", path), &links) >= 0 &&
-	    identity_link(buf_str(&links), turn - 1, name)) {
+	if (link_of_turn(a, name)) {
 		buf_printf(url, SERVICE_LINK, name);
 		return;
 	}
@@ -158,10 +177,8 @@ static void on_timer(struct loop *loop _unused_, void *ctx)
 
 	put_url(a, &url);
 	req.url = buf_str(&url);
-	if (http_start(a->http, &req, on_answer, a, &a->who->call)) {
-		a->who->turn++;
-		ask_again(a, "the request cannot be made");
-	}
+	if (http_start(a->http, &req, on_answer, a, &a->who->call))
+		ask_elsewhere(a, "the request cannot be made");
 }
 
 int agent_identity_start(struct agent *a, struct err *e)
