@@ -10,6 +10,8 @@
 #include "core/env.h"
 #include "core/err.h"
 
+#define IDENTITY_NAME_SIZE (255 * 4 + 1) /* nova counts letters, which may have four bytes each */
+
 struct identity {
 	char server_uuid[64]; /* lower case; never empty once found */
 	char server_from[32]; /* "cfn-init-data", "config-drive", "nova-meta", "dmi", "cloud-init",
@@ -17,9 +19,9 @@ struct identity {
 	char boot_id[40];
 	char hostname[256]; /* FQDN where known */
 	/* of nova's meta_data for that UUID; "" where nobody says */
-	char name[256];
+	char name[IDENTITY_NAME_SIZE];
 	char project_id[64];
-	char zone[256];	       /* availability zone */
+	char zone[IDENTITY_NAME_SIZE]; /* availability zone */
 	char details_from[32]; /* who said the first of these three */
 	bool openstack;	       /* DMI says that nova made this guest */
 };

@@ -220,6 +220,33 @@ static void test_answer(void **state)
 	}
 }
 
+/* Names as long as nova takes them, of the largest letters, are known and remembered: else the
+ * guest would ask for ever. */
+static void test_longest_names(void **state)
+{
+	struct identity id, back;
+	char name[255 * 4 + 1], *text = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < 255; i++)
+		memcpy(name + 4 * i, "\xf0\x9f\x98\x80", 5);
+	assert_true(
+		asprintf(&text,
+			 "{\"uuid\":\"" UUID_A
+			 "\",\"name\":\"%s\",\"project_id\":\"p1\",\"availability_zone\":\"%s\"}",
+			 name, name) > 0);
+	assert_int_equal(parse_text(text, &id), 0);
+	free(text);
+	assert_string_equal(id.name, name);
+	assert_string_equal(id.zone, name);
+	assert_true(identity_is_complete(&id));
+	text = identity_save(&id);
+	assert_non_null(text);
+	assert_int_equal(identity_load(text, strlen(text), &back), 0);
+	assert_string_equal(back.name, name);
+	free(text);
+}
+
 /* Only what is missing is filled in, and only from what is said of the same server. */
 static void test_fill(void **state)
 {
@@ -324,17 +351,12 @@ static void test_remember(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_boot_and_host),
-		cmocka_unit_test(test_by_descriptor),
-		cmocka_unit_test(test_details),
-		cmocka_unit_test(test_answer),
-		cmocka_unit_test(test_links),
-		cmocka_unit_test(test_fill),
-		cmocka_unit_test(test_remembered),
-		cmocka_unit_test(test_weak),
-		cmocka_unit_test(test_remember),
+		cmocka_unit_test(test_order),         cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_boot_and_host), cmocka_unit_test(test_by_descriptor),
+		cmocka_unit_test(test_details),       cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_longest_names), cmocka_unit_test(test_links),
+		cmocka_unit_test(test_fill),          cmocka_unit_test(test_remembered),
+		cmocka_unit_test(test_weak),          cmocka_unit_test(test_remember),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
