@@ -114,10 +114,7 @@ static int json_hex4(const struct json_scanner *s, size_t at)
 	if (s->n - at < 4)
 		return -1;
 	for (size_t i = at; i < at + 4; i++) {
-		char c = s->p[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' :
-			    c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-			    c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		int digit = text_hex_digit(s->p[i]);
 
 		if (digit < 0)
 			return -1;

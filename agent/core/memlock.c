@@ -38,9 +38,7 @@ static bool take_hex(const char **p, const char *end, char stop, uint64_t *ret)
 
 	*ret = 0;
 	for (; at < end && *at != stop; at++) {
-		int digit = *at >= '0' && *at <= '9'   ? *at - '0'
-			    : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10
-						       : -1;
+		int digit = text_hex_digit(*at);
 
 		if (digit < 0 || *ret >> 60)
 			return false;

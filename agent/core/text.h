@@ -31,6 +31,8 @@ void text_escape(struct buf *out, const char *p, size_t n);
 void text_percent_encode(struct buf *out, const char *p, size_t n, const char *keep);
 /** text_percent_decode() - -EINVAL on a broken escape or a NUL; "+" stays. */
 int text_percent_decode(struct buf *out, const char *p, size_t n) _must_check_;
+/** text_hex_digit() - value of a hex digit of either case, or -1. */
+int text_hex_digit(char c);
 void text_hex(struct buf *out, const void *p, size_t n);
 void text_base64(struct buf *out, const void *p, size_t n);
 /** text_base64_decode() - strict: alphabet, padding and length. -EINVAL else. */

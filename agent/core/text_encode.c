@@ -49,7 +49,7 @@ void text_percent_encode(struct buf *out, const char *p, size_t n, const char *k
 	}
 }
 
-static int text_hex_digit(char c)
+int text_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';

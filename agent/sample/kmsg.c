@@ -38,17 +38,6 @@ static bool cut_u64(const char **p, size_t *n, uint64_t *ret)
 	return cut(p, n, ',', &item, &len) && text_u64(item, len, ret) == 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* One character of the kernel's escaping; a backslash that starts no escape stands for itself. */
 static char next_char(const char *p, size_t n, size_t *i)
 {
@@ -56,8 +45,8 @@ static char next_char(const char *p, size_t n, size_t *i)
 
 	if (p[*i] != '\\' || n - *i < 4 || p[*i + 1] != 'x')
 		return p[(*i)++];
-	hi = hex_digit(p[*i + 2]);
-	lo = hex_digit(p[*i + 3]);
+	hi = text_hex_digit(p[*i + 2]);
+	lo = text_hex_digit(p[*i + 3]);
 	if (hi < 0 || lo < 0)
 		return p[(*i)++];
 	*i += 4;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/text.h"
 #include "sample/scan.h"
 
 #define NO_LIMIT (UINT64_C(1) << 62)
@@ -21,17 +22,6 @@ int parse_number(const char *p, size_t n, uint64_t *ret)
 	return text_u64(s.p, s.n, ret) ? -EINVAL : 0;
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int parse_hex(const char *p, size_t n, uint64_t *ret)
 {
 	struct span s = trimmed(p, n);
@@ -44,9 +34,11 @@ int parse_hex(const char *p, size_t n, uint64_t *ret)
 	if (!s.n || s.n > 16)
 		return -EINVAL;
 	for (size_t i = 0; i < s.n; i++) {
-		if (digit(s.p[i]) < 0)
+		int digit = text_hex_digit(s.p[i]);
+
+		if (digit < 0)
 			return -EINVAL;
-		v = v << 4 | (unsigned)digit(s.p[i]);
+		v = v << 4 | (unsigned)digit;
 	}
 	*ret = v;
 	return 0;

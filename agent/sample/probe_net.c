@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "sample/parse.h"
 #include "sample/parse_net.h"
+#include "sample/parse_value.h"
 
 #define INTERFACES_MAX 16
 #define FLAG_UP        0x1 /* IFF_UP: somebody wants it up */
@@ -111,13 +112,9 @@ static bool read_link_files(struct interface *it)
 	size_t n = read_word(it->operstate_fd, state, sizeof(state));
 	uint64_t flags = 0;
 
-	if (!n || !read_word(it->flags_fd, text, sizeof(text)) || strncmp(text, "0x", 2) != 0)
+	if (!n || !read_word(it->flags_fd, text, sizeof(text)) || strncmp(text, "0x", 2) != 0 ||
+	    parse_hex(text, strlen(text), &flags) < 0)
 		return false;
-	for (const char *p = text + 2; *p; p++) {
-		if (!strchr("0123456789abcdef", *p))
-			return false;
-		flags = flags << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
-	}
 	it->wanted = flags & FLAG_UP;
 	/* tunnels and the like never say more than "unknown" */
 	it->running = it->wanted && (!strcmp(state, "up") || !strcmp(state, "unknown"));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers that are the whole text or nothing, units, encodings, escapes, UTF-8. */
+#include <ctype.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -232,6 +233,12 @@ static void test_small_ones(void **state)
 	char out[65];
 
 	(void)state;
+	for (int c = 0; c < 256; c++) {
+		const char *digits = "0123456789abcdef",
+			   *at = c ? strchr(digits, tolower(c)) : NULL;
+
+		assert_int_equal(text_hex_digit((char)c), at ? at - digits : -1);
+	}
 	text_sha256_hex("abc", 3, out);
 	assert_string_equal(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	assert_true(text_equal(NULL, NULL));
