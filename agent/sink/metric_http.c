@@ -66,6 +66,15 @@ void metric_call_fail(struct metric_call *c, enum metric_how how, const char *fm
 	metric_call_end(c, &v);
 }
 
+bool metric_call_built(struct metric_call *c, int r, size_t max)
+{
+	if (r == -EFBIG)
+		metric_call_fail(c, METRIC_TOO_LARGE, "over %zu KiB", max >> 10);
+	else if (r < 0)
+		metric_call_fail(c, METRIC_RETRY, "%s", strerror(-r));
+	return r >= 0;
+}
+
 int metric_call_http(struct metric_call *c, const struct http_request *req, http_done_fn *fn,
 		     void *ctx)
 {

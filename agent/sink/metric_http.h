@@ -24,6 +24,9 @@ int metric_call_begin(struct metric_call *c, metric_done_fn *done,
 void metric_call_end(struct metric_call *c, const struct metric_verdict *v);
 void metric_call_fail(struct metric_call *c, enum metric_how how, const char *fmt, ...)
 	_printf_(3, 4);
+/** metric_call_built() - with @r of who built a body of at most @max. Return: true to send it;
+ * false: the call ends by itself, by -EFBIG as too large, by any other error to be tried again. */
+bool metric_call_built(struct metric_call *c, int r, size_t max);
 /** metric_call_http() - @fn gets the answer; it ends the call. */
 int metric_call_http(struct metric_call *c, const struct http_request *req, http_done_fn *fn,
 		     void *ctx) _must_check_;

@@ -87,11 +87,7 @@ static int gnocchi_send(struct metric_sink *k, const struct metric_point *points
 	k->made = false;
 	buf_reset(&k->body);
 	r = gnocchi_body(points, n, k->call.set.labels->resource_id, &k->body);
-	if (r == -EFBIG)
-		metric_call_fail(&k->call, METRIC_TOO_LARGE, "over %u KiB", BODY_MAX >> 10);
-	else if (r < 0)
-		metric_call_fail(&k->call, METRIC_RETRY, "%s", strerror(-r));
-	else
+	if (metric_call_built(&k->call, r, BODY_MAX))
 		post(k);
 	return 0;
 }

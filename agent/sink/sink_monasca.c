@@ -46,11 +46,7 @@ static int monasca_send(struct metric_sink *k, const struct metric_point *points
 		return r;
 	buf_reset(&k->body);
 	r = monasca_body(points, n, k->call.set.labels, &k->body);
-	if (r == -EFBIG)
-		metric_call_fail(&k->call, METRIC_TOO_LARGE, "over %u KiB", BODY_MAX >> 10);
-	else if (r < 0)
-		metric_call_fail(&k->call, METRIC_RETRY, "%s", strerror(-r));
-	else
+	if (metric_call_built(&k->call, r, BODY_MAX))
 		metric_service_post(&k->service, "/metrics", headers, buf_str(&k->body),
 				    k->body.len, answered, k);
 	return 0;

@@ -7,22 +7,17 @@
  * a 500 that will never be anything else.
  */
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <string.h>
 
-#include "core/text.h"
-#include "sink/metric_http.h"
+#include "sink/metric_receiver.h"
 #include "sink/remote_write.h"
 #include "sink/snappy.h"
 
 #define BODY_MAX   (512u << 10)
-#define ANSWER_MAX (64u << 10)
 #define AGE_MAX_MS (55 * 60 * 1000)
 
 struct metric_sink {
-	struct metric_call call;
-	struct buf body;
-	struct buf authorization; /* a header line, or empty */
+	struct metric_receiver receiver;
 };
 
 static const char *const for_good[] = {"out of order", "out of bounds", "too old",
@@ -42,11 +37,11 @@ static void answered(const struct http_answer *a, void *ctx)
 	struct metric_sink *k = ctx;
 	struct metric_verdict v;
 
-	k->call.http = NULL;
+	k->receiver.call.http = NULL;
 	metric_judge(a, &v);
 	if (v.how == METRIC_RETRY && a->status == 500 && is_for_good(a))
 		v.how = METRIC_REFUSED;
-	metric_call_end(&k->call, &v);
+	metric_call_end(&k->receiver.call, &v);
 }
 
 /* Whatever it answers has a Date, and nothing is written. */
@@ -55,68 +50,51 @@ static void probed(const struct http_answer *a, void *ctx)
 	struct metric_sink *k = ctx;
 	struct metric_verdict v;
 
-	k->call.http = NULL;
+	k->receiver.call.http = NULL;
 	metric_judge(a, &v);
 	if (a->failure == HTTP_OK && a->status < 500)
 		v.how = METRIC_TAKEN;
-	metric_call_end(&k->call, &v);
+	metric_call_end(&k->receiver.call, &v);
 }
 
 static void request(struct metric_sink *k, const char *method, http_done_fn *fn)
 {
-	const char *headers[] = {"Content-Type: application/x-protobuf", "Content-Encoding: snappy",
-				 "X-Prometheus-Remote-Write-Version: 0.1.0", NULL, NULL};
-	struct http_request req = {
-		.method = method,
-		.url = k->call.set.setting->url,
-		.headers = headers,
-		.body = k->body.data,
-		.body_len = k->body.len,
-		.timeout_ms = k->call.set.timeout_ms,
-		.body_max = ANSWER_MAX,
-	};
-	int r;
+	static const char *const headers[] = {"Content-Type: application/x-protobuf",
+					      "Content-Encoding: snappy",
+					      "X-Prometheus-Remote-Write-Version: 0.1.0", NULL};
 
-	if (k->authorization.len)
-		headers[3] = buf_str(&k->authorization);
-	r = metric_call_http(&k->call, &req, fn, k);
-	if (r < 0)
-		metric_call_fail(&k->call, METRIC_RETRY, "%s", strerror(-r));
+	metric_receiver_ask(&k->receiver, method, headers, fn, k);
 }
 
 static int build(struct metric_sink *k, const struct metric_point *points, size_t n)
 {
 	_cleanup_buf_ struct buf raw = BUF_INIT(BODY_MAX - 1024);
-	int r = remote_write_body(points, n, k->call.set.labels, &raw);
+	int r = remote_write_body(points, n, k->receiver.call.set.labels, &raw);
 
-	buf_reset(&k->body);
-	return r < 0 ? r : snappy_literals(buf_str(&raw), raw.len, &k->body);
+	buf_reset(&k->receiver.body);
+	return r < 0 ? r : snappy_literals(buf_str(&raw), raw.len, &k->receiver.body);
 }
 
 static int prometheus_send(struct metric_sink *k, const struct metric_point *points, size_t n,
 			   metric_done_fn *done, void *ctx)
 {
-	int r = metric_call_begin(&k->call, done, ctx);
+	int r = metric_call_begin(&k->receiver.call, done, ctx);
 
 	if (r < 0)
 		return r;
 	r = build(k, points, n);
-	if (r == -EFBIG)
-		metric_call_fail(&k->call, METRIC_TOO_LARGE, "over %u KiB", BODY_MAX >> 10);
-	else if (r < 0)
-		metric_call_fail(&k->call, METRIC_RETRY, "%s", strerror(-r));
-	else
+	if (metric_call_built(&k->receiver.call, r, BODY_MAX))
 		request(k, "POST", answered);
 	return 0;
 }
 
 static int prometheus_probe(struct metric_sink *k, metric_done_fn *done, void *ctx)
 {
-	int r = metric_call_begin(&k->call, done, ctx);
+	int r = metric_call_begin(&k->receiver.call, done, ctx);
 
 	if (r < 0)
 		return r;
-	buf_reset(&k->body);
+	buf_reset(&k->receiver.body);
 	request(k, "GET", probed);
 	return 0;
 }
@@ -125,30 +103,9 @@ static struct metric_sink *prometheus_close(struct metric_sink *k)
 {
 	if (!k)
 		return NULL;
-	metric_call_deinit(&k->call);
-	buf_deinit(&k->body);
-	if (k->authorization.data)
-		OPENSSL_cleanse(k->authorization.data, k->authorization.cap);
-	buf_deinit(&k->authorization);
+	metric_receiver_deinit(&k->receiver);
 	free(k);
 	return NULL;
-}
-
-/* Only root-owned configuration has secrets, and they are for its URL. */
-static int authorize(struct metric_sink *k, const struct sink_setting *s)
-{
-	_cleanup_buf_ struct buf pair = BUF_INIT(4096);
-
-	if (!s->trusted)
-		return 0;
-	if (s->token) {
-		buf_printf(&k->authorization, "Authorization: Bearer %s", s->token);
-	} else if (s->username) {
-		buf_printf(&pair, "%s:%s", s->username, s->password ? s->password : "");
-		buf_puts(&k->authorization, "Authorization: Basic ");
-		text_base64(&k->authorization, buf_str(&pair), pair.len);
-	}
-	return buf_error(&k->authorization);
 }
 
 static int prometheus_open(const struct metric_sink_setup *setup, struct metric_sink **ret,
@@ -161,16 +118,9 @@ static int prometheus_open(const struct metric_sink_setup *setup, struct metric_
 		return err_set(e, -EINVAL,
 			       "the prometheus sink needs the URL of a remote-write receiver");
 	k = calloc(1, sizeof(*k));
-	r = k ? metric_call_init(&k->call, setup) : -ENOMEM;
+	r = k ? metric_receiver_init(&k->receiver, setup, BODY_MAX) : -ENOMEM;
 	if (r < 0) {
 		free(k);
-		return err_set(e, r, "cannot open the prometheus sink");
-	}
-	k->body = BUF_INIT(BODY_MAX);
-	k->authorization = BUF_INIT(8192);
-	r = authorize(k, setup->setting);
-	if (r < 0) {
-		prometheus_close(k);
 		return err_set(e, r, "cannot open the prometheus sink");
 	}
 	*ret = k;
