@@ -251,3 +251,17 @@ int cfn_describe(struct cfn_session *s, const char *stack, const char *resource,
 	source_cfn.close(source);
 	return r < 0 ? err_sys(e, -r, "the request cannot be made") : 0;
 }
+
+int cfn_metadata(struct cfn_session *s, const char *stack, const char *resource, json_t **ret,
+		 struct err *e)
+{
+	struct fetch_result result;
+	int r = cfn_describe(s, stack, resource, &result, e);
+
+	if (r == 0 && result.class == FETCH_OK)
+		*ret = json_incref(result.doc.metadata);
+	else if (r == 0)
+		r = err_set(e, -EIO, "%s", result.why);
+	document_deinit(&result.doc);
+	return r < 0 ? EXIT_NETWORK : 0;
+}

@@ -48,6 +48,14 @@ struct cfn_access {
 			"give up after that long, tries and all"                                   \
 	}
 
+/* Rows for a table of whose metadata are wanted; @type has members "stack" and "resource". */
+#define CFN_RESOURCE_ROWS(type)                                                                    \
+	{'s', "stack", OPTION_TEXT, offsetof(type, stack), "STACK", "name or ARN of the stack"},   \
+	{                                                                                          \
+		'r', "resource", OPTION_TEXT, offsetof(type, resource), "NAME",                    \
+			"logical id of the resource"                                               \
+	}
+
 struct cfn_session {
 	struct direct direct; /* creds.cfn is what will be used: kind NONE when there is nothing */
 	struct loop *loop;
@@ -79,6 +87,11 @@ struct http_setup cfn_proxies(const struct cfn_access *access, const struct conf
  */
 int cfn_describe(struct cfn_session *s, const char *stack, const char *resource,
 		 struct fetch_result *ret, struct err *e) _must_check_;
+
+/** cfn_metadata() - the metadata of a resource, asked as cfn_describe() does. Return: 0 and a new
+ * tree (NULL when the server has none), or EXIT_NETWORK with the reason in @e. */
+int cfn_metadata(struct cfn_session *s, const char *stack, const char *resource, json_t **ret,
+		 struct err *e) _must_check_;
 
 /** cfn_pause() - sleep before the next try, jittered, at least @retry_after_s. Return: false when
  * the deadline would pass. */

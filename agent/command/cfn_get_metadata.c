@@ -24,10 +24,7 @@ struct get_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'s', "stack", OPTION_TEXT, offsetof(struct get_arguments, stack), "STACK",
-	 "name or ARN of the stack"},
-	{'r', "resource", OPTION_TEXT, offsetof(struct get_arguments, resource), "NAME",
-	 "logical id of the resource"},
+	CFN_RESOURCE_ROWS(struct get_arguments),
 	{'k', "key", OPTION_TEXT, offsetof(struct get_arguments, key), "KEY",
 	 "only the value there: a.b.'c.d'"},
 	CFN_ACCESS_ROWS(struct get_arguments),
@@ -48,21 +45,6 @@ static const struct option_set options = {
 
 /* ---- the server ---- */
 
-/* Return: 0 and the tree (NULL when the server has none), or an exit code with the reason in @e. */
-static int ask_server(struct cfn_session *s, const struct get_arguments *a, json_t **tree,
-		      struct err *e)
-{
-	struct fetch_result result;
-	int r = cfn_describe(s, a->stack, a->resource, &result, e);
-
-	if (r == 0 && result.class == FETCH_OK)
-		*tree = json_incref(result.doc.metadata);
-	else if (r == 0)
-		err_set(e, -EIO, "%s", result.why);
-	document_deinit(&result.doc);
-	return e->code ? EXIT_NETWORK : 0;
-}
-
 /* Keys that were only found may be of another stack, or refused by this cloud's policy: then the
  * local copy serves. */
 static int find_tree(struct cfn_session *s, const struct get_arguments *a, json_t **tree)
@@ -71,7 +53,7 @@ static int find_tree(struct cfn_session *s, const struct get_arguments *a, json_
 	int r = 0;
 
 	if (s->direct.creds.cfn.kind != CREDENTIALS_NONE) {
-		r = ask_server(s, a, tree, &e);
+		r = cfn_metadata(s, a->stack, a->resource, tree, &e);
 		if (r == 0)
 			return 0;
 	}

@@ -5,7 +5,6 @@
  * keys are given, else from what is on this machine already (a hook thus sees what it was started
  * for), and only when there is nothing from the server with keys that are found.
  */
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -26,10 +25,7 @@ struct init_arguments {
 };
 
 static const struct option_row rows[] = {
-	{'s', "stack", OPTION_TEXT, offsetof(struct init_arguments, stack), "STACK",
-	 "name or ARN of the stack"},
-	{'r', "resource", OPTION_TEXT, offsetof(struct init_arguments, resource), "NAME",
-	 "logical id of the resource"},
+	CFN_RESOURCE_ROWS(struct init_arguments),
 	{'c', "configsets", OPTION_TEXT, offsetof(struct init_arguments, sets), "NAMES",
 	 "comma list of configSets (default)"},
 	{0, "dry-run", OPTION_FLAG, offsetof(struct init_arguments, dry_run), NULL,
@@ -77,7 +73,6 @@ static int from_server(struct cfn_session *s, const struct init_arguments *a, js
 {
 	const char *stack = a->stack ? a->stack : s->direct.creds.cfn.stack,
 		   *resource = a->resource ? a->resource : s->direct.creds.cfn.resource;
-	struct fetch_result result;
 	struct err e = ERR_INIT;
 	int r;
 
@@ -86,16 +81,10 @@ static int from_server(struct cfn_session *s, const struct init_arguments *a, js
 			stack ? "the resource" : "the stack");
 		return EXIT_CONFIG;
 	}
-	r = cfn_describe(s, stack, resource, &result, &e);
-	if (r == 0 && result.class == FETCH_OK)
-		*tree = json_incref(result.doc.metadata);
-	else if (r == 0)
-		err_set(&e, -EIO, "%s", result.why);
-	document_deinit(&result.doc);
-	if (!e.code)
-		return 0;
-	fprintf(stderr, NAME ": %s\n", e.text);
-	return EXIT_NETWORK;
+	r = cfn_metadata(s, stack, resource, tree, &e);
+	if (r)
+		fprintf(stderr, NAME ": %s\n", e.text);
+	return r;
 }
 
 static int find_tree(struct cfn_session *s, const struct init_arguments *a, json_t **tree)
