@@ -31,18 +31,16 @@ static int check(const struct store *s, const char *name)
 	return s->link ? 0 : -ENOTCONN;
 }
 
-int store_append(struct store *s, const char *name, uint64_t at, const void *p, size_t n,
-		 store_done_fn *fn, void *ctx)
+/* @p is handed over as a file: it is larger than a message. */
+static int send_piece(struct store *s, enum store_msg type, const char *name, uint64_t at,
+		      const void *p, size_t n, store_done_fn *fn, void *ctx)
 {
 	_cleanup_close_ int fd = -1;
 	struct store_request *q;
-	int r = check(s, name);
 
-	if (r < 0)
-		return r;
 	if (n > STORE_LOG_PIECE_MAX)
 		return -EFBIG;
-	fd = fs_blob("log", p, n);
+	fd = fs_blob("piece", p, n);
 	if (fd < 0)
 		return fd;
 	q = store_request_new(s, REQUEST_APPEND);
@@ -50,7 +48,15 @@ int store_append(struct store *s, const char *name, uint64_t at, const void *p, 
 		return -ENOMEM;
 	q->done = fn;
 	q->ctx = ctx;
-	return call(s, STORE_APPEND, q, name, at, 0, fd);
+	return call(s, type, q, name, at, 0, fd);
+}
+
+int store_append(struct store *s, const char *name, uint64_t at, const void *p, size_t n,
+		 store_done_fn *fn, void *ctx)
+{
+	int r = check(s, name);
+
+	return r < 0 ? r : send_piece(s, STORE_APPEND, name, at, p, n, fn, ctx);
 }
 
 int store_read(struct store *s, const char *name, uint64_t at, size_t max, store_read_fn *fn,
@@ -84,22 +90,9 @@ int store_aside(struct store *s, const char *name)
 
 int store_export(struct store *s, const void *p, size_t n, store_done_fn *fn, void *ctx)
 {
-	_cleanup_close_ int fd = -1;
-	struct store_request *q;
-
 	if (!s->link)
 		return -ENOTCONN;
-	if (n > STORE_LOG_PIECE_MAX)
-		return -EFBIG;
-	fd = fs_blob("export", p, n);
-	if (fd < 0)
-		return fd;
-	q = store_request_new(s, REQUEST_APPEND);
-	if (!q)
-		return -ENOMEM;
-	q->done = fn;
-	q->ctx = ctx;
-	return call(s, STORE_EXPORT, q, "export", 0, 0, fd);
+	return send_piece(s, STORE_EXPORT, "export", 0, p, n, fn, ctx);
 }
 
 void store_log_answered(struct store_request *q, int status, struct link_msg *msg)
