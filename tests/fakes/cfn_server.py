@@ -66,7 +66,7 @@ import uuid
 from xml.sax.saxutils import escape
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from control import Control, Server  # noqa: E402
+from control import Control, KnownConnection, Listener, Server  # noqa: E402
 from ec2 import PATH_SAFE, parse_authorization, signature_v2, signature_v4  # noqa: E402
 
 MAX_BODY = 1 << 20
@@ -111,20 +111,12 @@ def default_state():
             "accept": ["v2", "v4"], "auth_ttl": 900, "clock": 0, "prefix": "", "policy": False}
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(KnownConnection, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "cfn-fake"
     sys_version = ""
 
     # ---- plumbing -------------------------------------------------------------------------------------------
-    def setup(self):
-        super().setup()
-        self.server.fake.connections.add(self.connection)
-
-    def finish(self):
-        self.server.fake.connections.discard(self.connection)
-        super().finish()
-
     def log_message(self, *args):
         pass
 
@@ -449,44 +441,16 @@ def store_signal(resource, details):
     return True
 
 
-class Fake:
+class Fake(Listener):
     """The fake service; use as a context manager."""
+    handler = Handler
 
     def __init__(self, state=None, port=0, cert=None, key=None, host="127.0.0.1"):
-        self.lock, self.connections = threading.RLock(), set()
+        super().__init__(host, port, cert, key)
+        self.lock = threading.RLock()
         self.state, self.faults, self.requests = default_state(), [], []
         self.stopping = threading.Event()
-        self.host, self.port, self.cert, self.key, self.server = host, port, cert, key, None
-        self.handler = Handler
         self.configure(state or {})
-
-    # ---- life -----------------------------------------------------------------------------------------------
-    def up(self):
-        if self.server:
-            return
-        self.server = Server((self.host, self.port), self.handler)
-        self.server.fake = self
-        if self.cert:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self.cert, self.key)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def down(self):
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
-        for one in list(self.connections):  # kept ones would outlive it
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def __enter__(self):
-        self.up()
-        return self
 
     def __exit__(self, *_exc):
         self.stopping.set()
@@ -494,7 +458,7 @@ class Fake:
 
     @property
     def url(self):
-        return f"{'https' if self.cert else 'http'}://{self.host}:{self.port}{self.state['prefix']}/v1/"
+        return f"{self.origin}{self.state['prefix']}/v1/"
 
     # ---- state ----------------------------------------------------------------------------------------------
     def configure(self, changes):
@@ -561,8 +525,7 @@ class Fake:
         signed = urllib.parse.quote(path, safe=PATH_SAFE)
         params["Signature"] = signature_v2(self.state["keys"][access]["secret"], verb, f"{self.host}:{self.port}",
                                            signed, params)
-        scheme = "https" if self.cert else "http"
-        return f"{scheme}://{self.host}:{self.port}{urllib.parse.quote(path)}?{urllib.parse.urlencode(params)}"
+        return f"{self.origin}{urllib.parse.quote(path)}?{urllib.parse.urlencode(params)}"
 
     @staticmethod
     def wait(condition, seconds=10.0, step=0.02):

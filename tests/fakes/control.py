@@ -3,9 +3,11 @@
 
 import http.server
 import json
+import socket
 import socketserver
 import ssl
 import sys
+import threading
 import urllib.parse
 
 
@@ -22,6 +24,61 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], (OSError, ssl.SSLError)):
             super().handle_error(request, client_address)
+
+
+class Listener:
+    """A fake that can be up and down, again and again, on the port that it had first; use it as a context manager."""
+    handler = None  # of its requests; both it and the server know the fake
+
+    def __init__(self, host, port, cert=None, key=None):
+        self.host, self.port, self.server = host, port, None
+        self.cert, self.key = cert, key  # files; a certificate makes it TLS from the next up() on, its file may hold the key
+        self.connections = set()
+
+    @property
+    def origin(self):
+        return f"{'https' if self.cert else 'http'}://{self.host}:{self.port}"
+
+    def up(self):
+        if not self.server:
+            self.server = Server((self.host, self.port), self.handler)
+            self.server.fake = self
+            if self.cert:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(self.cert, self.key)
+                self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.port = self.server.server_address[1]
+            threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def down(self):
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+        for one in list(self.connections):  # kept ones would outlive it
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self.up()
+
+    def __exit__(self, *_exc):
+        self.down()
+
+
+class KnownConnection:
+    """Goes before a request handler: its Listener knows the connection, so that down() ends it."""
+
+    def setup(self):
+        super().setup()
+        self.server.fake.connections.add(self.connection)
+
+    def finish(self):
+        self.server.fake.connections.discard(self.connection)
+        super().finish()
 
 
 class Control(http.server.BaseHTTPRequestHandler):

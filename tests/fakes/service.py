@@ -18,7 +18,6 @@ import http.server
 import json
 import os
 import socket
-import ssl
 import struct
 import sys
 import threading
@@ -26,7 +25,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from control import Server  # noqa: E402
+from control import KnownConnection, Listener  # noqa: E402
 
 MAX_BODY = 8 << 20
 
@@ -40,19 +39,11 @@ class Answer(Exception):
         self.body = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(KnownConnection, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
         pass
-
-    def setup(self):
-        super().setup()
-        self.server.fake.connections.add(self.connection)
-
-    def finish(self):
-        self.server.fake.connections.discard(self.connection)
-        super().finish()
 
     def date_time_string(self, timestamp=None):
         return email.utils.formatdate((timestamp or time.time()) + self.server.fake.state["clock"], usegmt=True)
@@ -102,49 +93,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(a.body)
 
 
-class Service:
+class Service(Listener):
+    handler = Handler
+
     def __init__(self, state=None, port=0, host="127.0.0.1"):
+        super().__init__(host, port)
         self.lock = threading.RLock()
-        self.requests, self.faults, self.connections = [], [], set()
+        self.requests, self.faults = [], []
         self.met = 0  # requests that came, answered or not
         self.state = {"clock": 0, "token": uuid.uuid4().hex, "roles": ["monasca-agent"], "project": "9a7e" + uuid.uuid4().hex[4:],
                       "app": {"id": "app-" + uuid.uuid4().hex[:8], "secret": "s3cret-" + uuid.uuid4().hex}, "catalog": {}}
-        self.host, self.port, self.server = host, port, None
-        self.certificate = None  # a file with certificate and key makes it TLS from the next up() on
         self.configure(state or {})
-
-    def up(self):
-        if not self.server:
-            self.server = Server((self.host, self.port), Handler)
-            self.server.fake = self
-            if self.certificate:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                context.load_cert_chain(self.certificate)
-                self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
-            self.port = self.server.server_address[1]
-            threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def down(self):
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
-        for one in list(self.connections):  # kept ones would outlive it
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def __enter__(self):
-        return self.up()
-
-    def __exit__(self, *_):
-        self.down()
 
     @property
     def url(self):
-        return "%s://%s:%d" % ("https" if self.certificate else "http", self.host, self.port)
+        return self.origin
 
     def configure(self, changes):
         with self.lock:

@@ -69,7 +69,7 @@ class Receivers:
 
     def certify(self, cert):
         for fake in self.fakes.values():
-            fake.certificate = cert
+            fake.cert = cert
 
     def up(self):
         for fake in self.fakes.values():
@@ -82,7 +82,7 @@ class Receivers:
 
     def url(self, name):
         fake = self.fakes[name]
-        return "%s://%s:%d%s" % ("https" if fake.certificate else "http", self.host, fake.port, SINKS[name][1])
+        return "%s://%s:%d%s" % ("https" if fake.cert else "http", self.host, fake.port, SINKS[name][1])
 
     def conf(self):
         app = self.fakes["monasca"].state["app"]
