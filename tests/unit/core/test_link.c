@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include "core/fs.h"
 #include "core/link.h"
+#include "tests/unit/turns.h"
 
 static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
 
@@ -103,25 +104,6 @@ static void on_answer(struct link *link, int status, struct link_msg *msg, void 
 		free(t);
 	}
 	loop_quit(s->loop, 0);
-}
-
-static void quit(struct loop *loop, void *ctx)
-{
-	(void)ctx;
-	loop_quit(loop, 42);
-}
-
-/* Runs until something quits, at most @ms. */
-static int run(struct loop *loop, int64_t ms)
-{
-	struct loop_timer *t;
-	int code;
-
-	assert_int_equal(loop_timer_new(loop, 0, quit, NULL, &t), 0);
-	loop_timer_arm(t, ms);
-	code = loop_run(loop);
-	loop_timer_free(t);
-	return code;
 }
 
 static void start(struct pair *p, bool raw)
@@ -256,7 +238,7 @@ static void test_call_with_fds(void **state)
 	for (int i = 0; i < 50; i++) {
 		assert_int_equal(
 			link_call(p.a.link, ECHO, &w, fds, LINK_FDS_MAX, 5000, on_answer, &p.a), 0);
-		assert_int_equal(run(p.loop, 5000), 0);
+		assert_int_equal(run_loop(p.loop, 5000), 0);
 	}
 	assert_int_equal(p.a.answers, 50);
 	assert_int_equal(p.a.status, 0);
@@ -279,7 +261,7 @@ static void test_limits(void **state)
 	start(&p, false);
 	p.b.stop_on_message = true;
 	assert_int_equal(link_send(p.a.link, SAY, &w, NULL, 0), 0);
-	assert_int_equal(run(p.loop, 5000), 0);
+	assert_int_equal(run_loop(p.loop, 5000), 0);
 	assert_int_equal(p.b.messages, 1);
 	msg_put_u32(&w, 1);
 	assert_int_equal(link_send(p.a.link, SAY, &w, NULL, 0), -EMSGSIZE);
@@ -303,7 +285,7 @@ static void test_queue(void **state)
 		sent++;
 	assert_int_equal(r, -ENOBUFS);
 	assert_true(sent >= LINK_QUEUE_MAX);
-	assert_int_equal(run(p.loop, 300), 42);
+	assert_int_equal(run_loop(p.loop, 300), OUT_OF_TIME);
 	assert_int_equal(p.b.messages, sent);
 	assert_int_equal(p.b.fds, sent);
 	assert_int_equal(open_fds(), before);
@@ -321,10 +303,10 @@ static void test_timeout_and_late_answer(void **state)
 	(void)state;
 	start(&p, false);
 	assert_int_equal(link_call(p.a.link, LATE, NULL, NULL, 0, 20, on_answer, &p.a), 0);
-	assert_int_equal(run(p.loop, 5000), 0);
+	assert_int_equal(run_loop(p.loop, 5000), 0);
 	assert_int_equal(p.a.status, -ETIMEDOUT);
 	assert_int_equal(link_reply(p.b.link, p.b.late_id, 0, NULL, NULL, 0), 0);
-	assert_int_equal(run(p.loop, 20), 42);
+	assert_int_equal(run_loop(p.loop, 20), OUT_OF_TIME);
 	assert_int_equal(p.a.answers, 1);
 	assert_int_equal(p.a.closed, 0);
 	assert_int_equal(link_call(p.a.link, SAY, NULL, NULL, 0, 0, on_answer, &p.a), -EINVAL);
@@ -339,8 +321,8 @@ static void test_second_answer(void **state)
 	(void)state;
 	start(&p, false);
 	assert_int_equal(link_call(p.a.link, TWICE, NULL, NULL, 0, 1000, on_answer, &p.a), 0);
-	assert_int_equal(run(p.loop, 1000), 0);
-	assert_int_equal(run(p.loop, 20), 42);
+	assert_int_equal(run_loop(p.loop, 1000), 0);
+	assert_int_equal(run_loop(p.loop, 20), OUT_OF_TIME);
 	assert_int_equal(p.a.answers, 1);
 	assert_int_equal(p.a.status, 5);
 	finish(&p);
@@ -356,7 +338,7 @@ static void test_peer_gone(void **state)
 	assert_int_equal(link_call(p.a.link, SILENT, NULL, NULL, 0, 5000, on_answer, &p.a), 0);
 	assert_int_equal(link_call(p.a.link, HANG_UP, NULL, NULL, 0, 5000, on_answer, &p.a), 0);
 	while (!p.a.closed)
-		assert_int_equal(run(p.loop, 5000), 0);
+		assert_int_equal(run_loop(p.loop, 5000), 0);
 	assert_int_equal(p.a.answers, 2);
 	assert_int_equal(p.a.status, -ECONNRESET);
 	assert_null(p.a.link);
@@ -372,7 +354,7 @@ static void test_last_words(void **state)
 	start(&p, false);
 	assert_int_equal(link_send(p.b.link, SAY, NULL, NULL, 0), 0);
 	p.b.link = link_free(p.b.link);
-	assert_int_equal(run(p.loop, 5000), 0);
+	assert_int_equal(run_loop(p.loop, 5000), 0);
 	assert_int_equal(p.a.messages, 1);
 	assert_int_equal(p.a.closed, 1);
 	finish(&p);
@@ -388,7 +370,7 @@ static void test_free_inside(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(link_send(p.b.link, SAY, NULL, NULL, 0), 0);
 	p.a.free_on_message = true;
-	assert_int_equal(run(p.loop, 5000), 0); /* b sees the end */
+	assert_int_equal(run_loop(p.loop, 5000), 0); /* b sees the end */
 	assert_int_equal(p.a.messages, 1);
 	assert_int_equal(p.b.closed, 1);
 	finish(&p);
@@ -428,7 +410,7 @@ static void expect_closed(const void *p, size_t n, size_t n_fds)
 		fds[i] = fs_blob("test", "x", 1);
 	before = open_fds();
 	send_raw(pair.b.fd, p, n, fds, n_fds);
-	assert_int_equal(run(pair.loop, 5000), 0);
+	assert_int_equal(run_loop(pair.loop, 5000), 0);
 	assert_int_equal(pair.a.closed, 1);
 	assert_int_equal(pair.a.messages, 0);
 	assert_int_equal(open_fds(), before - 1); /* the link's own */
@@ -515,7 +497,7 @@ static void test_call_wait(void **state)
 	assert_string_equal(t, "ping");
 	free(t);
 	assert_int_equal(s.messages, 0);
-	assert_int_equal(run(s.loop, 5000), 0);
+	assert_int_equal(run_loop(s.loop, 5000), 0);
 	assert_int_equal(s.messages, 1);
 	assert_int_equal(s.closed, 1);
 	waitpid(pid, NULL, 0);
@@ -534,7 +516,7 @@ static void test_call_wait_peer_gone(void **state)
 	assert_int_equal(loop_new(&env, &s.loop), 0);
 	assert_int_equal(wait_call(&s, s.loop, false, 5000, &m, &pid), -ECONNRESET);
 	assert_int_equal(s.closed, 0);
-	assert_int_equal(run(s.loop, 5000), 0);
+	assert_int_equal(run_loop(s.loop, 5000), 0);
 	assert_int_equal(s.messages, 1);
 	assert_int_equal(s.closed, 1);
 	waitpid(pid, NULL, 0);

@@ -16,6 +16,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/role.h"
+#include "tests/unit/turns.h"
 
 static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
 
@@ -89,24 +90,6 @@ static void on_down(struct roles *roles, enum role role, bool clean, int wstatus
 	f->downs++;
 	f->clean += clean;
 	f->wstatus = wstatus;
-}
-
-static void quit(struct loop *loop, void *ctx)
-{
-	(void)ctx;
-	loop_quit(loop, 42);
-}
-
-static int run(struct loop *loop, int64_t ms)
-{
-	struct loop_timer *t;
-	int code;
-
-	assert_int_equal(loop_timer_new(loop, 0, quit, NULL, &t), 0);
-	loop_timer_arm(t, ms);
-	code = loop_run(loop);
-	loop_timer_free(t);
-	return code;
 }
 
 static void start(struct fix *f, const struct role_spec *specs)
@@ -192,7 +175,7 @@ static void test_restart(void **state)
 	first = roles_pid(f.roles, ROLE_AGENT);
 	f.stop_at_up = 2;
 	assert_int_equal(send(f.fds[ROLE_AGENT], "c", 1, 0), 1);
-	assert_int_equal(run(f.loop, 10000), 1);
+	assert_int_equal(run_loop(f.loop, 10000), 1);
 	assert_int_equal(f.downs, 1);
 	assert_int_equal(f.clean, 0);
 	assert_true(WIFSIGNALED(f.wstatus) && WTERMSIG(f.wstatus) == SIGABRT);
@@ -213,7 +196,7 @@ static void test_backoff(void **state)
 	assert_int_equal(roles_pid(f.roles, ROLE_PROBER), 0);
 	assert_int_equal(roles_start(f.roles, ROLE_STORE), 0);
 	f.stop_at_up = 3;
-	assert_int_equal(run(f.loop, 20000), 1);
+	assert_int_equal(run_loop(f.loop, 20000), 1);
 	assert_true(WIFEXITED(f.wstatus) && WEXITSTATUS(f.wstatus) == 3);
 	assert_true(f.up_at[1] - f.up_at[0] < 900);
 	assert_true(f.up_at[2] - f.up_at[1] >= 1000);
@@ -232,7 +215,7 @@ static void test_asked_restart(void **state)
 	for (int i = 2; i < 6; i++) {
 		f.stop_at_up = i;
 		roles_restart(f.roles, ROLE_AGENT);
-		assert_int_equal(run(f.loop, 10000), 1);
+		assert_int_equal(run_loop(f.loop, 10000), 1);
 		assert_true(f.up_at[i - 1] - f.up_at[i - 2] < 900);
 	}
 	finish(&f);
@@ -249,7 +232,7 @@ static void test_link_end(void **state)
 	f.stop_at_up = 2;
 	close(f.fds[ROLE_PROBER]);
 	f.fds[ROLE_PROBER] = -1;
-	assert_int_equal(run(f.loop, 10000), 1);
+	assert_int_equal(run_loop(f.loop, 10000), 1);
 	assert_int_equal(f.clean, 1);
 	finish(&f);
 }
@@ -269,7 +252,7 @@ static void test_stop(void **state)
 	(void)state;
 	start(&f, mixed);
 	roles_stop(f.roles, 100, on_stopped, NULL); /* nothing runs yet */
-	assert_int_equal(run(f.loop, 1000), 7);
+	assert_int_equal(run_loop(f.loop, 1000), 7);
 	finish(&f);
 	start(&f, mixed);
 	assert_int_equal(roles_start(f.roles, ROLE_AGENT), 0);
@@ -277,7 +260,7 @@ static void test_stop(void **state)
 			    "pulse: agent"); /* it ignores SIGTERM by now */
 	roles_stop(f.roles, 100, on_stopped, NULL);
 	roles_restart(f.roles, ROLE_AGENT);
-	assert_int_equal(run(f.loop, 10000), 7);
+	assert_int_equal(run_loop(f.loop, 10000), 7);
 	assert_true(WIFSIGNALED(f.wstatus) && WTERMSIG(f.wstatus) == SIGKILL);
 	assert_int_equal(roles_start(f.roles, ROLE_AGENT), 0);
 	assert_int_equal(f.ups, 1);
@@ -286,7 +269,7 @@ static void test_stop(void **state)
 	for (int i = 0; i < ROLE_COUNT; i++)
 		assert_int_equal(roles_start(f.roles, (enum role)i), 0);
 	roles_stop(f.roles, 5000, on_stopped, NULL);
-	assert_int_equal(run(f.loop, 4000), 7);
+	assert_int_equal(run_loop(f.loop, 4000), 7);
 	assert_int_equal(f.downs, 3);
 	finish(&f);
 }

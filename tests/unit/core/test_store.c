@@ -15,13 +15,13 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "core/fs.h"
 #include "core/log.h"
-#include "core/store.h"
 #include "tests/unit/skip.h"
+#include "tests/unit/store_child.h"
+#include "tests/unit/turns.h"
 
 #define UUID  "11111111-2222-3333-4444-555555555555"
 #define OTHER "99999999-2222-3333-4444-555555555555"
@@ -30,98 +30,40 @@
 static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
 
 struct fix {
-	char dir[64];
-	struct loop *loop;
-	struct store *store;
-	struct link *link;
-	pid_t pid;
-	int done, status, got, closed;
+	struct store_child role;
+	int done, status, got;
 	struct buf value;
 };
-
-static void on_msg(struct link *link, struct link_msg *msg, void *ctx)
-{
-	(void)link;
-	(void)msg;
-	(void)ctx;
-}
-
-static void on_closed(struct link *link, void *ctx)
-{
-	struct fix *f = ctx;
-
-	f->closed++;
-	store_set_link(f->store, NULL);
-	f->link = link_free(link);
-	loop_quit(f->loop, 2);
-}
-
-static void start_role(struct fix *f)
-{
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	f->pid = fork();
-	if (f->pid == 0) {
-		close(fds[0]);
-		_exit(store_role_run(&env, fds[1], f->dir));
-	}
-	close(fds[1]);
-	assert_int_equal(link_new(f->loop, fds[0], on_msg, on_closed, f, &f->link), 0);
-}
 
 static int setup(void **state)
 {
 	struct fix *f = calloc(1, sizeof(*f));
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test_store.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	store_child_init(&f->role, &env);
+	f->role.quit_code = 2;
 	f->value = BUF_INIT(STORE_ENTRY_MAX);
-	assert_int_equal(loop_new(&env, &f->loop), 0);
-	assert_int_equal(store_new(f->loop, &f->store), 0);
-	assert_int_equal(store_bind(f->store, UUID), 0);
+	store_child_begin(&f->role, UUID);
 	*state = f;
 	return 0;
-}
-
-static void stop_role(struct fix *f)
-{
-	store_set_link(f->store, NULL);
-	f->link = link_free(f->link);
-	if (f->pid)
-		waitpid(f->pid, NULL, 0);
-	f->pid = 0;
 }
 
 static int teardown(void **state)
 {
 	struct fix *f = *state;
 
-	stop_role(f);
-	store_free(f->store);
-	loop_free(f->loop);
-	fs_remove_tree(f->dir);
+	store_child_end(&f->role);
+	fs_remove_tree(f->role.dir);
 	buf_deinit(&f->value);
 	free(f);
 	return 0;
 }
 
-static void quit(struct loop *loop, void *ctx)
+/* Until all that was put is on disk; the limit is for a machine under load. */
+static void run_until_written(struct fix *f)
 {
-	(void)ctx;
-	loop_quit(loop, 42);
-}
-
-static int run(struct loop *loop, int64_t ms)
-{
-	struct loop_timer *t;
-	int code;
-
-	assert_int_equal(loop_timer_new(loop, 0, quit, NULL, &t), 0);
-	loop_timer_arm(t, ms);
-	code = loop_run(loop);
-	loop_timer_free(t);
-	return code;
+	for (int i = 0; i < 200 && store_pending(f->role.store); i++)
+		run_loop(f->role.loop, 100);
+	assert_int_equal(store_pending(f->role.store), 0);
 }
 
 static void on_done(int status, void *ctx)
@@ -130,7 +72,7 @@ static void on_done(int status, void *ctx)
 
 	f->done++;
 	f->status = status;
-	loop_quit(f->loop, 0);
+	loop_quit(f->role.loop, 0);
 }
 
 static void on_got(int status, const char *p, size_t n, void *ctx)
@@ -142,23 +84,23 @@ static void on_got(int status, const char *p, size_t n, void *ctx)
 	buf_reset(&f->value);
 	if (p)
 		buf_put(&f->value, p, n);
-	loop_quit(f->loop, 0);
+	loop_quit(f->role.loop, 0);
 }
 
 static int put(struct fix *f, const char *name, const char *value)
 {
 	f->status = 1;
-	assert_int_equal(store_put(f->store, name, value, strlen(value), on_done, f), 0);
-	assert_int_equal(run(f->loop, 20000), 0);
+	assert_int_equal(store_put(f->role.store, name, value, strlen(value), on_done, f), 0);
+	assert_int_equal(run_loop(f->role.loop, 20000), 0);
 	return f->status;
 }
 
 static int get(struct fix *f, const char *name)
 {
 	f->status = 1;
-	assert_int_equal(store_get(f->store, name, on_got, f), 0);
+	assert_int_equal(store_get(f->role.store, name, on_got, f), 0);
 	assert_int_equal(f->status, 1); /* never from inside */
-	assert_int_equal(run(f->loop, 20000), 0);
+	assert_int_equal(run_loop(f->role.loop, 20000), 0);
 	return f->status;
 }
 
@@ -166,9 +108,9 @@ static const char *list(struct fix *f, const char *prefix)
 {
 	int before = f->got;
 
-	assert_int_equal(store_list(f->store, prefix, on_got, f), 0);
+	assert_int_equal(store_list(f->role.store, prefix, on_got, f), 0);
 	while (f->got == before)
-		assert_int_equal(run(f->loop, 20000), 0);
+		assert_int_equal(run_loop(f->role.loop, 20000), 0);
 	assert_int_equal(f->status, 0);
 	return buf_str(&f->value);
 }
@@ -179,7 +121,7 @@ static size_t count_aside(const struct fix *f)
 	size_t n = 0;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/set-aside", f->dir);
+	snprintf(path, sizeof(path), "%s/set-aside", f->role.dir);
 	d = opendir(path);
 	if (!d)
 		return 0;
@@ -193,7 +135,7 @@ static void write_raw(const struct fix *f, const char *name, const char *text)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	snprintf(path, sizeof(path), "%s/%s", f->role.dir, name);
 	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0600, NULL), 0);
 }
 
@@ -204,13 +146,12 @@ static void test_round_trip(void **state)
 					  "a/..", ".a", "a b", "set-aside", "set-aside/a", "\xff"};
 	struct fix *f = *state;
 
-	start_role(f);
-	store_set_link(f->store, f->link);
+	store_child_start(&f->role);
 	assert_int_equal(put(f, "b", "two\nlines"), 0);
 	assert_int_equal(put(f, "spool/1", ""), 0);
 	assert_int_equal(put(f, "a", "one"), 0);
-	assert_int_equal(store_pending(f->store), 0);
-	assert_null(store_problem(f->store));
+	assert_int_equal(store_pending(f->role.store), 0);
+	assert_null(store_problem(f->role.store));
 	assert_int_equal(get(f, "b"), 0);
 	assert_string_equal(buf_str(&f->value), "two\nlines");
 	assert_int_equal(get(f, "spool/1"), 0);
@@ -218,15 +159,15 @@ static void test_round_trip(void **state)
 	assert_int_equal(get(f, "c"), -ENOENT);
 	assert_string_equal(list(f, ""), "a\nb\nspool/1\n");
 	assert_string_equal(list(f, "spool/"), "spool/1\n");
-	assert_int_equal(store_delete(f->store, "b"), 0);
-	assert_int_equal(store_delete(f->store, "never-there"), 0);
-	assert_int_equal(run(f->loop, 100), 42);
-	assert_int_equal(store_pending(f->store), 0);
+	assert_int_equal(store_delete(f->role.store, "b"), 0);
+	assert_int_equal(store_delete(f->role.store, "never-there"), 0);
+	assert_int_equal(run_loop(f->role.loop, 100), OUT_OF_TIME);
+	assert_int_equal(store_pending(f->role.store), 0);
 	assert_int_equal(get(f, "b"), -ENOENT);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(store_put(f->store, bad[i], "x", 1, on_done, f), -EINVAL);
-		assert_int_equal(store_get(f->store, bad[i], on_got, f), -EINVAL);
-		assert_int_equal(store_delete(f->store, bad[i]), -EINVAL);
+		assert_int_equal(store_put(f->role.store, bad[i], "x", 1, on_done, f), -EINVAL);
+		assert_int_equal(store_get(f->role.store, bad[i], on_got, f), -EINVAL);
+		assert_int_equal(store_delete(f->role.store, bad[i]), -EINVAL);
 	}
 }
 
@@ -235,22 +176,21 @@ static void test_pending_is_seen(void **state)
 {
 	struct fix *f = *state;
 
-	assert_int_equal(store_put(f->store, "a", "old", 3, on_done, f), 0);
-	assert_int_equal(store_put(f->store, "b", "x", 1, NULL, NULL), 0);
-	assert_int_equal(store_put(f->store, "a", "new", 3, on_done, f), 0);
-	assert_int_equal(store_delete(f->store, "b"), 0);
-	assert_int_equal(store_pending(f->store), 2);
+	assert_int_equal(store_put(f->role.store, "a", "old", 3, on_done, f), 0);
+	assert_int_equal(store_put(f->role.store, "b", "x", 1, NULL, NULL), 0);
+	assert_int_equal(store_put(f->role.store, "a", "new", 3, on_done, f), 0);
+	assert_int_equal(store_delete(f->role.store, "b"), 0);
+	assert_int_equal(store_pending(f->role.store), 2);
 	assert_int_equal(get(f, "a"), 0);
 	assert_string_equal(buf_str(&f->value), "new");
 	assert_int_equal(get(f, "b"), -ENOENT);
 	assert_int_equal(get(f, "c"), -ENOTCONN);
-	start_role(f);
-	store_set_link(f->store, f->link);
+	store_child_start(&f->role);
 	assert_string_equal(list(f, ""), "a\n");
-	run(f->loop, 200);
-	run(f->loop, 200);
+	run_loop(f->role.loop, 200);
+	run_loop(f->role.loop, 200);
 	assert_int_equal(f->done, 2); /* the replaced one too, with the newer one's success */
-	assert_int_equal(store_pending(f->store), 0);
+	assert_int_equal(store_pending(f->role.store), 0);
 	assert_int_equal(get(f, "a"), 0);
 	assert_string_equal(buf_str(&f->value), "new");
 }
@@ -275,7 +215,7 @@ static void kill_role(struct loop *loop, void *ctx)
 	struct fix *f = ctx;
 
 	(void)loop;
-	kill(f->pid, SIGKILL);
+	kill(f->role.pid, SIGKILL);
 }
 
 /* Reads one entry of the folder as it lies on disk. */
@@ -284,7 +224,7 @@ static int64_t value_on_disk(const struct fix *f, const char *name)
 	struct buf b = BUF_INIT(STORE_ENTRY_MAX);
 	struct err e = ERR_INIT;
 	int64_t v = -1;
-	int r = store_file_read(&env, f->dir, name, UUID, &b, &e);
+	int r = store_file_read(&env, f->role.dir, name, UUID, &b, &e);
 
 	if (r == 0)
 		v = strtoll(buf_str(&b), NULL, 10);
@@ -305,8 +245,7 @@ static void test_kill(void **state)
 	for (int round = 0; round < 60; round++) {
 		struct loop_timer *t;
 
-		start_role(f);
-		store_set_link(f->store, f->link);
+		store_child_start(&f->role);
 		for (int i = 0; i < 8; i++) {
 			char name[16], value[5000];
 
@@ -315,19 +254,19 @@ static void test_kill(void **state)
 			value[strlen(value)] = ' ';
 			snprintf(name, sizeof(name), "n%d", i);
 			acks[round][i] = (struct ack){puts[i], &highest[i], 0};
-			assert_int_equal(store_put(f->store, name, value, sizeof(value),
+			assert_int_equal(store_put(f->role.store, name, value, sizeof(value),
 						   acknowledged, &acks[round][i]),
 					 0);
 		}
-		assert_int_equal(loop_timer_new(f->loop, 0, kill_role, f, &t), 0);
+		assert_int_equal(loop_timer_new(f->role.loop, 0, kill_role, f, &t), 0);
 		/* At some moment, or between one answer and the next. */
 		if (round % 2)
-			acks[round][round % 7].kill_at_once = f->pid;
+			acks[round][round % 7].kill_at_once = f->role.pid;
 		loop_timer_arm(t, round % 2 ? 5000 : round % 12);
-		while (f->link)
-			run(f->loop, 5000);
+		while (f->role.link)
+			run_loop(f->role.loop, 5000);
 		loop_timer_free(t);
-		waitpid(f->pid, NULL, 0);
+		waitpid(f->role.pid, NULL, 0);
 		for (int i = 0; i < 8; i++) {
 			char name[16];
 
@@ -337,13 +276,10 @@ static void test_kill(void **state)
 			total += highest[i] == puts[i];
 		}
 	}
-	assert_int_equal(f->closed, 60);
+	assert_int_equal(f->role.closed, 60);
 	assert_true(total > 0 && total < 60 * 8); /* some were killed before, some after */
-	start_role(f);
-	store_set_link(f->store, f->link);
-	for (int i = 0; i < 100 && store_pending(f->store); i++)
-		run(f->loop, 100);
-	assert_int_equal(store_pending(f->store), 0);
+	store_child_start(&f->role);
+	run_until_written(f);
 	assert_int_equal(value_on_disk(f, "n7"), puts[7]);
 	assert_string_equal(list(f, ""), "n0\nn1\nn2\nn3\nn4\nn5\nn6\nn7\n");
 }
@@ -355,16 +291,16 @@ static void test_clone(void **state)
 	struct fix *f = *state;
 	struct buf b = BUF_INIT(100);
 
-	assert_int_equal(store_file_write(&env, f->dir, "key", OTHER, "secret", 6, NULL), 0);
-	assert_int_equal(store_file_write(&env, f->dir, "spool/1", OTHER, "x", 1, NULL), 0);
-	assert_int_equal(store_file_write(&env, f->dir, "mine", UUID, "y", 1, NULL), 0);
-	assert_int_equal(store_file_read(&env, f->dir, "key", UUID, &b, NULL), -ESTALE);
-	assert_int_equal(store_file_read(&env, f->dir, "key", NULL, &b, NULL), 0);
+	assert_int_equal(store_file_write(&env, f->role.dir, "key", OTHER, "secret", 6, NULL), 0);
+	assert_int_equal(store_file_write(&env, f->role.dir, "spool/1", OTHER, "x", 1, NULL), 0);
+	assert_int_equal(store_file_write(&env, f->role.dir, "mine", UUID, "y", 1, NULL), 0);
+	assert_int_equal(store_file_read(&env, f->role.dir, "key", UUID, &b, NULL), -ESTALE);
+	assert_int_equal(store_file_read(&env, f->role.dir, "key", NULL, &b, NULL), 0);
 	buf_deinit(&b);
-	start_role(f);
-	assert_int_equal(store_bind_wait(f->link, UUID, 5000), 0);
+	store_child_fork(&f->role);
+	assert_int_equal(store_bind_wait(f->role.link, UUID, 5000), 0);
 	assert_int_equal(count_aside(f), 2);
-	store_set_link(f->store, f->link);
+	store_set_link(f->role.store, f->role.link);
 	assert_string_equal(list(f, ""), "mine\n");
 	assert_int_equal(get(f, "key"), -ENOENT);
 	assert_int_equal(put(f, "key", "new"), 0);
@@ -378,8 +314,7 @@ static void test_set_aside(void **state)
 	write_raw(f, "newer", "heat-pulse-state 2 whatever comes then");
 	write_raw(f, "damaged", "heat-pulse-state 1 " UUID " " HEX64 "\nx");
 	write_raw(f, "empty", "");
-	start_role(f);
-	store_set_link(f->store, f->link);
+	store_child_start(&f->role);
 	assert_int_equal(get(f, "newer"), -ESTALE);
 	assert_int_equal(get(f, "damaged"), -ESTALE);
 	assert_int_equal(get(f, "empty"), -ESTALE);
@@ -393,8 +328,7 @@ static void test_set_aside_is_bounded(void **state)
 {
 	struct fix *f = *state;
 
-	start_role(f);
-	store_set_link(f->store, f->link);
+	store_child_start(&f->role);
 	for (int i = 0; i < 80; i++) {
 		char name[16];
 
@@ -411,13 +345,13 @@ static void test_wait(void **state)
 	struct fix *f = *state;
 	struct buf b = BUF_INIT(100);
 
-	assert_int_equal(store_file_write(&env, f->dir, "a", UUID, "early", 5, NULL), 0);
-	start_role(f);
-	assert_int_equal(store_bind_wait(f->link, "not a uuid", 5000), -EINVAL);
-	assert_int_equal(store_bind_wait(f->link, UUID, 5000), 0);
-	assert_int_equal(store_get_wait(f->link, "a", 5000, &b), 0);
+	assert_int_equal(store_file_write(&env, f->role.dir, "a", UUID, "early", 5, NULL), 0);
+	store_child_fork(&f->role);
+	assert_int_equal(store_bind_wait(f->role.link, "not a uuid", 5000), -EINVAL);
+	assert_int_equal(store_bind_wait(f->role.link, UUID, 5000), 0);
+	assert_int_equal(store_get_wait(f->role.link, "a", 5000, &b), 0);
 	assert_string_equal(buf_str(&b), "early");
-	assert_int_equal(store_get_wait(f->link, "b", 5000, &b), -ENOENT);
+	assert_int_equal(store_get_wait(f->role.link, "b", 5000, &b), -ENOENT);
 	buf_deinit(&b);
 }
 
@@ -427,19 +361,16 @@ static void test_missing_folder(void **state)
 {
 	struct fix *f = *state;
 
-	assert_int_equal(rmdir(f->dir), 0);
-	start_role(f);
-	store_set_link(f->store, f->link);
+	assert_int_equal(rmdir(f->role.dir), 0);
+	store_child_start(&f->role);
 	assert_int_equal(put(f, "a", "kept"), -ENOENT);
-	assert_non_null(strstr(store_problem(f->store), "missing"));
-	assert_int_equal(store_pending(f->store), 1);
+	assert_non_null(strstr(store_problem(f->role.store), "missing"));
+	assert_int_equal(store_pending(f->role.store), 1);
 	assert_int_equal(get(f, "a"), 0);
 	assert_string_equal(buf_str(&f->value), "kept");
-	assert_int_equal(mkdir(f->dir, 0700), 0);
-	for (int i = 0; i < 100 && store_pending(f->store); i++)
-		run(f->loop, 100);
-	assert_int_equal(store_pending(f->store), 0);
-	assert_null(store_problem(f->store));
+	assert_int_equal(mkdir(f->role.dir, 0700), 0);
+	run_until_written(f);
+	assert_null(store_problem(f->role.store));
 	assert_int_equal(f->done, 1); /* told once */
 }
 
@@ -450,14 +381,13 @@ static void test_refusal_blocks_nobody(void **state)
 	struct fix *f = *state;
 	char path[128];
 
-	snprintf(path, sizeof(path), "%s/wall", f->dir);
+	snprintf(path, sizeof(path), "%s/wall", f->role.dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	start_role(f);
-	store_set_link(f->store, f->link);
+	store_child_start(&f->role);
 	assert_int_equal(put(f, "wall", "x"), -EISDIR);
 	assert_int_equal(put(f, "free", "y"), 0);
-	assert_int_equal(store_pending(f->store), 1);
-	assert_non_null(store_problem(f->store));
+	assert_int_equal(store_pending(f->role.store), 1);
+	assert_non_null(store_problem(f->role.store));
 }
 
 /* A full disk: refused with -ENOSPC, told in a sentence; a deletion that comes later makes the
@@ -469,26 +399,24 @@ static void test_full_disk(void **state)
 
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
 		skip_because("no mount namespace for a full disk");
-	assert_int_equal(mount("none", f->dir, "tmpfs", 0, "size=64k,mode=0700"), 0);
+	assert_int_equal(mount("none", f->role.dir, "tmpfs", 0, "size=64k,mode=0700"), 0);
 	memset(big, 'x', sizeof(big));
 	big[sizeof(big) - 1] = 0;
-	start_role(f);
-	store_set_link(f->store, f->link);
+	store_child_start(&f->role);
 	assert_int_equal(put(f, "a", big), 0);
 	assert_int_equal(put(f, "b", big), -ENOSPC);
-	assert_string_equal(store_problem(f->store),
+	assert_string_equal(store_problem(f->role.store),
 			    "state disk full; state is kept in memory only");
 	assert_int_equal(get(f, "b"), 0);
 	assert_int_equal(f->value.len, sizeof(big) - 1);
-	assert_int_equal(store_delete(f->store, "a"), 0);
-	for (int i = 0; i < 100 && store_pending(f->store); i++)
-		run(f->loop, 100);
-	assert_null(store_problem(f->store));
+	assert_int_equal(store_delete(f->role.store, "a"), 0);
+	run_until_written(f);
+	assert_null(store_problem(f->role.store));
 	assert_string_equal(list(f, ""), "b\n");
-	assert_int_equal(mount("none", f->dir, "none", MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(mount("none", f->role.dir, "none", MS_REMOUNT | MS_RDONLY, NULL), 0);
 	assert_int_equal(put(f, "c", "x"), -EROFS);
-	stop_role(f);
-	assert_int_equal(umount(f->dir), 0);
+	store_child_stop(&f->role);
+	assert_int_equal(umount(f->role.dir), 0);
 }
 
 /* A store that stands still (as on a frozen disk) blocks neither puts nor reads of what is pending;
@@ -498,24 +426,21 @@ static void test_frozen(void **state)
 	struct fix *f = *state;
 	int64_t start;
 
-	start_role(f);
-	store_set_link(f->store, f->link);
+	store_child_start(&f->role);
 	assert_int_equal(put(f, "a", "1"), 0);
-	kill(f->pid, SIGSTOP);
+	kill(f->role.pid, SIGSTOP);
 	start = clock_boot_ms();
 	for (int i = 0; i < 300; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "n%d", i);
-		assert_int_equal(store_put(f->store, name, "v", 1, NULL, NULL), 0);
+		assert_int_equal(store_put(f->role.store, name, "v", 1, NULL, NULL), 0);
 	}
 	assert_int_equal(get(f, "n299"), 0);
 	assert_true(clock_boot_ms() - start < 10000); /* the 300 puts wait for nothing */
-	assert_int_equal(store_pending(f->store), 300);
-	kill(f->pid, SIGCONT);
-	for (int i = 0; i < 200 && store_pending(f->store); i++)
-		run(f->loop, 100);
-	assert_int_equal(store_pending(f->store), 0);
+	assert_int_equal(store_pending(f->role.store), 300);
+	kill(f->role.pid, SIGCONT);
+	run_until_written(f);
 }
 
 /* Without a store process a put is answered after a while, and kept. */
@@ -524,13 +449,11 @@ static void test_no_store(void **state)
 	struct fix *f = *state;
 
 	assert_int_equal(put(f, "a", "x"), -ENOTCONN);
-	assert_int_equal(store_pending(f->store), 1);
-	assert_non_null(strstr(store_problem(f->store), "not running"));
-	start_role(f);
-	store_set_link(f->store, f->link);
-	for (int i = 0; i < 100 && store_pending(f->store); i++)
-		run(f->loop, 100);
-	assert_null(store_problem(f->store));
+	assert_int_equal(store_pending(f->role.store), 1);
+	assert_non_null(strstr(store_problem(f->role.store), "not running"));
+	store_child_start(&f->role);
+	run_until_written(f);
+	assert_null(store_problem(f->role.store));
 	assert_int_equal(f->done, 1);
 }
 
@@ -540,8 +463,8 @@ static void free_store(int status, void *ctx)
 
 	(void)status;
 	f->done++;
-	f->store = store_free(f->store);
-	loop_quit(f->loop, 0);
+	f->role.store = store_free(f->role.store);
+	loop_quit(f->role.loop, 0);
 }
 
 static void got_free_store(int status, const char *p, size_t n, void *ctx)
@@ -556,23 +479,22 @@ static void test_free_inside(void **state)
 {
 	struct fix *f = *state;
 
-	start_role(f);
-	store_set_link(f->store, f->link);
-	assert_int_equal(store_put(f->store, "a", "x", 1, free_store, f), 0);
-	assert_int_equal(store_put(f->store, "b", "x", 1, free_store, f), 0);
-	assert_int_equal(store_get(f->store, "c", on_got, f), 0);
+	store_child_start(&f->role);
+	assert_int_equal(store_put(f->role.store, "a", "x", 1, free_store, f), 0);
+	assert_int_equal(store_put(f->role.store, "b", "x", 1, free_store, f), 0);
+	assert_int_equal(store_get(f->role.store, "c", on_got, f), 0);
 	while (!f->done)
-		run(f->loop, 5000);
-	run(f->loop, 50);
+		run_loop(f->role.loop, 5000);
+	run_loop(f->role.loop, 50);
 	assert_int_equal(f->done, 1);
-	assert_int_equal(store_new(f->loop, &f->store), 0);
-	assert_int_equal(store_get(f->store, "a", got_free_store, f), 0);
-	assert_int_equal(store_get(f->store, "a", got_free_store, f), 0);
-	run(f->loop, 50);
-	run(f->loop, 50);
+	assert_int_equal(store_new(f->role.loop, &f->role.store), 0);
+	assert_int_equal(store_get(f->role.store, "a", got_free_store, f), 0);
+	assert_int_equal(store_get(f->role.store, "a", got_free_store, f), 0);
+	run_loop(f->role.loop, 50);
+	run_loop(f->role.loop, 50);
 	assert_int_equal(f->done, 2);
-	assert_null(f->store);
-	assert_int_equal(store_new(f->loop, &f->store), 0);
+	assert_null(f->role.store);
+	assert_int_equal(store_new(f->role.loop, &f->role.store), 0);
 }
 
 #define WITH_STORE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

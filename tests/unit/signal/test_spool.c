@@ -13,13 +13,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include "core/backoff.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "signal/spool.h"
+#include "tests/unit/store_child.h"
 
 #define SERVER   "8c1d0a9e-0000-4000-8000-000000000001"
 #define SEEN_MAX 4096
@@ -27,14 +26,10 @@
 static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
 
 struct fix {
-	char dir[64];
-	struct loop *loop;
-	struct store *store;
-	struct link *link;
+	struct store_child role;
 	struct spool *spool;
 	struct spool_reader *reader;
 	struct loop_timer *limit;
-	pid_t pid;
 	struct spool_setup setup;
 	int loaded, status;
 	size_t n;
@@ -42,38 +37,6 @@ struct fix {
 	char texts[SPOOL_READ_MAX][32];
 	char preamble[32];
 };
-
-static void on_msg(struct link *link, struct link_msg *msg, void *ctx)
-{
-	(void)link;
-	(void)msg;
-	(void)ctx;
-}
-
-static void on_closed(struct link *link, void *ctx)
-{
-	struct fix *f = ctx;
-
-	if (f->store)
-		store_set_link(f->store, NULL);
-	f->link = link_free(link);
-	loop_quit(f->loop, 0);
-}
-
-static void start_role(struct fix *f)
-{
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	f->pid = fork();
-	if (f->pid == 0) {
-		close(fds[0]);
-		_exit(store_role_run(&env, fds[1], f->dir));
-	}
-	close(fds[1]);
-	assert_int_equal(link_new(f->loop, fds[0], on_msg, on_closed, f, &f->link), 0);
-	store_set_link(f->store, f->link);
-}
 
 static void quit(struct loop *loop, void *ctx)
 {
@@ -87,35 +50,31 @@ static void on_loaded(int status, void *ctx)
 
 	f->loaded++;
 	f->status = status;
-	loop_quit(f->loop, 0);
+	loop_quit(f->role.loop, 0);
 }
 
 static void run_until_quit(struct fix *f)
 {
 	loop_timer_arm(f->limit, 15000);
-	assert_int_equal(loop_run(f->loop), 0);
+	assert_int_equal(loop_run(f->role.loop), 0);
 	loop_timer_disarm(f->limit);
 }
 
 static void run_ms(struct fix *f, int64_t ms)
 {
 	loop_timer_arm(f->limit, ms);
-	assert_int_equal(loop_run(f->loop), -ETIME);
+	assert_int_equal(loop_run(f->role.loop), -ETIME);
 }
 
 /* One life. */
 static void begin(struct fix *f, bool store_runs)
 {
-	assert_int_equal(loop_new(&env, &f->loop), 0);
-	assert_int_equal(loop_timer_new(f->loop, 0, quit, f, &f->limit), 0);
-	assert_int_equal(store_new(f->loop, &f->store), 0);
-	assert_int_equal(store_bind(f->store, SERVER), 0);
-	f->link = NULL;
-	f->pid = 0;
+	store_child_begin(&f->role, SERVER);
+	assert_int_equal(loop_timer_new(f->role.loop, 0, quit, f, &f->limit), 0);
 	if (store_runs)
-		start_role(f);
-	f->setup.loop = f->loop;
-	f->setup.store = f->store;
+		store_child_start(&f->role);
+	f->setup.loop = f->role.loop;
+	f->setup.store = f->role.store;
 	f->setup.preamble = "the names";
 	f->setup.preamble_n = 9;
 	assert_int_equal(spool_new(&f->setup, &f->spool), 0);
@@ -135,26 +94,22 @@ static void end(struct fix *f, bool killed)
 {
 	f->reader = spool_reader_free(f->reader);
 	f->spool = spool_free(f->spool);
-	f->store = store_free(f->store);
-	if (killed && f->pid > 0)
-		kill(f->pid, SIGKILL);
-	else if (f->link)
+	f->role.store = store_free(f->role.store);
+	if (killed && f->role.pid > 0)
+		kill(f->role.pid, SIGKILL);
+	else if (f->role.link)
 		run_ms(f, 50); /* open calls are answered: the link forgets them otherwise */
-	if (f->link && killed)
+	if (f->role.link && killed)
 		run_until_quit(f);
-	f->link = link_free(f->link);
-	if (f->pid > 0)
-		waitpid(f->pid, NULL, 0);
 	loop_timer_free(f->limit);
-	loop_free(f->loop);
+	store_child_end(&f->role);
 }
 
 static int setup(void **state)
 {
 	struct fix *f = calloc(1, sizeof(*f));
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test_spool.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	store_child_init(&f->role, &env);
 	*state = f;
 	return 0;
 }
@@ -163,7 +118,7 @@ static int teardown(void **state)
 {
 	struct fix *f = *state;
 
-	fs_remove_tree(f->dir);
+	fs_remove_tree(f->role.dir);
 	free(f);
 	return 0;
 }
@@ -192,7 +147,7 @@ static void on_read(int status, const struct spool_frame *frames, size_t n,
 	}
 	if (n)
 		snprintf(f->preamble, sizeof(f->preamble), "%.*s", (int)preamble->n, preamble->p);
-	loop_quit(f->loop, 0);
+	loop_quit(f->role.loop, 0);
 }
 
 static int read_from(struct fix *f, uint64_t number, size_t max)
@@ -352,7 +307,7 @@ static void last_segment(struct fix *f, char path[256])
 	char folder[128];
 	int n;
 
-	snprintf(folder, sizeof(folder), "%s/metrics", f->dir);
+	snprintf(folder, sizeof(folder), "%s/metrics", f->role.dir);
 	n = scandir(folder, &list, NULL, alphasort);
 	assert_true(n > 2);
 	snprintf(path, 256, "%s/%.16s", folder, list[n - 1]->d_name);
@@ -402,7 +357,7 @@ static void test_damage(void **state)
 	assert_int_equal(c.damaged, 1);
 	run_ms(f, 100);
 	assert_int_not_equal(stat(first, &st), 0);
-	snprintf(aside, sizeof(aside), "%s/set-aside", f->dir);
+	snprintf(aside, sizeof(aside), "%s/set-aside", f->role.dir);
 	assert_int_equal(stat(aside, &st), 0);
 	end(f, false);
 }
@@ -425,7 +380,7 @@ static void test_refusing(void **state)
 	char *text, path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/metrics", f->dir);
+	snprintf(path, sizeof(path), "%s/metrics", f->role.dir);
 	fd = open(path, O_WRONLY | O_CREAT, 0600); /* a file where the folder should be */
 	close(fd);
 	begin(f, true);
@@ -457,7 +412,7 @@ static void test_gives_way(void **state)
 	static char big[60000];
 	struct spool_counts c;
 
-	if (mount("none", f->dir, "tmpfs", MS_NOSUID, "size=200k") < 0) {
+	if (mount("none", f->role.dir, "tmpfs", MS_NOSUID, "size=200k") < 0) {
 		skip();
 		return;
 	}
@@ -472,13 +427,13 @@ static void test_gives_way(void **state)
 	}
 	spool_counts(f->spool, &c);
 	assert_true(c.segments > 2);
-	assert_int_equal(store_put(f->store, "spool/health", big, sizeof(big), NULL, NULL), 0);
-	for (unsigned i = 0; i < 60 && store_pending(f->store); i++) {
+	assert_int_equal(store_put(f->role.store, "spool/health", big, sizeof(big), NULL, NULL), 0);
+	for (unsigned i = 0; i < 60 && store_pending(f->role.store); i++) {
 		add(f, 30 + i, 10);
 		run_ms(f, 500);
 	}
-	umount2(f->dir, MNT_DETACH);
-	assert_int_equal(store_pending(f->store), 0);
+	umount2(f->role.dir, MNT_DETACH);
+	assert_int_equal(store_pending(f->role.store), 0);
 	spool_counts(f->spool, &c);
 	assert_true(c.dropped > 0);
 	end(f, false);
@@ -556,18 +511,14 @@ static void test_readers(void **state)
 	end(f, false); /* with the read open */
 }
 
+#define WITH_FOLDER(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_disk, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refusing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gives_way, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kills, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_finish, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_readers, setup, teardown),
+		WITH_FOLDER(test_memory), WITH_FOLDER(test_disk),     WITH_FOLDER(test_bound),
+		WITH_FOLDER(test_damage), WITH_FOLDER(test_refusing), WITH_FOLDER(test_gives_way),
+		WITH_FOLDER(test_kills),  WITH_FOLDER(test_finish),   WITH_FOLDER(test_readers),
 	};
 
 	log_setup(LOG_LEVEL_ERR, "test");

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include "core/fs.h"
 #include "core/json.h"
@@ -17,6 +15,7 @@
 #include "httpd.h"
 #include "sink/metric_lane.h"
 #include "sink/metric_set.h"
+#include "tests/unit/store_child.h"
 
 #define SERVER "8c1d0a9e-0000-4000-8000-000000000001"
 
@@ -42,17 +41,14 @@ struct plan {
 };
 
 struct fix {
-	char dir[64];
-	struct loop *loop;
+	struct store_child role;
+	char export_path[128];
 	struct loop_timer *limit;
 	struct http *http;
-	struct store *store;
-	struct link *link;
 	struct keystone *keystone;
 	struct metric_set *set;
 	struct httpd *server;
 	struct plan plan;
-	pid_t pid;
 	unsigned round;
 };
 
@@ -136,40 +132,6 @@ static _unused_ void serve(const struct httpd_seen *seen, unsigned nth, struct h
 
 /* ---- the agent's side ---- */
 
-static _unused_ void on_msg(struct link *link, struct link_msg *msg, void *ctx)
-{
-	(void)link;
-	(void)msg;
-	(void)ctx;
-}
-
-static _unused_ void on_closed(struct link *link, void *ctx)
-{
-	struct fix *f = ctx;
-
-	if (f->store)
-		store_set_link(f->store, NULL);
-	f->link = link_free(link);
-	loop_quit(f->loop, 0);
-}
-
-static _unused_ void start_store(struct fix *f)
-{
-	char path[128];
-	int fds[2];
-
-	snprintf(path, sizeof(path), "%s/out.prom", f->dir);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	f->pid = fork();
-	if (f->pid == 0) {
-		close(fds[0]);
-		_exit(store_role_run_exporting(&env, fds[1], f->dir, path));
-	}
-	close(fds[1]);
-	assert_int_equal(link_new(f->loop, fds[0], on_msg, on_closed, f, &f->link), 0);
-	store_set_link(f->store, f->link);
-}
-
 static _unused_ void stop(struct loop *loop, void *ctx)
 {
 	(void)ctx;
@@ -179,7 +141,7 @@ static _unused_ void stop(struct loop *loop, void *ctx)
 static _unused_ void run_ms(struct fix *f, int64_t ms)
 {
 	loop_timer_arm(f->limit, ms);
-	loop_run(f->loop);
+	loop_run(f->role.loop);
 	loop_timer_disarm(f->limit);
 }
 
@@ -192,15 +154,13 @@ static _unused_ void begin(struct fix *f)
 					 .timeout_ms = 3000,
 					 .flush_ms = 400};
 
-	assert_int_equal(loop_new(&env, &f->loop), 0);
-	assert_int_equal(loop_timer_new(f->loop, 0, stop, f, &f->limit), 0);
-	assert_int_equal(http_new(f->loop, &(struct http_setup){0}, &f->http, NULL), 0);
-	assert_int_equal(store_new(f->loop, &f->store), 0);
-	assert_int_equal(store_bind(f->store, SERVER), 0);
-	start_store(f);
-	setup.loop = f->loop;
+	store_child_begin(&f->role, SERVER);
+	assert_int_equal(loop_timer_new(f->role.loop, 0, stop, f, &f->limit), 0);
+	assert_int_equal(http_new(f->role.loop, &(struct http_setup){0}, &f->http, NULL), 0);
+	store_child_start(&f->role);
+	setup.loop = f->role.loop;
 	setup.http = f->http;
-	setup.store = f->store;
+	setup.store = f->role.store;
 	setup.keystone = f->keystone;
 	assert_int_equal(metric_set_new(&setup, &f->set), 0);
 	metric_set_start(f->set);
@@ -212,23 +172,23 @@ static _unused_ void end(struct fix *f)
 	metric_set_end(f->set);
 	run_ms(f, 100);
 	f->set = metric_set_free(f->set);
-	f->store = store_free(f->store);
+	f->role.store = store_free(f->role.store);
 	f->keystone = keystone_free(f->keystone);
-	kill(f->pid, SIGKILL);
-	while (f->link)
+	kill(f->role.pid, SIGKILL);
+	while (f->role.link)
 		run_ms(f, 1000);
-	waitpid(f->pid, NULL, 0);
 	f->http = http_free(f->http);
 	loop_timer_free(f->limit);
-	loop_free(f->loop);
+	store_child_end(&f->role);
 }
 
 static _unused_ int setup(void **state)
 {
 	struct fix *f = calloc(1, sizeof(*f));
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test_metric_set.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	store_child_init(&f->role, &env);
+	snprintf(f->export_path, sizeof(f->export_path), "%s/out.prom", f->role.dir);
+	f->role.export_path = f->export_path;
 	failures = tokens = 0;
 	real_offset = 0;
 	*state = f;
@@ -240,7 +200,7 @@ static _unused_ int teardown(void **state)
 	struct fix *f = *state;
 
 	httpd_stop(f->server);
-	fs_remove_tree(f->dir);
+	fs_remove_tree(f->role.dir);
 	free(f);
 	return 0;
 }
@@ -345,6 +305,6 @@ static _unused_ void give_keystone(struct fix *f)
 	c.auth_url = url;
 	c.app_credential_id = (char *)(uintptr_t) "app";
 	c.app_credential_secret = (char *)(uintptr_t) "secret";
-	assert_int_equal(keystone_new(f->loop, f->http, &c, &f->keystone), 0);
+	assert_int_equal(keystone_new(f->role.loop, f->http, &c, &f->keystone), 0);
 	metric_set_keystone(f->set, f->keystone);
 }

@@ -189,7 +189,7 @@ static void test_place_lost(void **state)
 		add(f, i, false);
 	UNTIL(f, 5, state_is(f, "retry"));
 	end(f);
-	snprintf(path, sizeof(path), "%s/metrics-places", f->dir);
+	snprintf(path, sizeof(path), "%s/metrics-places", f->role.dir);
 	assert_int_equal(unlink(path), 0);
 	begin(f);
 	configure(f, "otlp", "/v1/metrics", false);
@@ -303,7 +303,7 @@ static void test_textfile(void **state)
 	add(f, 1, false);
 	add(f, 2, false);
 	UNTIL(f, 5, count(f, "sent") > 0);
-	snprintf(path, sizeof(path), "%s/out.prom", f->dir);
+	snprintf(path, sizeof(path), "%s/out.prom", f->role.dir);
 	assert_int_equal(fs_read(path, &text), 0);
 	assert_non_null(strstr(text.data, "guest_mem_free_mb 2\n"));
 	s.trusted = false;
