@@ -12,6 +12,7 @@
 #include "auth/keystone_private.h"
 #include "core/json.h"
 #include "httpd.h"
+#include "tests/unit/turns.h"
 
 #define SECRET "s3cr%t\"^&"
 
@@ -71,19 +72,12 @@ struct world {
 	struct http *http;
 	struct keystone *k;
 	struct httpd *server;
-	struct loop_timer *stop;
 	char auth_url[100], region[8], user[8], password[16], project[8];
-	unsigned answers, wanted;
+	struct answers answers;
 	int status;
 	char token[64], why[400];
 	bool inside, was_inside;
 };
-
-static void stop_now(struct loop *loop, void *ctx)
-{
-	(void)ctx;
-	loop_quit(loop, 0);
-}
 
 static void world_open(struct world *w, struct script *script)
 {
@@ -103,30 +97,13 @@ static void world_open(struct world *w, struct script *script)
 	assert_int_equal(loop_new(&w->env, &w->loop), 0);
 	assert_int_equal(http_new(w->loop, &(struct http_setup){0}, &w->http, NULL), 0);
 	assert_int_equal(keystone_new(w->loop, w->http, &cred, &w->k), 0);
-	assert_int_equal(loop_timer_new(w->loop, 0, stop_now, NULL, &w->stop), 0);
-}
-
-static void world_run(struct world *w, int64_t ms)
-{
-	loop_timer_arm(w->stop, ms);
-	assert_int_equal(loop_run(w->loop), 0);
-}
-
-/* Until so many answers have come in all; ten seconds are for machines under load. */
-static void world_until(struct world *w, unsigned answers)
-{
-	w->wanted = answers;
-	if (w->answers < answers)
-		world_run(w, 10000);
-	w->wanted = 0;
-	assert_int_equal(w->answers, answers);
+	w->answers.loop = w->loop;
 }
 
 static void world_close(struct world *w)
 {
 	keystone_free(w->k);
 	http_free(w->http);
-	loop_timer_free(w->stop);
 	loop_free(w->loop);
 	httpd_stop(w->server);
 }
@@ -135,8 +112,7 @@ static void got(int status, const char *why, const char *token, void *ctx)
 {
 	struct world *w = ctx;
 
-	if (++w->answers == w->wanted)
-		loop_quit(w->loop, 0);
+	answers_count(&w->answers);
 	w->status = status;
 	w->was_inside |= w->inside;
 	snprintf(w->why, sizeof(w->why), "%s", why);
@@ -148,6 +124,13 @@ static void get(struct world *w, keystone_fn *fn)
 	w->inside = true;
 	assert_int_equal(keystone_get(w->k, fn, w), 0);
 	w->inside = false;
+}
+
+/* Asks, and waits for the answer: the @nth in all. */
+static void ask(struct world *w, unsigned nth)
+{
+	get(w, got);
+	answers_until(&w->answers, nth);
 }
 
 /* Many ask at once: one request, one token for all, later ones get it without a request; never from
@@ -162,11 +145,10 @@ static void test_shared(void **state)
 	assert_null(keystone_endpoint(w.k, "orchestration"));
 	for (int i = 0; i < 5; i++)
 		get(&w, got);
-	world_until(&w, 5);
+	answers_until(&w.answers, 5);
 	assert_int_equal(w.status, 0);
 	assert_string_equal(w.token, "token0");
-	get(&w, got);
-	world_until(&w, 6);
+	ask(&w, 6);
 	assert_int_equal(httpd_count(w.server), 1);
 	assert_false(w.was_inside);
 	assert_string_equal(httpd_seen(w.server, 0)->target, "/identity/v3/auth/tokens");
@@ -181,8 +163,7 @@ static void test_endpoints(void **state)
 
 	(void)state;
 	world_open(&w, &s);
-	get(&w, got);
-	world_until(&w, 1);
+	ask(&w, 1);
 	assert_string_equal(keystone_endpoint(w.k, "orchestration"), "http://one:8004/v1/p");
 	assert_string_equal(keystone_endpoint(w.k, "cloudformation"), "http://one:8000/v1");
 	assert_null(keystone_endpoint(w.k, "odd"));
@@ -202,15 +183,12 @@ static void test_renewal(void **state)
 
 	(void)state;
 	world_open(&w, &s);
-	get(&w, got);
-	world_until(&w, 1);
+	ask(&w, 1);
 	jump += 20000;
-	get(&w, got);
-	world_until(&w, 2);
+	ask(&w, 2);
 	assert_int_equal(httpd_count(w.server), 1);
 	jump += 20000;
-	get(&w, got);
-	world_until(&w, 3);
+	ask(&w, 3);
 	assert_int_equal(httpd_count(w.server), 2);
 	assert_int_equal(w.status, 0);
 	assert_string_equal(w.token, "token0");
@@ -218,8 +196,7 @@ static void test_renewal(void **state)
 	/* Not to the very moment for which the loop's timer is set already: the kernel's clock has
 	 * not jumped. */
 	jump += 11000;
-	get(&w, got);
-	world_until(&w, 4);
+	ask(&w, 4);
 	assert_int_equal(w.status, -EBUSY);
 	assert_int_equal(httpd_count(w.server), 3);
 	world_close(&w);
@@ -233,16 +210,13 @@ static void test_reject(void **state)
 
 	(void)state;
 	world_open(&w, &s);
-	get(&w, got);
-	world_until(&w, 1);
+	ask(&w, 1);
 	keystone_reject(w.k, "other");
 	keystone_reject(w.k, NULL);
-	get(&w, got);
-	world_until(&w, 2);
+	ask(&w, 2);
 	assert_string_equal(w.token, "token0");
 	keystone_reject(w.k, "token0");
-	get(&w, got);
-	world_until(&w, 3);
+	ask(&w, 3);
 	assert_string_equal(w.token, "token1");
 	world_close(&w);
 }
@@ -261,8 +235,7 @@ static void test_refusals(void **state)
 		struct world w;
 
 		world_open(&w, &s);
-		get(&w, got);
-		world_until(&w, 1);
+		ask(&w, 1);
 		assert_int_equal(w.status, rows[i].status);
 		assert_string_equal(w.token, "");
 		assert_non_null(strstr(w.why, "password of user u1"));
@@ -280,8 +253,7 @@ static void test_unreachable(void **state)
 	(void)state;
 	world_open(&w, &s);
 	w.server = httpd_stop(w.server);
-	get(&w, got);
-	world_until(&w, 1);
+	ask(&w, 1);
 	assert_int_equal(w.status, -EHOSTUNREACH);
 	world_close(&w);
 }
@@ -292,7 +264,7 @@ static void asks_again(int status, const char *why, const char *token, void *ctx
 
 	got(status, why, token, ctx);
 	keystone_reject(w->k, token);
-	if (w->answers < 3 && status == 0)
+	if (w->answers.n < 3 && status == 0)
 		assert_int_equal(keystone_get(w->k, asks_again, w), 0);
 }
 
@@ -313,15 +285,14 @@ static void test_from_inside(void **state)
 	(void)state;
 	world_open(&w, &s);
 	get(&w, asks_again);
-	world_until(&w, 3);
+	answers_until(&w.answers, 3);
 	assert_string_equal(w.token, "token2");
 	get(&w, got);
 	keystone_cancel(w.k, &w);
-	world_run(&w, 100);
-	assert_int_equal(w.answers, 3);
+	assert_int_equal(run_loop(w.loop, 100), OUT_OF_TIME);
+	assert_int_equal(w.answers.n, 3);
 	get(&w, frees);
-	get(&w, got);
-	world_until(&w, 5);
+	ask(&w, 5);
 	assert_int_equal(w.status, -ECANCELED);
 	world_close(&w);
 }
@@ -338,23 +309,20 @@ static void test_replaced(void **state)
 
 	(void)state;
 	world_open(&w, &s);
-	get(&w, got);
-	world_until(&w, 1);
+	ask(&w, 1);
 	get(&w, got);
 	snprintf(auth_url, sizeof(auth_url), "%s", httpd_url(w.server, "/v3"));
 	other.auth_url = auth_url;
 	assert_int_equal(keystone_replace(w.k, &other), 0);
-	world_until(&w, 2);
+	answers_until(&w.answers, 2);
 	assert_string_equal(w.token, "token1");
 	assert_non_null(strstr(httpd_seen(w.server, 1)->body, "u2"));
 	other.auth_url = (char[]){"nowhere"};
 	assert_int_equal(keystone_replace(w.k, &other), -EINVAL);
-	get(&w, got);
-	world_until(&w, 3);
+	ask(&w, 3);
 	assert_string_equal(w.token, "token1");
 	assert_int_equal(keystone_replace(w.k, &none), 0);
-	get(&w, got);
-	world_until(&w, 4);
+	ask(&w, 4);
 	assert_int_equal(w.status, -EINVAL);
 	assert_string_equal(w.why, "no Keystone credentials are known");
 	assert_int_equal(httpd_count(w.server), 2);
@@ -371,9 +339,9 @@ static void test_free_waiting(void **state)
 	world_open(&w, &s);
 	get(&w, got);
 	get(&w, got);
-	world_run(&w, 1);
+	assert_int_equal(run_loop(w.loop, 1), OUT_OF_TIME);
 	world_close(&w);
-	assert_int_equal(w.answers, 2);
+	assert_int_equal(w.answers.n, 2);
 }
 
 /* auth_url in all the forms that Heat, openrc files and people write. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include "machine.h"
 #include "tests/unit/skip.h"
+#include "tests/unit/turns.h"
 
 static unsigned count_fds(void)
 {
@@ -23,17 +24,11 @@ struct world {
 	struct loop *loop;
 	struct http *http;
 	struct http_call *call[8];
-	unsigned answers, wanted, inside;
+	struct answers answers;
+	unsigned inside;
 	enum http_failure last;
 	bool starting;
-	struct loop_timer *stop;
 };
-
-static void stop_now(struct loop *loop, void *ctx)
-{
-	(void)ctx;
-	loop_quit(loop, 0);
-}
 
 static void world_open(struct world *w)
 {
@@ -42,29 +37,12 @@ static void world_open(struct world *w)
 	assert_int_equal(http_new(w->loop, &(struct http_setup){.user_agent = "heat-pulse/test"},
 				  &w->http, NULL),
 			 0);
-	assert_int_equal(loop_timer_new(w->loop, 0, stop_now, NULL, &w->stop), 0);
-}
-
-static void world_run(struct world *w, int64_t ms)
-{
-	loop_timer_arm(w->stop, ms);
-	assert_int_equal(loop_run(w->loop), 0);
-}
-
-/* Until so many answers have come in all; ten seconds are for machines under load. */
-static void world_until(struct world *w, unsigned answers)
-{
-	w->wanted = answers;
-	if (w->answers < answers)
-		world_run(w, 10000);
-	w->wanted = 0;
-	assert_int_equal(w->answers, answers);
+	w->answers.loop = w->loop;
 }
 
 static void world_close(struct world *w)
 {
 	http_free(w->http);
-	loop_timer_free(w->stop);
 	loop_free(w->loop);
 }
 
@@ -72,8 +50,7 @@ static void counted(const struct http_answer *a, void *ctx)
 {
 	struct world *w = ctx;
 
-	if (++w->answers == w->wanted)
-		loop_quit(w->loop, 0);
+	answers_count(&w->answers);
 	w->inside += w->starting;
 	w->last = a->failure;
 }
@@ -101,17 +78,17 @@ static void test_once(void **state)
 	start(&w, 2, "http://127.0.0.1:1/", counted);
 	start(&w, 3, "/reset", counted);
 	start(&w, 4, "/slow/200", counted);
-	assert_int_equal(w.answers, 0);
-	world_until(&w, 5);
+	assert_int_equal(w.answers.n, 0);
+	answers_until(&w.answers, 5);
 	assert_int_equal(w.inside, 0);
-	world_run(&w, 100);
-	assert_int_equal(w.answers, 5);
+	assert_int_equal(run_loop(w.loop, 100), OUT_OF_TIME);
+	assert_int_equal(w.answers.n, 5);
 	/* and an idle client wakes nobody */
 	assert_false(loop_timer_armed(w.http->timer));
 	assert_false(loop_timer_armed(w.http->queue));
 	assert_null(w.http->sockets);
 	world_close(&w);
-	assert_int_equal(w.answers, 5);
+	assert_int_equal(w.answers.n, 5);
 }
 
 /* A cancelled call is silent; freeing the client answers the rest, once. */
@@ -126,12 +103,12 @@ static void test_cancel_and_free(void **state)
 	start(&w, 2, "bad", counted);
 	http_cancel(w.call[2]);
 	http_cancel(NULL);
-	world_run(&w, 200);
+	assert_int_equal(run_loop(w.loop, 200), OUT_OF_TIME);
 	http_cancel(w.call[0]);
-	world_run(&w, 50);
-	assert_int_equal(w.answers, 0);
+	assert_int_equal(run_loop(w.loop, 50), OUT_OF_TIME);
+	assert_int_equal(w.answers.n, 0);
 	world_close(&w);
-	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answers.n, 1);
 	assert_int_equal(w.last, HTTP_CANCELLED);
 }
 
@@ -155,7 +132,7 @@ static void goes_on(const struct http_answer *a, void *ctx)
 	if (w->call[1])
 		http_cancel(w->call[1]);
 	w->call[1] = NULL;
-	if (w->answers < 4)
+	if (w->answers.n < 4)
 		start(w, 0, "/ok", goes_on);
 }
 
@@ -168,15 +145,15 @@ static void test_from_inside(void **state)
 	world_open(&w);
 	start(&w, 1, "/hang", counted);
 	start(&w, 0, "/ok", goes_on);
-	world_until(&w, 4);
+	answers_until(&w.answers, 4);
 	start(&w, 2, "/hang", counted);
 	start(&w, 0, "/ok", frees_all);
-	world_until(&w, 6);
+	answers_until(&w.answers, 6);
 	assert_int_equal(w.last, HTTP_CANCELLED);
 	world_close(&w);
 	world_open(&w);
 	start(&w, 0, "bad", frees_all);
-	world_until(&w, 1);
+	answers_until(&w.answers, 1);
 	world_close(&w);
 }
 
@@ -194,10 +171,10 @@ static void test_no_descriptor_leaks(void **state)
 	for (unsigned round = 0; round < 20; round++) {
 		for (unsigned i = 0; i < ARRAY_SIZE(paths); i++)
 			start(&w, i, paths[i], counted);
-		world_until(&w, (round + 1) * (unsigned)ARRAY_SIZE(paths));
+		answers_until(&w.answers, (round + 1) * (unsigned)ARRAY_SIZE(paths));
 	}
 	start(&w, 0, "/hang", counted);
-	world_run(&w, 50);
+	assert_int_equal(run_loop(w.loop, 50), OUT_OF_TIME);
 	world_close(&w);
 	assert_int_equal(count_fds(), before);
 }
@@ -213,7 +190,7 @@ static void test_loop_is_free(void **state)
 	start(&w, 0, "/hang", counted);
 	start(&w, 1, "/trickle", counted);
 	start(&w, 2, "/flood/50000000", counted);
-	world_until(&w, 3);
+	answers_until(&w.answers, 3);
 	noise = machine_run_delay_ms() - noise;
 	assert_true(loop_get_stats(w.loop)->late_max_ms <= (under_valgrind() ? 2000 : 50) + noise);
 	world_close(&w);
