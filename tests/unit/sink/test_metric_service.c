@@ -99,6 +99,47 @@ static void test_token_stays(void **state)
 	httpd_stop(elsewhere);
 }
 
+/* The secret for a URL is root's to give: who is trusted sends it, as a token or as user and
+ * password. */
+static void test_secret(void **state)
+{
+	static const struct {
+		const char *type, *token, *username, *want;
+		bool trusted;
+	} rows[] = {
+		{"otlp", "t0k", NULL, "Bearer t0k", true},
+		{"prometheus", "t0k", "bob", "Bearer t0k", true},
+		{"prometheus", NULL, "bob", "Basic Ym9iOnB3", true},
+		{"prometheus", NULL, NULL, "", true},
+		{"otlp", "t0k", NULL, "", false},
+		{"prometheus", "t0k", "bob", "", false},
+	};
+	struct fix *f = *state;
+	char value[64], url[128];
+
+	serve_plan(f);
+	begin(f);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		unsigned before = httpd_count(f->server);
+		struct sink_setting s = {.type = (char *)(uintptr_t)rows[i].type,
+					 .url = url,
+					 .token = (char *)(uintptr_t)rows[i].token,
+					 .username = (char *)(uintptr_t)rows[i].username,
+					 .password = (char[]){"pw"},
+					 .trusted = rows[i].trusted};
+		const char *got;
+
+		snprintf(url, sizeof(url), "%s%zu", httpd_url(f->server, "/r/"), i);
+		assert_int_equal(metric_set_configure(f->set, &s, 1, true, NULL), 0);
+		add(f, 1, false);
+		UNTIL(f, 8, httpd_count(f->server) > before);
+		got = httpd_header(httpd_seen(f->server, before), "Authorization", value,
+				   sizeof(value));
+		assert_string_equal(got, rows[i].want);
+	}
+	end(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +147,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fresh_token_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_role, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_secret, setup, teardown),
 	};
 
 	log_setup(LOG_LEVEL_ERR, "test");
