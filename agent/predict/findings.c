@@ -15,6 +15,7 @@
 #define HOUR_MS    (3600 * INT64_C(1000))
 #define DAY_MS     (24 * HOUR_MS)
 #define FULL       0.97
+#define MISSING_MS (5 * 60 * 1000)
 
 int findings_new(unsigned budget_a_day, struct findings **ret)
 {
@@ -35,14 +36,23 @@ struct findings *findings_free(struct findings *f)
 	return NULL;
 }
 
+/* SLOTS: nowhere. */
+static size_t place_of(const struct findings *f, enum failure_class class, const char *entity)
+{
+	size_t i = 0;
+
+	while (i < SLOTS && (f->slots[i].state == SLOT_FREE || f->slots[i].class != class ||
+			     strncmp(f->slots[i].finding.entity, entity,
+				     sizeof(f->slots[i].finding.entity) - 1) != 0))
+		i++;
+	return i;
+}
+
 static struct slot *find(struct findings *f, enum failure_class class, const char *entity)
 {
-	for (size_t i = 0; i < SLOTS; i++)
-		if (f->slots[i].state != SLOT_FREE && f->slots[i].class == class &&
-		    !strncmp(f->slots[i].finding.entity, entity,
-			     sizeof(f->slots[i].finding.entity) - 1))
-			return &f->slots[i];
-	return NULL;
+	size_t i = place_of(f, class, entity);
+
+	return i < SLOTS ? &f->slots[i] : NULL;
 }
 
 /* What can be given up for a new slot: nothing, then the oldest that is not open, then the least.
@@ -68,8 +78,11 @@ struct slot *findings_slot(struct findings *f, enum failure_class class, const c
 	if (s)
 		return s;
 	s = room(f);
-	*s = (struct slot){
-		.state = SLOT_PENDING, .class = class, .told_ms = INT64_MIN, .told_level = -1};
+	*s = (struct slot){.state = SLOT_PENDING,
+			   .class = class,
+			   .told_ms = NEVER_MS,
+			   .told_level = -1,
+			   .quiet_s = failures[class].quiet_s};
 	snprintf(s->finding.class_name, sizeof(s->finding.class_name), "%s", failures[class].name);
 	snprintf(s->finding.entity, sizeof(s->finding.entity), "%s", entity);
 	return s;
@@ -196,6 +209,15 @@ static void describe(struct slot *s, int64_t now_ms, const struct observation *o
 	s->finding.risk = risk_of(s);
 }
 
+/* Of several that keep it open, what lasts longest counts. */
+static void note_quiet(struct slot *s, const struct observation *o, bool was_open)
+{
+	int most = failures[s->class].quiet_s;
+	int own = o->quiet_s > 0 && o->quiet_s < most ? o->quiet_s : most;
+
+	s->quiet_s = was_open && s->quiet_s > own ? s->quiet_s : own;
+}
+
 void findings_bad(struct findings *f, int64_t now_ms, const struct observation *o)
 {
 	enum finding_level before;
@@ -205,9 +227,12 @@ void findings_bad(struct findings *f, int64_t now_ms, const struct observation *
 	if (f->off[o->class])
 		return;
 	s = findings_slot(f, o->class, o->entity);
+	s->sampled |= o->sampled;
+	s->missing_ms = 0;
 	was_open = s->state == SLOT_OPEN;
 	before = s->finding.level;
 	s->last_bad_ms = now_ms;
+	note_quiet(s, o, was_open);
 	if (!was_open && !enough(s, now_ms) && !o->certain)
 		return;
 	describe(s, now_ms, o);
@@ -240,6 +265,30 @@ void findings_good(struct findings *f, int64_t now_ms, enum failure_class class,
 		close_slot(f, s, now_ms);
 }
 
+bool findings_is_open(const struct findings *f, enum failure_class class, const char *entity)
+{
+	size_t i = place_of(f, class, entity);
+
+	return i < SLOTS && f->slots[i].state == SLOT_OPEN;
+}
+
+void findings_missing(struct findings *f, int64_t now_ms,
+		      bool (*stands)(const char *entity, const void *ctx), const void *ctx)
+{
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *s = &f->slots[i];
+
+		if (s->state != SLOT_OPEN || !s->sampled)
+			continue;
+		if (stands(s->finding.entity, ctx))
+			s->missing_ms = 0;
+		else if (!s->missing_ms)
+			s->missing_ms = now_ms;
+		else if (now_ms - s->missing_ms >= MISSING_MS)
+			findings_good(f, now_ms, s->class, s->finding.entity);
+	}
+}
+
 void findings_clock_set(struct findings *f, int64_t by_ms)
 {
 	for (size_t i = 0; i < SLOTS; i++) {
@@ -249,6 +298,7 @@ void findings_clock_set(struct findings *f, int64_t by_ms)
 		s->last_bad_ms += by_ms;
 		s->level_ms += by_ms;
 		s->told_ms += by_ms;
+		s->missing_ms += s->missing_ms ? by_ms : 0;
 		for (size_t k = 0; k < BADS; k++)
 			s->bad_ms[k] += by_ms;
 	}
@@ -265,7 +315,7 @@ void findings_tick(struct findings *f, int64_t now_ms)
 			s->told_ms = now_ms;
 		if (s->state != SLOT_OPEN)
 			continue;
-		if (now_ms - s->last_bad_ms >= failures[s->class].quiet_s * INT64_C(1000))
+		if (now_ms - s->last_bad_ms >= s->quiet_s * INT64_C(1000))
 			close_slot(f, s, now_ms);
 		else if (s->last_bad_ms > s->told_ms && s->told_ms <= now_ms - HOUR_MS &&
 			 s->finding.level > FINDING_NOTICE)
@@ -296,7 +346,8 @@ void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hi
 				.level = hit->level,
 				.evidence = hit->evidence,
 				.eta_s = -1,
-				.certain = true};
+				.certain = true,
+				.quiet_s = klog_classes[hit->class].quiet_s};
 	char name[sizeof(hit->entity)];
 
 	if (o.class == FAILURE_CLASSES)
@@ -323,7 +374,7 @@ static void span(char *out, size_t cap, double s)
 }
 
 void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class class,
-		       const char *entity, const char *what, const char *culprit,
+		       const char *entity, const char *what, const char *culprit, bool sampled,
 		       const struct forecast_view *v)
 {
 	char evidence[160], eta[24] = "";
@@ -333,7 +384,8 @@ void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class cl
 				.evidence = evidence,
 				.eta_s = v->eta_s,
 				.eta_low_s = v->eta_low_s,
-				.eta_high_s = v->eta_high_s};
+				.eta_high_s = v->eta_high_s,
+				.sampled = sampled};
 
 	if (!v->open || (v->used < FULL && v->eta_s > f->horizon_s)) {
 		findings_good(f, now_ms, class, entity);

@@ -50,19 +50,35 @@ struct observation {
 	const char *evidence; /* one line a person understands; cut, made printable */
 	double eta_s, eta_low_s, eta_high_s; /* eta_s negative = unknown */
 	bool certain; /* a fact: enters at once, whatever the row says of N of M */
+	bool sampled; /* the entity stands in samples as long as it exists: see findings_missing()
+		       */
+	int quiet_s;  /* ends when so long nothing was seen of it; 0, or more than the class has: as
+			 the class */
 };
 void findings_bad(struct findings *f, int64_t now_ms, const struct observation *o);
 /** findings_good() - the entity was looked at and is well: for classes that ask again. */
 void findings_good(struct findings *f, int64_t now_ms, enum failure_class class,
 		   const char *entity);
+/** findings_is_open() */
+bool findings_is_open(const struct findings *f, enum failure_class class, const char *entity);
+/**
+ * findings_missing() - once for each sample
+ * @stands: whether an entity stands in it
+ *
+ * What was told of one that has not for five minutes is taken for well: a control group that ended,
+ * a mount that is gone.
+ */
+void findings_missing(struct findings *f, int64_t now_ms,
+		      bool (*stands)(const char *entity, const void *ctx), const void *ctx);
 /** findings_klog() - a hit of the kernel-log rules. */
 void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hit);
 /**
  * findings_forecast() - a forecast of @entity: bad while it is open, good else
- * @culprit: who grows, "" when not known; @what: "memory", "space on /srv"
+ * @culprit: who grows, "" when not known; @what: "memory", "space on /srv"; @sampled: as of an
+ * observation
  */
 void findings_forecast(struct findings *f, int64_t now_ms, enum failure_class class,
-		       const char *entity, const char *what, const char *culprit,
+		       const char *entity, const char *what, const char *culprit, bool sampled,
 		       const struct forecast_view *v);
 /** findings_tick() - ends what is quiet, makes repeats; each minute or so. */
 void findings_tick(struct findings *f, int64_t now_ms);

@@ -8,6 +8,9 @@
 #define QUEUE 32
 #define BADS  6 /* the largest enter_n of the table, or more */
 
+/* Long before any time, with room for clocks that are set. */
+#define NEVER_MS (INT64_MIN / 2)
+
 enum slot_state { SLOT_FREE, SLOT_CLOSED, SLOT_PENDING, SLOT_OPEN };
 struct slot {
 	enum slot_state state;
@@ -17,6 +20,9 @@ struct slot {
 	int64_t bad_ms[BADS];
 	int64_t last_bad_ms, level_ms, told_ms;
 	int told_level; /* -1: never */
+	bool sampled;
+	int64_t missing_ms; /* since when it stands in no sample; 0: it does */
+	int quiet_s;
 };
 struct findings {
 	struct slot slots[SLOTS];

@@ -175,7 +175,7 @@ static void restore_line(struct findings *f, const char *p, size_t n, bool same_
 	s->finding.evidence[w[8].n] = '\0';
 	s->last_bad_ms = bad < now_ms ? bad : now_ms;
 	s->level_ms = s->last_bad_ms;
-	s->told_ms = told < now_ms ? told : now_ms;
+	s->told_ms = told < NEVER_MS ? NEVER_MS : told < now_ms ? told : now_ms;
 	s->told_level = (int)told_level;
 }
 

@@ -18,6 +18,8 @@
 #define ANEW	     0.02  /* growing again after it was disproved */
 #define DOUBT_MS     (10 * 60 * 1000)
 #define DISPROOF_MS  (60 * 60 * 1000)
+#define GONE_MS      (15 * 60 * 1000) /* the slowest reading is one a minute */
+#define HEAD         20               /* of a name that is too long */
 
 int foresee_new(struct foresee **ret)
 {
@@ -53,13 +55,46 @@ struct findings *foresee_findings(struct foresee *f)
 	return f->findings;
 }
 
+/* What does not fit goes from the middle: mounts of volumes differ at their end only. */
+static void shorten(char out[static ENTITY_MAX], const char *name)
+{
+	const char *end = name + strlen(name), *tail = end - (ENTITY_MAX - HEAD - 3);
+	size_t head = HEAD;
+
+	if (end - name < ENTITY_MAX) {
+		memcpy(out, name, (size_t)(end - name) + 1);
+		return;
+	}
+	for (size_t back = 1; back < 4; back++) { /* no half of an escape */
+		if (name[HEAD - back] == '\\')
+			head = HEAD - back;
+		if (tail[-(ptrdiff_t)back] == '\\') {
+			tail += 4 - back;
+			break;
+		}
+	}
+	snprintf(out, ENTITY_MAX, "%.*s..%s", (int)head, name, tail);
+}
+
 /* Whom a value is about: the row's word, or the sample's entity. */
 static const char *entity_of(const char *fixed, const struct sample *s,
-			     const struct sample_value *v)
+			     const struct sample_value *v, char out[static ENTITY_MAX])
 {
-	if (fixed)
-		return fixed;
-	return v->entity >= 0 ? s->entities[v->entity].name : "guest";
+	shorten(out, fixed ? fixed : v->entity >= 0 ? s->entities[v->entity].name : "guest");
+	return out;
+}
+
+static bool stands_in(const char *entity, const void *ctx)
+{
+	const struct sample *s = ctx;
+	char name[ENTITY_MAX];
+
+	for (size_t i = 0; i < s->n_entities; i++) {
+		shorten(name, s->entities[i].name);
+		if (!strcmp(name, entity))
+			return true;
+	}
+	return false;
 }
 
 static struct series *series_for(struct foresee *f, const struct series_rule *rule,
@@ -134,20 +169,37 @@ static void name_culprit(struct foresee *f, struct series *series, const struct 
 		memcpy(series->culprit, name, sizeof(name));
 }
 
+/* In the unit of the limit, so that a disk that is made larger or a balloon restates the past
+ * instead of looking like a fall or a leak. Without a limit it is percent for good. */
+static void feed_forecast(struct series *series, const struct sample *s,
+			  const struct sample_value *v, double percent)
+{
+	struct forecast *f = &series->forecast;
+	double limit;
+
+	if (!sample_get_of(s, series->rule->limit, v->entity, &limit) || !(limit > 0))
+		limit = f->samples ? f->limit : 100;
+	else if (!f->samples)
+		series->has_limit = true;
+	if (!series->has_limit)
+		limit = 100;
+	forecast_feed(f, (double)s->real_ms / 1000, percent / 100 * limit, limit);
+}
+
 static void feed_series(struct foresee *f, const struct series_rule *rule, const struct sample *s,
 			const struct sample_value *v)
 {
-	struct series *series = series_for(f, rule, entity_of(rule->entity, s, v));
+	char name[ENTITY_MAX];
+	struct series *series = series_for(f, rule, entity_of(rule->entity, s, v, name));
 	struct forecast_view view;
 
 	series->fed_ms = s->real_ms;
-	forecast_feed(&series->forecast, (double)s->real_ms / 1000,
-		      rule->inverted ? 100 - v->value : v->value, 100);
+	feed_forecast(series, s, v, rule->inverted ? 100 - v->value : v->value);
 	note_high(series, s->real_ms);
 	view_of(series, s->real_ms, &view);
 	name_culprit(f, series, s, &view);
 	findings_forecast(f->findings, s->real_ms, rule->class, series->entity, rule->what,
-			  series->culprit, &view);
+			  series->culprit, !rule->entity, &view);
 }
 
 static struct counter *counter_for(struct foresee *f, const struct watch_rule *rule,
@@ -188,7 +240,10 @@ static double measured(struct foresee *f, const struct watch_rule *rule, const c
 		return value >= last ? value - last
 				     : NAN; /* NAN also at first and when it starts anew */
 	}
-	/* What was so when first seen is meant to be so: kept as it is until it was otherwise. */
+	/* What was so when first seen is meant to be so, unless an earlier life of the agent saw it
+	 * become so: kept as it is until it was otherwise. */
+	if (isnan(last) && findings_is_open(f->findings, rule->class, entity))
+		last = counter->value = 0;
 	if (isnan(last) || value < last)
 		counter->value = value;
 	return isnan(last) ? NAN : value > counter->value ? 1 : 0;
@@ -215,12 +270,16 @@ static bool is_counted(const struct foresee *f, const struct sample_value *v)
 static void watch_value(struct foresee *f, const struct watch_rule *rule, const struct sample *s,
 			const struct sample_value *v)
 {
-	const char *entity = entity_of(rule->entity, s, v);
+	char name[ENTITY_MAX], number_text[SAMPLE_NUMBER_MAX];
+	const char *entity = entity_of(rule->entity, s, v, name);
 	int64_t since_ms;
 	double number = measured(f, rule, entity, s, v->value, &since_ms);
 	char evidence[160];
-	struct observation o = {
-		.class = rule->class, .entity = entity, .evidence = evidence, .eta_s = -1};
+	struct observation o = {.class = rule->class,
+				.entity = entity,
+				.evidence = evidence,
+				.eta_s = -1,
+				.sampled = !rule->entity};
 	int level;
 
 	if (isnan(number))
@@ -230,7 +289,8 @@ static void watch_value(struct foresee *f, const struct watch_rule *rule, const 
 		findings_good(f->findings, s->real_ms, rule->class, entity);
 		return;
 	}
-	snprintf(evidence, sizeof(evidence), "%s%.4g%s", rule->before, number, rule->after);
+	snprintf(evidence, sizeof(evidence), "%s%s%s", rule->before,
+		 sample_number(number, number_text), rule->after);
 	o.level = (enum finding_level)level;
 	if (rule->class == FAILURE_OOM_KILL)
 		foresee_kill_counted(f, &o, since_ms, s->real_ms);
@@ -275,6 +335,8 @@ void foresee_sample(struct foresee *f, const struct sample *s)
 		if (f->watch_of[v->metric] && !(v->stale && is_counted(f, v)))
 			watch_value(f, &watch_rules[f->watch_of[v->metric] - 1], s, v);
 	}
+	f->sample_ms = s->real_ms;
+	findings_missing(f->findings, s->real_ms, stands_in, s);
 	foresee_kill_tick(f, s->real_ms);
 	feed_host(f, s);
 }
@@ -327,5 +389,6 @@ bool foresee_forecast(const struct foresee *f, size_t i, struct foresee_line *re
 	snprintf(ret->what, sizeof(ret->what), "%s", series->rule->what);
 	snprintf(ret->entity, sizeof(ret->entity), "%s", series->entity);
 	view_of(series, series->fed_ms, &ret->view);
+	ret->view.open &= f->sample_ms - series->fed_ms < GONE_MS;
 	return true;
 }

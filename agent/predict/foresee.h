@@ -9,7 +9,8 @@
 #include "sample/kmsg.h"
 #include "sample/sample.h"
 
-#define FORESEE_SERIES_MAX 64 /* the one not fed for longest makes room */
+#define FORESEE_SERIES_MAX                                                                         \
+	160 /* all that the probes tell of at once; the one not fed for longest makes room */
 
 struct foresee;
 /** foresee_new() - the only allocation. Return: 0 or -ENOMEM. */

@@ -7,10 +7,13 @@
 static void move_times(struct foresee *f, int64_t by_ms)
 {
 	f->host_ms += by_ms;
+	f->sample_ms += by_ms;
 	f->kill_told_ms += by_ms;
 	f->untold.since_ms += by_ms;
 	f->untold.seen_ms += by_ms;
 	for (size_t i = 0; i < FORESEE_SERIES_MAX; i++) {
+		if (!f->series[i].rule)
+			continue; /* not written to: stays without memory */
 		f->series[i].fed_ms += by_ms;
 		f->series[i].high_ms += by_ms;
 		forecast_clock_set(&f->series[i].forecast, (double)by_ms / 1000);

@@ -6,11 +6,13 @@
 #include "predict/foresee.h"
 #include "predict/foresee_rules.h"
 
-#define COUNTERS_MAX 96
+#define COUNTERS_MAX 192 /* all that the probes tell of at once */
+#define ENTITY_MAX   64
 
 struct series {
 	const struct series_rule *rule; /* NULL: free */
-	char entity[64];
+	char entity[ENTITY_MAX];
+	bool has_limit; /* what is fed is in the unit of a limit, which may move */
 	int64_t fed_ms;
 	struct forecast forecast;
 	char culprit[BLAME_NAME]; /* who was named last since it opened */
@@ -22,7 +24,7 @@ struct series {
 
 struct counter { /* the last value of a watched counter or state */
 	const struct watch_rule *rule;
-	char entity[64];
+	char entity[ENTITY_MAX];
 	int64_t fed_ms;
 	double value;
 };
@@ -32,7 +34,7 @@ struct untold {
 	bool waits;
 	enum finding_level level;
 	int64_t since_ms, seen_ms; /* the look before, and the one that found it */
-	char entity[64];
+	char entity[ENTITY_MAX];
 	char evidence[160];
 };
 
@@ -44,6 +46,7 @@ struct foresee {
 	struct untold untold;
 	int64_t kill_told_ms; /* when the kernel log last told of one */
 	int64_t host_ms;
+	int64_t sample_ms; /* of the last sample */
 	int64_t offset_ms; /* wall clock less time since boot, as of what is remembered */
 	bool offset_known;
 	uint8_t series_of[METRIC_COUNT], watch_of[METRIC_COUNT]; /* row + 1 */

@@ -11,6 +11,7 @@ struct series_rule {
 	enum failure_class class;
 	const char *entity; /* NULL: the value's own */
 	const char *what;   /* as a sentence names it */
+	enum metric limit;  /* of the same entity; METRIC_COUNT: none stands in samples */
 };
 extern const struct series_rule series_rules[];
 extern const size_t series_rules_n;

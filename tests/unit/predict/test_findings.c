@@ -281,7 +281,8 @@ static void from_a_forecast(void **state)
 	struct finding got;
 	char t[64];
 
-	findings_forecast(f, T0, FAILURE_MEMORY_EXHAUSTION, "guest", "memory", "java[412]", &v);
+	findings_forecast(f, T0, FAILURE_MEMORY_EXHAUSTION, "guest", "memory", "java[412]", false,
+			  &v);
 	assert_true(findings_get(f, 0, &got));
 	assert_string_equal(
 		got.evidence,
@@ -289,11 +290,12 @@ static void from_a_forecast(void **state)
 	assert_int_equal(got.eta_s, 7200);
 	assert_int_equal(got.level, FINDING_WARNING);
 	v.eta_s = 300;
-	findings_forecast(f, T0 + S, FAILURE_MEMORY_EXHAUSTION, "guest", "memory", "", &v);
+	findings_forecast(f, T0 + S, FAILURE_MEMORY_EXHAUSTION, "guest", "memory", "", false, &v);
 	assert_true(findings_get(f, 0, &got));
 	assert_int_equal(got.level, FINDING_CRITICAL);
 	v.open = false;
-	findings_forecast(f, T0 + 20 * MIN, FAILURE_MEMORY_EXHAUSTION, "guest", "memory", "", &v);
+	findings_forecast(f, T0 + 20 * MIN, FAILURE_MEMORY_EXHAUSTION, "guest", "memory", "", false,
+			  &v);
 	assert_string_equal(told(f, t), "ORC");
 }
 
@@ -307,13 +309,13 @@ static void copy_is_a_warning(void **state)
 	struct finding got;
 	int64_t horizon;
 
-	findings_forecast(f, T0, FAILURE_DISK_EXHAUSTION, "/srv", "space", "", &v);
+	findings_forecast(f, T0, FAILURE_DISK_EXHAUSTION, "/srv", "space", "", false, &v);
 	assert_true(findings_get(f, 0, &got));
 	assert_int_equal(got.level, FINDING_WARNING);
 	assert_true(findings_risk(f, &horizon) < 0.9);
 	assert_int_equal(horizon, 300);
 	v.used = 0.91;
-	findings_forecast(f, T0 + S, FAILURE_DISK_EXHAUSTION, "/srv", "space", "", &v);
+	findings_forecast(f, T0 + S, FAILURE_DISK_EXHAUSTION, "/srv", "space", "", false, &v);
 	assert_true(findings_get(f, 0, &got));
 	assert_int_equal(got.level, FINDING_CRITICAL);
 	assert_true(findings_risk(f, &horizon) >= 0.9);
@@ -399,12 +401,55 @@ static void clock_set_back(void **state)
 	assert_int_equal(findings_count(f), 0);
 }
 
+/* A record clears as its class of kernel messages does, where that is sooner: one page that could
+ * not be had is no guest that fails for a day. What else keeps the finding open counts, too. */
+static void record_clears_in_its_time(void **state)
+{
+	struct klog_hit hit = {
+		.class = KLOG_ALLOC_FAIL, .level = FINDING_WARNING, .entity = "nginx"};
+	struct findings *f = *state;
+	char t[64];
+
+	findings_klog(f, T0, &hit);
+	findings_tick(f, T0 + 29 * MIN);
+	assert_int_equal(findings_count(f), 1);
+	findings_tick(f, T0 + 31 * MIN);
+	assert_string_equal(told(f, t), "OC");
+	findings_klog(f, T0 + DAY, &hit);
+	bad(f, T0 + DAY, FAILURE_MEMORY_EXHAUSTION, "nginx", FINDING_WARNING);
+	findings_tick(f, T0 + DAY + 31 * MIN);
+	assert_int_equal(findings_count(f), 1);
+}
+
+/* What was seen and never told has no time of telling that a clock could move, nor is it lost when
+ * the agent begins anew. */
+static void never_told(void **state)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(8192);
+	struct findings *f = *state;
+	char name[16];
+
+	for (int i = 0; i < FINDINGS_BUDGET + 2; i++) { /* two beyond the budget */
+		snprintf(name, sizeof(name), "vd%d", i);
+		bad(f, T0, FAILURE_DISK_FAILING, name, FINDING_WARNING);
+	}
+	findings_clock_set(f, -H);
+	findings_clock_set(f, H);
+	assert_int_equal(findings_save(f, &text), 0);
+	findings_switch(f, FAILURE_DISK_FAILING, false);
+	findings_switch(f, FAILURE_DISK_FAILING, true);
+	assert_int_equal(findings_restore(f, text.data, text.len, true, T0), 0);
+	assert_int_equal(findings_count(f), FINDINGS_BUDGET + 2);
+}
+
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LIFE(one_of_each),
+		LIFE(record_clears_in_its_time),
+		LIFE(never_told),
 		LIFE(n_of_m),
 		LIFE(leaves),
 		LIFE(repeats),

@@ -405,15 +405,15 @@ static void limits(void **state)
 	struct findings *f = foresee_findings(*state);
 	struct finding found;
 
-	findings_forecast(f, START_MS, FAILURE_DISK_EXHAUSTION, "/a", "space", "", &view);
+	findings_forecast(f, START_MS, FAILURE_DISK_EXHAUSTION, "/a", "space", "", false, &view);
 	assert_true(find(*state, "disk_exhaustion", &found));
 	assert_int_equal(found.level, FINDING_WARNING);
 	findings_limits(f, 3600, INFINITY);
-	findings_forecast(f, START_MS, FAILURE_INODE_EXHAUSTION, "/a", "inodes", "", &view);
+	findings_forecast(f, START_MS, FAILURE_INODE_EXHAUSTION, "/a", "inodes", "", false, &view);
 	assert_true(find(*state, "inode_exhaustion", &found));
 	assert_int_equal(found.level, FINDING_CRITICAL);
 	findings_limits(f, 900, 1800);
-	findings_forecast(f, START_MS, FAILURE_PID_EXHAUSTION, "tasks", "tasks", "", &view);
+	findings_forecast(f, START_MS, FAILURE_PID_EXHAUSTION, "tasks", "tasks", "", false, &view);
 	assert_false(find(*state, "pid_exhaustion", &found));
 }
 
