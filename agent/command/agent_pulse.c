@@ -9,6 +9,8 @@
 
 #include "core/log.h"
 
+#define MARKER_WAIT_MS    60000 /* for a disk that does not say whether the boot result was told */
+#define MARKER_ASK_MS     2000
 #define HEALTH_SOON_MS    1000 /* lets what changes together be told together */
 #define HEALTH_MIN_GAP_MS (5 * 60 * 1000)
 
@@ -79,6 +81,26 @@ static void note_spooled_boot(struct agent *a)
 		log_warn("that the boot result was told is not kept on disk");
 }
 
+/* Signals go out without a disk that hangs, but a second boot result would be judged by whoever
+ * waits for the first: that one waits a while until the disk has said. */
+static bool marker_is_awaited(struct agent *a)
+{
+	if (seqkey_boot_known(a->seqkey) || loop_now(a->loop) - a->started_ms >= MARKER_WAIT_MS)
+		return false;
+	loop_timer_arm(a->boot_timer, MARKER_ASK_MS);
+	return true;
+}
+
+static bool boot_is_open(struct agent *a)
+{
+	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer)
+		return false;
+	if (a->boot_spooled)
+		note_spooled_boot(a);
+	a->boot_told = a->boot_told || seqkey_boot_told(a->seqkey);
+	return !a->boot_told && boot_target(a) && !marker_is_awaited(a);
+}
+
 void agent_judge_boot(struct agent *a)
 {
 	char why[160];
@@ -86,11 +108,7 @@ void agent_judge_boot(struct agent *a)
 	enum boot_verdict verdict;
 
 	agent_note_critical(a);
-	if (a->boot_told || !a->seqkey_ready || !a->outbox_loaded || !a->boot_timer)
-		return;
-	if (a->boot_spooled)
-		note_spooled_boot(a);
-	if (a->boot_told || !boot_target(a))
+	if (!boot_is_open(a))
 		return;
 	const struct boot_facts facts = {
 		.now_boot_ms = loop_now(a->loop),
@@ -105,8 +123,7 @@ void agent_judge_boot(struct agent *a)
 	verdict = boot_judge(&facts, a->conf->boot_quiet_ms, a->conf->boot_timeout_ms, &next_ms,
 			     why, sizeof(why));
 	if (verdict == BOOT_WAIT)
-		loop_timer_arm(a->boot_timer,
-			       next_ms > facts.now_boot_ms ? next_ms - facts.now_boot_ms : 1);
+		loop_timer_arm(a->boot_timer, next_ms);
 	else
 		tell_boot(a, verdict == BOOT_SUCCESS, why);
 }
@@ -174,9 +191,9 @@ static void on_seqkey_ready(int status, void *ctx)
 
 	a->seqkey_ready = true;
 	if (status)
-		log_warn("%s", seqkey_problem(a->seqkey) ? seqkey_problem(a->seqkey)
-							 : "the signing key is not kept");
-	a->boot_told = seqkey_boot_told(a->seqkey);
+		log_warn("%s", seqkey_problem(a->seqkey)
+				       ? seqkey_problem(a->seqkey)
+				       : "what was told before cannot be read yet");
 	agent_judge_boot(a);
 	agent_judge_action(a);
 	agent_health_due(a);

@@ -19,6 +19,7 @@ struct boot_facts {
 	int64_t critical_last_boot_ms; /* last time something critical was open; -1 = never */
 };
 enum boot_verdict { BOOT_WAIT, BOOT_SUCCESS, BOOT_FAILURE };
-/** boot_judge() - @next_ms: when to ask again at the latest; @why: reason text for the signal. */
+/** boot_judge() - @next_ms: in how long to ask again at the latest; @why: reason text for the
+ * signal. */
 enum boot_verdict boot_judge(const struct boot_facts *f, int64_t quiet_ms, int64_t timeout_ms,
 			     int64_t *next_ms, char *why, size_t why_n);

@@ -119,15 +119,22 @@ static int make_key(struct seqkey *k)
 	return r;
 }
 
-int64_t seqkey_next(struct seqkey *k)
+/* Unkept, the wall clock still carries it forward; the store's own problem line tells of the disk.
+ */
+static void save_seq(const struct seqkey *k)
 {
 	char text[64];
-	int n;
+	int n = snprintf(text, sizeof(text), "{\"v\":1,\"last\":%lld}", (long long)k->last_seq);
 
-	k->last_seq = signal_next_seq(k->last_seq, loop_env(k->loop)->real_ms());
-	n = snprintf(text, sizeof(text), "{\"v\":1,\"last\":%lld}", (long long)k->last_seq);
-	/* unkept, the wall clock still carries it forward; the store's own problem line tells of the disk */
 	(void)!store_put(k->store, part_names[PART_SEQ], text, (size_t)n, NULL, NULL);
+}
+
+/* What could not be read yet may be ahead of our clock: it is not overwritten. */
+int64_t seqkey_next(struct seqkey *k)
+{
+	k->last_seq = signal_next_seq(k->last_seq, loop_env(k->loop)->real_ms());
+	if (k->asked[PART_SEQ].known)
+		save_seq(k);
 	return k->last_seq;
 }
 
@@ -182,14 +189,25 @@ static void take_key(struct seqkey *k, int status, const char *p, size_t n)
 	signing_key_wipe(&read);
 }
 
+/* Numbers may have been given out before it was known. */
+static void take_seq(struct seqkey *k, int status, const char *p, size_t n)
+{
+	int64_t seq = 0;
+
+	if (status < 0 || seqkey_parse_seq(p, n, &seq) < 0)
+		seq = 0;
+	if (seq > k->last_seq)
+		k->last_seq = seq;
+	else if (k->last_seq > seq)
+		save_seq(k);
+}
+
 static void take_part(struct seqkey *k, enum part part, int status, const char *p, size_t n)
 {
-	int64_t seq;
-
 	if (part == PART_KEY)
 		take_key(k, status, p, n);
-	else if (part == PART_SEQ && status == 0 && seqkey_parse_seq(p, n, &seq) == 0)
-		k->last_seq = seq > k->last_seq ? seq : k->last_seq;
+	else if (part == PART_SEQ)
+		take_seq(k, status, p, n);
 	else if (part == PART_BOOT && status == 0)
 		k->told = k->told || parse_told(p, n, k->server);
 }
@@ -303,6 +321,11 @@ int64_t seqkey_last(const struct seqkey *k)
 bool seqkey_boot_told(const struct seqkey *k)
 {
 	return k->told;
+}
+
+bool seqkey_boot_known(const struct seqkey *k)
+{
+	return k->asked[PART_BOOT].known;
 }
 
 const char *seqkey_problem(const struct seqkey *k)

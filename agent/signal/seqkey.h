@@ -29,6 +29,9 @@ int64_t seqkey_last(const struct seqkey *k);
 /** seqkey_boot_told() - was this server's boot result handed to the outbox in an earlier life? Ask
  * after ready, and ask outbox_holds() too: the agent may have been killed between the two. */
 bool seqkey_boot_told(const struct seqkey *k);
+/** seqkey_boot_known() - the store has said so, or that it does not know: ask again while it has
+ * not */
+bool seqkey_boot_known(const struct seqkey *k);
 /** seqkey_set_boot_told() - call right after outbox_add(): on the store's queue the marker then
  * follows the spooled signal and precedes its removal. */
 int seqkey_set_boot_told(struct seqkey *k, bool success) _must_check_;

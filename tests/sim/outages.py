@@ -225,7 +225,22 @@ def disk_failures_lose_nothing(errno, length, words):
     return "%s at each of %d of %d calls" % (words, done, calls)
 
 
+# ---- waking up ----
+
+def waits_calmly():
+    """The agent's and the store's instants of ten minutes without metadata, with and without somebody who waits for the boot result."""
+    instants = []
+    for signal in ({}, {"signal": {"boot": "boot"}}):
+        with World(sections=signal) as w:
+            told = w.run(10 * MINUTE - 20, "--fault", "cfn,down,0,900")
+        assert told.code == 0, told.err
+        instants.append(told.end()["instants"])
+    assert instants[1] <= instants[0] + 15, "%d instants without, %d with a boot result to tell" % tuple(instants)
+    return "%d instants without, %d with a boot result to tell" % tuple(instants)
+
+
 def tests():
+    yield "ten minutes without metadata: who has a boot result to tell wakes up no more often", waits_calmly
     for way in WAYS:
         for trouble in TROUBLES:
             yield ("signals by %s, 1 h of %s: none lost, none twice" % (way, trouble),

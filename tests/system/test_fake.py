@@ -71,6 +71,30 @@ def test_both_kinds(ctx):
     assert g.hooks_run() == ["app post.add", "app post.update"]
 
 
+def test_boot_told_on_a_slow_disk(ctx):
+    """A guest whose disk does not say after a restart whether its boot was told waits for that: no second result."""
+    fake = serve(ctx)
+    g = agent(ctx, fake, "slow-disk")
+    until("the boot signal", 20, lambda: fake.handle("boot"))
+    told = g.path("/var/lib/heat-pulse/state/boot-told")
+    until("it is noted", 10, lambda: os.path.exists(told))
+    g.stop()
+    os.rename(told, g.path("/boot-told"))
+    os.mkfifo(told)
+    os.chmod(told, 0o666)
+    writer = os.open(told, os.O_RDWR | os.O_NONBLOCK)  # a reader gets EAGAIN: not now
+    ctx.later(lambda: os.close(writer))
+    before = fake.handle("boot")
+    fake.requests.clear()
+    g.start()
+    until("signals go out without it", 40, lambda: [r for r in fake.requests if r["path"].endswith("health")])
+    time.sleep(3)  # boot-quiet is one second
+    assert not [r for r in fake.requests if r["path"].endswith("boot") and "waitcondition" in r["path"]], "a second boot result"
+    os.rename(g.path("/boot-told"), told)
+    until("it is known", 45, lambda: g.status()["boot_told"])
+    assert fake.handle("boot") == before, (before, fake.handle("boot"))
+
+
 def test_v2_only(ctx):
     """A server that refuses signature V4 is served with V2."""
     fake = serve(ctx, accept=["v2"])
