@@ -469,15 +469,33 @@ static int wait_socket(struct link *link, int64_t due)
 	return link->out && p.revents & POLLOUT ? flush(link) : 0;
 }
 
+/* The answer in memory of its own size: the caller reads it after we have returned. */
+static int keep_answer(struct link *link, const uint8_t *data, struct link_msg *msg)
+{
+	uint8_t *body = malloc(msg->body.left + 1);
+
+	if (!body)
+		return -ENOMEM;
+	memcpy(body, data + LINK_HEADER, msg->body.left);
+	free(link->waited);
+	link->waited = body;
+	msg->body.p = body;
+	return 0;
+}
+
 static int wait_answer(struct link *link, uint32_t id, int64_t due, struct link_msg *ret)
 {
-	for (;;) {
-		int r = link_packet_receive(link->fd, link->waited, ret);
+	uint8_t data[LINK_PACKET_MAX];
 
-		if (r == 1 && ret->type == LINK_TYPE_ANSWER && ret->id == id)
-			return 0;
+	for (;;) {
+		int r = link_packet_receive(link->fd, data, ret);
+
 		if (r == 1) {
-			r = keep_for_later(link, link->waited, ret);
+			bool ours = ret->type == LINK_TYPE_ANSWER && ret->id == id;
+
+			r = ours ? keep_answer(link, data, ret) : keep_for_later(link, data, ret);
+			if (r == 0 && ours)
+				return 0;
 			if (r < 0)
 				link_close_fds(ret->fds, ret->n_fds);
 		} else if (r == 0) {
@@ -495,10 +513,6 @@ int link_call_wait(struct link *link, uint32_t type, const struct msg_writer *w,
 	int64_t due = loop_env(link->loop)->boot_ms() + timeout_ms;
 	int r;
 
-	if (!link->waited)
-		link->waited = malloc(LINK_PACKET_MAX);
-	if (!link->waited)
-		return -ENOMEM;
 	r = transmit(link, type, id, 0, w, fds, n_fds);
 	if (r == 0)
 		r = wait_answer(link, id, due, ret);

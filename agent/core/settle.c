@@ -25,17 +25,24 @@ static void give_back(uintptr_t from, uintptr_t to)
 		(void)!madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-void settle_memory(void)
+static void give_back_stack(void)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-	give_back((uintptr_t)__executable_start, (uintptr_t)etext);
 	give_back(here - STACK_REACH, here - IN_USE);
+}
+
+void settle_memory(void)
+{
+	give_back((uintptr_t)__executable_start, (uintptr_t)etext);
+	give_back_stack();
 }
 
 /* When the start itself is over: until then the program's code is half of what the roles have. And
  * when what comes with it has been served, too. */
 static const int64_t waits_ms[] = {1000, 4000};
+
+#define AGAIN_MS 10000
 
 static void on_timer(struct loop *loop _unused_, void *ctx)
 {
@@ -56,7 +63,25 @@ int settle_start(struct loop *loop, struct settle *s)
 	return r;
 }
 
+static void on_again(struct loop *loop _unused_, void *ctx)
+{
+	struct settle *s = ctx;
+
+	give_back_stack();
+	loop_timer_arm(s->again, AGAIN_MS);
+}
+
+int settle_again(struct loop *loop, struct settle *s)
+{
+	int r = loop_timer_new(loop, INT32_MAX, on_again, s, &s->again);
+
+	if (r == 0)
+		loop_timer_arm(s->again, AGAIN_MS);
+	return r;
+}
+
 void settle_stop(struct settle *s)
 {
+	s->again = loop_timer_free(s->again);
 	s->timer = loop_timer_free(s->timer);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * After its start a role needs little of what the start went through. What the kernel can bring
- * back by itself, or what nobody looks at any more, is given back.
+ * After its start a role needs little of what the start went through, and a role that does many
+ * things goes deep into its stack for each of them. What the kernel can bring back by itself, or
+ * what nobody looks at any more, is given back.
  */
 #pragma once
 
@@ -14,8 +15,12 @@
 void settle_memory(void);
 struct settle {
 	struct loop_timer *timer; /* NULL: not begun */
+	struct loop_timer *again; /* NULL: the start alone */
 	size_t done;
 };
 /** settle_start() - does so one second and five seconds from now. Return: 0 or -errno. */
 int settle_start(struct loop *loop, struct settle *s) _must_check_;
+/** settle_again() - the stack from then on, too: each ten seconds, but nobody wakes for it. Return:
+ * 0 or -errno. */
+int settle_again(struct loop *loop, struct settle *s) _must_check_;
 void settle_stop(struct settle *s); /* before the loop is freed */

@@ -10,7 +10,9 @@
 
 #include "sample/growth.h"
 
-#define PLACES      64
+#define PLACES 64
+#define PLACE_NAME_MAX                                                                             \
+	16 /* with memory of their own: none of the kernel's threads, whose names are longer */
 #define SHOWN       5
 #define LEAST_MIB_H 1.0
 #define LEAST_MIB   2.0 /* within a minute */
@@ -19,7 +21,7 @@ struct place {
 	int pid; /* 0 = free */
 	uint64_t start_ticks, rss_pages;
 	bool seen;
-	char name[PROCESS_SHOWN_MAX];
+	char name[PLACE_NAME_MAX];
 	struct growth growth;
 	struct rise rise; /* of pages */
 	double risen_mib;
@@ -79,7 +81,7 @@ static struct place *place_of(struct suspects *s, const struct process_row *row)
 	before = s->last_ms ? least->rss_pages : row->rss_pages;
 	*least = (struct place){.pid = row->pid, .start_ticks = row->start_ticks};
 	rise_begin(&least->rise, (double)before, s->last_ms ? s->last_ms : s->now_ms);
-	process_shown(row, least->name);
+	snprintf(least->name, sizeof(least->name), "%s", row->name);
 	return least;
 }
 
@@ -132,13 +134,22 @@ static void growth_end(void *state)
 	}
 }
 
+static int entity_of(const struct place *p, struct sample *out)
+{
+	const struct process_row row = {.pid = p->pid, .name = p->name};
+	char shown[PROCESS_SHOWN_MAX];
+
+	process_shown(&row, shown);
+	return sample_entity(out, "process", shown, NULL);
+}
+
 static void growth_report(const void *state, struct sample *out)
 {
 	const struct suspects *s = state;
 
 	for (size_t i = 0; i < s->growing.n; i++) {
 		const struct suspect *of = &s->growing.of[i];
-		int entity = sample_entity(out, "process", of->place->name, NULL);
+		int entity = entity_of(of->place, out);
 
 		probe_add_of(out, METRIC_PROCESS_GROWTH_MB_H, entity, of->amount);
 		probe_add_of(out, METRIC_PROCESS_GROWTH_SHARE, entity,
@@ -147,8 +158,7 @@ static void growth_report(const void *state, struct sample *out)
 	for (size_t i = 0; i < s->risen.n; i++) {
 		const struct suspect *of = &s->risen.of[i];
 
-		probe_add_of(out, METRIC_PROCESS_RISE_MB,
-			     sample_entity(out, "process", of->place->name, NULL), of->amount);
+		probe_add_of(out, METRIC_PROCESS_RISE_MB, entity_of(of->place, out), of->amount);
 	}
 }
 

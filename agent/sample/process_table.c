@@ -7,7 +7,8 @@
 
 #include "core/text.h"
 
-#define ROOM_LEAST 128
+/* Room beside those that are there, at least: a guest keeps about as many processes as it has. */
+#define ROOM_MORE 32
 
 /* The first place whose pid is not below @pid. */
 static size_t place_of(const struct process_table *t, int pid)
@@ -63,12 +64,17 @@ static int resize(struct process_table *t, size_t room)
 	return 0;
 }
 
+static size_t spare(size_t n)
+{
+	return n / 8 + ROOM_MORE;
+}
+
 static int insert(struct process_table *t, size_t at)
 {
 	int err = 0;
 
 	if (t->n == t->room)
-		err = resize(t, t->room ? 2 * t->room : ROOM_LEAST);
+		err = resize(t, t->n + spare(t->n));
 	if (err)
 		return err;
 	memmove(&t->list[at + 1], &t->list[at], (t->n - at) * sizeof(t->list[0]));
@@ -126,8 +132,8 @@ void process_table_end(struct process_table *t)
 		if (t->list[i].seen && n++ != i)
 			t->list[n - 1] = t->list[i];
 	t->n = n;
-	if (t->room > ROOM_LEAST && t->n < t->room / 4)
-		(void)!resize(t, t->room / 2);
+	if (t->room > t->n + 2 * spare(t->n))
+		(void)!resize(t, t->n + spare(t->n));
 }
 
 struct process_row process_table_row(const struct process_table *t, size_t i)
