@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/wide.h"
 #include "sample/sample.h"
 
 #define HOUR_MS    (3600 * INT64_C(1000))
@@ -19,7 +20,7 @@
 
 int findings_new(unsigned budget_a_day, struct findings **ret)
 {
-	struct findings *f = calloc(1, sizeof(*f));
+	struct findings *f = wide_new(sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;
@@ -32,8 +33,7 @@ int findings_new(unsigned budget_a_day, struct findings **ret)
 
 struct findings *findings_free(struct findings *f)
 {
-	free(f);
-	return NULL;
+	return wide_free(f);
 }
 
 /* SLOTS: nowhere. */

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "core/wide.h"
 #include "sample/probe.h"
 
 #define MOUNTINFO_MAX (1024 * 1024) /* hosts of many containers; room that is not used costs nothing */
@@ -177,14 +178,14 @@ bool mounts_find(const struct mounts *m, const char *path, struct parse_mount *r
 int mounts_new(const struct env *env, struct mounts **ret, struct err *e)
 {
 	const struct probe_setup own_room = {.env = env}; /* the text is looked at later, too */
-	struct mounts *m = calloc(1, sizeof(*m));
+	struct mounts *m = wide_new(sizeof(*m));
 	int err;
 
 	if (!m)
 		return err_set(e, -ENOMEM, "no memory");
 	err = procfile_open(&m->file, &own_room, "/proc/self/mountinfo", MOUNTINFO_MAX, false, e);
 	if (err) {
-		free(m);
+		wide_free(m);
 		return err;
 	}
 	*ret = m;
@@ -195,6 +196,5 @@ struct mounts *mounts_free(struct mounts *m)
 {
 	if (m)
 		procfile_close(&m->file);
-	free(m);
-	return NULL;
+	return wide_free(m);
 }

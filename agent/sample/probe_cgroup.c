@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "core/wide.h"
 #include "sample/dirwalk.h"
 #include "sample/mounts.h"
 #include "sample/parse.h"
@@ -303,7 +304,7 @@ static void cgroup_close(void *state)
 		close(s->memory_dir);
 	if (s->pids_dir >= 0)
 		close(s->pids_dir);
-	free(s);
+	wide_free(s);
 }
 
 static int cgroup_open(const struct probe_setup *setup, void **ret, struct err *e)
@@ -312,7 +313,7 @@ static int cgroup_open(const struct probe_setup *setup, void **ret, struct err *
 
 	if (!setup->mounts || !mounts_refresh(setup->mounts, false))
 		return err_set(e, -ENOENT, "what is mounted cannot be read");
-	s = calloc(1, sizeof(*s));
+	s = wide_new(sizeof(*s));
 	if (!s)
 		return err_set(e, -ENOMEM, "no memory");
 	s->mounts = setup->mounts;

@@ -16,6 +16,7 @@
 
 #include "core/loop.h"
 #include "core/text.h"
+#include "core/wide.h"
 #include "sample/disk.h"
 #include "sample/parse_value.h"
 #include "sample/prober.h"
@@ -322,7 +323,7 @@ static int watch(struct disks *s, struct loop *loop)
 
 static int disk_open(const struct probe_setup *setup, void **ret, struct err *e)
 {
-	_cleanup_free_ struct disks *s = calloc(1, sizeof(*s));
+	_cleanup_wide_ struct disks *s = wide_new(sizeof(*s));
 	int err = probe_own_root(setup->env, "/sys", e);
 
 	if (err)
@@ -426,7 +427,7 @@ static void disk_close(void *state)
 	loop_io_remove(s->io);
 	udev_monitor_unref(s->monitor);
 	udev_unref(s->udev);
-	free(s);
+	wide_free(s);
 }
 
 const struct probe_ops probe_disk = {

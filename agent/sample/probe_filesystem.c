@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "core/wide.h"
 #include "sample/mounts.h"
 #include "sample/prober.h"
 #include "sample/sampler.h"
@@ -502,7 +503,7 @@ static void filesystem_apply(void *state, const struct sampler_settings *setting
 
 static int filesystem_open(const struct probe_setup *setup, void **ret, struct err *e)
 {
-	_cleanup_free_ struct filesystem *f = calloc(1, sizeof(*f));
+	_cleanup_wide_ struct filesystem *f = wide_new(sizeof(*f));
 
 	if (!f)
 		return err_set(e, -ENOMEM, "no memory");
@@ -526,7 +527,7 @@ static void filesystem_close(void *state)
 	for (size_t i = 0; i < MOUNTS_MAX; i++)
 		if (f->list[i].used && f->list[i].errors_fd >= 0)
 			close(f->list[i].errors_fd);
-	free(f);
+	wide_free(f);
 }
 
 const struct probe_ops probe_filesystem = {

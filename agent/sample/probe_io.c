@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/wide.h"
 #include "sample/mounts.h"
 #include "sample/parse.h"
 #include "sample/parse_block.h"
@@ -65,7 +66,7 @@ struct io {
 
 static int io_open(const struct probe_setup *setup, void **ret, struct err *e)
 {
-	_cleanup_free_ struct io *s = calloc(1, sizeof(*s));
+	_cleanup_wide_ struct io *s = wide_new(sizeof(*s));
 	int err;
 
 	if (!s)
@@ -258,7 +259,7 @@ static void io_close(void *state)
 	struct io *s = state;
 
 	procfile_close(&s->file);
-	free(s);
+	wide_free(s);
 }
 
 const struct probe_ops probe_io = {

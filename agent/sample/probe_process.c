@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "core/wide.h"
 #include "sample/dirwalk.h"
 #include "sample/process_table.h"
 
@@ -62,7 +63,7 @@ struct table {
 	double mib_per_page;
 	bool hidden; /* /proc is mounted so that we see our own processes only */
 	struct process_table known;
-	void *states[PROCESS_VIEWS_MAX];
+	void *states[PROCESS_VIEWS_MAX]; /* in one piece; NULL: not open */
 };
 
 void process_shown(const struct process_row *row, char out[static PROCESS_SHOWN_MAX])
@@ -96,16 +97,34 @@ static void process_close(void *state)
 {
 	struct table *t = state;
 
-	for (size_t i = 0; i < process_views_n; i++) {
+	for (size_t i = 0; i < process_views_n; i++)
 		if (t->states[i] && process_views[i]->close)
 			process_views[i]->close(t->states[i]);
-		free(t->states[i]);
-	}
+	wide_free(t->states[0]);
 	end_library(t);
 	if (t->proc_fd >= 0)
 		close(t->proc_fd);
 	process_table_free(&t->known);
 	free(t);
+}
+
+static size_t place_of(size_t view)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < view; i++)
+		at += (process_views[i]->size + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) *
+		      _Alignof(max_align_t);
+	return at;
+}
+
+static bool place_views(struct table *t)
+{
+	char *all = wide_new(place_of(process_views_n));
+
+	for (size_t i = 0; all && i < process_views_n; i++)
+		t->states[i] = all + place_of(i);
+	return all;
 }
 
 static int open_views(struct table *t, const struct probe_setup *setup)
@@ -121,13 +140,11 @@ static int open_views(struct table *t, const struct probe_setup *setup)
 		.ticks_per_s = (double)sysconf(_SC_CLK_TCK),
 	};
 
-	for (size_t i = 0; i < process_views_n; i++) {
-		t->states[i] = calloc(1, process_views[i]->size);
-		if (!t->states[i])
-			return -ENOMEM;
+	if (!place_views(t))
+		return -ENOMEM;
+	for (size_t i = 0; i < process_views_n; i++)
 		if (process_views[i]->open)
 			process_views[i]->open(t->states[i], &context);
-	}
 	return 0;
 }
 

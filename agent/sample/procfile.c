@@ -11,23 +11,25 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "core/wide.h"
+
 static int widen(struct procroom *room, size_t cap)
 {
 	char *wider;
 
 	if (cap <= room->cap)
 		return 0;
-	wider = malloc(cap);
+	wider = wide_new(cap);
 	if (!wider)
 		return -ENOMEM;
-	free(room->text);
+	wide_free(room->text);
 	*room = (struct procroom){wider, cap};
 	return 0;
 }
 
 void procroom_deinit(struct procroom *room)
 {
-	free(room->text);
+	wide_free(room->text);
 	*room = (struct procroom){0};
 }
 
