@@ -34,14 +34,18 @@ bool queue_loaded(const struct hook_queue *q)
 
 /* ---- documents ---- */
 
-/* Borrowed, except that a new string is made for the two plain members. */
-static json_t *value_at(const struct document *doc, const struct path *path)
+/* @ret: new reference, NULL where the document has nothing. Return: false without memory, which
+ * must not look like a value that has gone. */
+static bool value_at(const struct document *doc, const struct path *path, json_t **ret)
 {
 	const char *text = path->part == PATH_PHYSICAL_ID ? doc->physical_id : doc->updated;
 
-	if (path->part != PATH_METADATA)
-		return text ? json_string(text) : NULL;
-	return json_incref(path_lookup(doc->metadata, path->keys, path->n_keys));
+	if (path->part == PATH_METADATA) {
+		*ret = json_incref(path_lookup(doc->metadata, path->keys, path->n_keys));
+		return true;
+	}
+	*ret = text ? json_string(text) : NULL;
+	return *ret || !text;
 }
 
 static void offer_to_hooks(struct hook_queue *q, const struct document *doc)
@@ -51,8 +55,8 @@ static void offer_to_hooks(struct hook_queue *q, const struct document *doc)
 
 		if (strcmp(h->def.path.resource, doc->resource) != 0)
 			continue;
-		value = value_at(doc, &h->def.path);
-		queue_hook_decide(h, value);
+		if (value_at(doc, &h->def.path, &value)) /* else the next document tells */
+			queue_hook_decide(h, value);
 	}
 	queue_service_offer(q, doc);
 	q->tell_idle = true;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers, dates and encodings from any bytes: nothing is read beyond them, what decodes encodes back to
- * the same text, and an escaped name is printable ASCII.
+ * Numbers, dates and encodings from any bytes: nothing is read beyond them, what decodes encodes
+ * back to the same text, an escaped name is printable ASCII, and words of others are cut between
+ * letters and never refused by JSON.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/json.h"
 #include "core/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -64,8 +66,27 @@ static void check_encodings(const char *p, size_t n)
 		abort();
 }
 
+static void check_words(const char *p, size_t n)
+{
+	_cleanup_free_ char *text = strndup(p, n);
+	_cleanup_json_ json_t *value = json_text(text);
+	char cut[64];
+	size_t all = strlen(text), kept;
+	bool valid = text_utf8_valid(text, all) == all;
+
+	if (!json_is_string(value) || (valid && strcmp(json_string_value(value), text) != 0))
+		abort();
+	text_print(cut, sizeof(cut), "%s", text);
+	kept = strlen(cut);
+	if (strncmp(cut, text, kept) != 0 ||
+	    kept + 3 < (all < sizeof(cut) ? all : sizeof(cut) - 1) ||
+	    (valid && text_utf8_valid(cut, kept) != kept))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	check_words((const char *)data, size);
 	check_numbers((const char *)data, size);
 	check_encodings((const char *)data, size);
 	return 0;

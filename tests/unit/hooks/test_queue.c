@@ -101,6 +101,39 @@ static void test_other_parts(void **state)
 	agent_free(a);
 }
 
+static bool short_of_memory;
+
+/* Fails once. */
+static void *fail_next(size_t n)
+{
+	bool fails = short_of_memory;
+
+	short_of_memory = false;
+	return fails ? NULL : malloc(n);
+}
+
+/* A value that cannot be held for want of memory is not a value that has gone: the next document
+ * tells. */
+static void test_no_memory_removes_nothing(void **state)
+{
+	struct agent *a =
+		make(state, "[p]\ntriggers=post.remove\npath=Resources.R1.PhysicalResourceId\n"
+			    "action=" SHOW "\n");
+
+	agent_offer_and_wait(a, "R1", NULL);
+	agent_offer(a, "R1", NULL);
+	short_of_memory = true;
+	json_set_alloc_funcs(fail_next, free);
+	world_turn(a->w, 100);
+	json_set_alloc_funcs(malloc, free);
+	assert_false(short_of_memory);
+	agent_offer_and_wait(a, "R1", NULL);
+	world_turn(a->w, 100);
+	assert_log(a, "");
+	assert_int_equal(a->failed, 0);
+	agent_free(a);
+}
+
 /* A resource in progress is left alone: its document decides nothing. */
 static void test_in_progress(void **state)
 {
@@ -431,6 +464,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_heat_compat, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_order, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_other_parts, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory_removes_nothing, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_in_progress, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_give_up, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_retry_succeeds, fixture_setup,
