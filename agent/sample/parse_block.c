@@ -173,6 +173,9 @@ static bool disk_line(struct span *line, struct parse_diskstats *d)
 	for (i = 0; i < DISK_FIELDS_MAX; i++)
 		if (!scan_u64(line, &d->n[i]))
 			break;
+	if (d->n[DISK_IN_FLIGHT] >
+	    INT32_MAX) /* a kernel that lost count prints what is below zero so */
+		d->n[DISK_IN_FLIGHT] = 0;
 	return i >= DISK_FIELDS;
 }
 

@@ -60,7 +60,7 @@ struct io {
 	const struct env *env;
 	struct procfile file;
 	struct mounts *mounts;
-	unsigned generation;
+	unsigned generation, no_room; /* no_room: devices of the last reading that found none */
 	struct device devices[DEVICES_MAX];
 };
 
@@ -119,9 +119,11 @@ static void find_mount(const struct io *s, struct device *d)
 	d->wanted = d->mount[0] || (!is_virtual(d->now.name) && is_whole(s, d->now.name));
 }
 
+/* One that nobody wants to see is remembered where there is room, so that it need not be looked at
+ * again; snaps make loop devices by the dozen. */
 static struct device *find_device(struct io *s, const struct parse_diskstats *row)
 {
-	struct device *free_one = NULL;
+	struct device *free_one = NULL, *unwanted = NULL, fresh;
 
 	for (size_t i = 0; i < DEVICES_MAX; i++) {
 		struct device *d = &s->devices[i];
@@ -131,11 +133,17 @@ static struct device *find_device(struct io *s, const struct parse_diskstats *ro
 		else if (d->now.major == row->major && d->now.minor == row->minor &&
 			 !strcmp(d->now.name, row->name))
 			return d;
+		else if (!d->wanted)
+			unwanted = d;
 	}
-	if (!free_one)
+	fresh = (struct device){.now = *row, .used = true, .await_ms = -1};
+	find_mount(s, &fresh);
+	if (!free_one && fresh.wanted)
+		free_one = unwanted;
+	s->no_room += fresh.wanted && !free_one;
+	if (!free_one || (!fresh.wanted && is_virtual(row->name)))
 		return NULL;
-	*free_one = (struct device){.now = *row, .used = true, .await_ms = -1};
-	find_mount(s, free_one);
+	*free_one = fresh;
 	return free_one;
 }
 
@@ -198,6 +206,7 @@ static int io_read(void *state, int64_t now_ms)
 			find_mount(s, &s->devices[i]);
 	}
 	s->generation = generation;
+	s->no_room = 0;
 	while (parse_diskstats_next(s->file.text, s->file.len, &pos, &row)) {
 		struct device *d;
 
@@ -254,6 +263,17 @@ static enum probe_stress io_stress(const void *state)
 	return STRESS_CALM;
 }
 
+static void io_explain(const void *state, struct problems *problems)
+{
+	const struct io *s = state;
+
+	if (s->no_room)
+		problems_add(problems, PROBLEM_WARN, "probe-io",
+			     "none needed; the first devices are measured",
+			     "%u block devices are not measured: there is room for %d", s->no_room,
+			     DEVICES_MAX);
+}
+
 static void io_close(void *state)
 {
 	struct io *s = state;
@@ -271,4 +291,5 @@ const struct probe_ops probe_io = {
 	.report = io_report,
 	.close = io_close,
 	.stress = io_stress,
+	.explain = io_explain,
 };

@@ -22,6 +22,7 @@
 #define STARTS_MAX    8
 #define COMM_MAX      15 /* the kernel keeps no more of a name */
 #define LOOP_MS       300000
+#define TOGETHER_MS   5000 /* a pool of processes comes within that */
 #define WALK_GAP_MS   1000
 #define LOOK_LONGEST  32000
 #define LOOK_SLACK_MS 200
@@ -118,6 +119,19 @@ static void on_end(struct loop *loop, pid_t pid, int wstatus, void *ctx)
 	probe_hurry(all->context.sampler, &probe_process, wait > 0 ? wait : 0);
 }
 
+/* Several of one name that start together are one start: a pool is no crash loop. */
+static bool comes_with_others(const struct watched *w, const struct main_process *m)
+{
+	for (size_t i = 0; i < MAINS_MAX; i++) {
+		const struct main_process *other = &w->mains[i];
+
+		if (other != m && other->pid &&
+		    llabs((long long)(m->start_ms - other->start_ms)) <= TOGETHER_MS)
+			return true;
+	}
+	return false;
+}
+
 static void started(struct watched *w, struct main_process *m, const struct member *found)
 {
 	const struct watch *all = w->watch;
@@ -130,7 +144,8 @@ static void started(struct watched *w, struct main_process *m, const struct memb
 			(int64_t)((double)found->start_ticks * 1000.0 / all->context.ticks_per_s),
 		.seen = true,
 	};
-	keep_start(w, m->start_ms);
+	if (!comes_with_others(w, m))
+		keep_start(w, m->start_ms);
 	if (w->missing) {
 		w->missing--;
 		w->restarts++;

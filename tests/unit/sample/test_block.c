@@ -3,6 +3,8 @@
  * numbers, and a file system that refuses writes while its flags say "rw". */
 #include "tree.h"
 
+#include "core/buf.h"
+
 /* ---- mountinfo ---- */
 
 static void fields_of_a_mount(void **state)
@@ -246,6 +248,75 @@ static void a_new_disk_of_that_name_has_no_rate(void **state)
 	tree_free(t);
 }
 
+/* Where a kernel lost count of what is in flight, it prints -1 as it sees it: nothing is, as newer
+ * kernels say themselves. A disk that does nothing is not stalled by that. */
+static void in_flight_below_zero(void **state)
+{
+	struct tree *t = tree_new(NULL);
+
+	(void)state;
+	tree_put(t, "/sys/block/vda/uevent", "");
+	disk_tree(t, DISK("10", "80", "5", "10", "80", "5", "4294967295", "10"));
+	assert_int_equal(tree_open(t, &probe_io), 0);
+	tree_read(t, 0);
+	tree_read(t, 90000);
+	tree_value_of(t, METRIC_IO_IN_FLIGHT, 0, 0);
+	tree_value_of(t, METRIC_IO_STALLED, 0, 0);
+	assert_int_equal(t->ops->stress(t->probe), STRESS_CALM);
+	tree_free(t);
+}
+
+/* A hundred devices that nobody wants to see, as snaps and partitions make them, take no disk its
+ * place. */
+static void crowd_of_devices(void **state)
+{
+	struct tree *t = tree_new(NULL);
+	_cleanup_buf_ struct buf text = BUF_INIT(16384);
+
+	(void)state;
+	tree_put(t, "/sys/block/vda/uevent", "");
+	for (int i = 0; i < 60; i++)
+		buf_printf(&text, "7 %d loop%d 50 0 400 9 0 0 0 0 0 9 9\n", i, i);
+	for (int i = 0; i < 60; i++)
+		buf_printf(&text, "8 %d sda%d 50 0 400 9 0 0 0 0 0 9 9\n", i, i);
+	buf_printf(&text, DISK("1000", "16000", "5000", "100", "800", "900", "0", "7000"));
+	disk_tree(t, buf_str(&text));
+	assert_int_equal(tree_open(t, &probe_io), 0);
+	tree_read(t, 0);
+	assert_int_equal(tree_entity(t, "device", "vda"), 0);
+	tree_read(t, 10000);
+	tree_value_of(t, METRIC_IO_READ_REQ, 0, 0); /* it keeps its place */
+	assert_int_equal(t->sample.n_entities, 1);
+	tree_free(t);
+}
+
+/* More disks than there is room for are said. */
+static void too_many_disks_are_counted(void **state)
+{
+	struct tree *t = tree_new(NULL);
+	_cleanup_buf_ struct buf text = BUF_INIT(16384);
+	struct problems p = {0};
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/sys/block/vd%d/uevent", i);
+		tree_put(t, path, "");
+		buf_printf(&text, "254 %d vd%d 50 0 400 9 0 0 0 0 0 9 9\n", i, i);
+	}
+	disk_tree(t, buf_str(&text));
+	assert_int_equal(tree_open(t, &probe_io), 0);
+	tree_read(t, 0);
+	tree_read(t, 1000);
+	t->ops->explain(t->probe, &p);
+	assert_int_equal(p.n, 1);
+	assert_non_null(
+		strstr(p.list[0].text, "2 block devices are not measured: there is room for 48"));
+	problems_deinit(&p);
+	tree_free(t);
+}
+
 /* A file without one good line is an error, not a guest without disks. */
 static void rubbish_is_an_error(void **state)
 {
@@ -425,6 +496,9 @@ int main(void)
 		cmocka_unit_test(rates_by_hand),
 		cmocka_unit_test(stall_is_timed),
 		cmocka_unit_test(a_new_disk_of_that_name_has_no_rate),
+		cmocka_unit_test(in_flight_below_zero),
+		cmocka_unit_test(crowd_of_devices),
+		cmocka_unit_test(too_many_disks_are_counted),
 		cmocka_unit_test(rubbish_is_an_error),
 		cmocka_unit_test(ext4_that_met_an_error),
 		cmocka_unit_test(ext4_that_says_emergency),

@@ -71,6 +71,43 @@ static void watched_sums(void **state)
 	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, name) == 0);
 }
 
+/* A pool of one service, started together at boot, is no crash loop; one of them that is started
+ * anew again and again is. */
+static void pool_starts_together(void **state)
+{
+	const char *names[] = {"pool"};
+	const struct sampler_settings settings = {.processes = names, .n_processes = 1};
+	struct process_row rows[4];
+	struct bench *b = *state;
+
+	for (int i = 0; i < 4; i++)
+		rows[i] = (struct process_row){.pid = 50 + i,
+					       .ppid = 1,
+					       .state = 'S',
+					       .threads = 1,
+					       .start_ticks = 100 + 200 * (uint64_t)i,
+					       .rss_pages = 9,
+					       .name = "pool"};
+	use(b, &process_watch);
+	process_watch.apply(b->view_state, &settings);
+	walk(b, 10000, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, "pool") == 1);
+	for (int i = 0; i < 4; i++) { /* the whole pool again */
+		rows[i].pid += 10;
+		rows[i].start_ticks += 2000;
+	}
+	walk(b, 40000, rows, ARRAY_SIZE(rows));
+	assert_true(value_of(&b->got, METRIC_WATCH_DEATHS, "pool") == 4);
+	assert_true(value_of(&b->got, METRIC_WATCH_RESTARTS, "pool") == 4);
+	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, "pool") == 2);
+	for (int i = 1; i <= 3; i++) {
+		rows[2].pid++;
+		rows[2].start_ticks = 4000 + 600 * (uint64_t)i;
+		walk(b, 40000 + 7000 * i, rows, ARRAY_SIZE(rows));
+	}
+	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, "pool") == 5);
+}
+
 static pid_t start_named(const char *name)
 {
 	int sync[2];
@@ -192,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(watched_sums, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(pool_starts_together, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(death_wakes_the_agent, bench_up, bench_down),
 	};
 
