@@ -289,13 +289,26 @@ static bool next_form(struct cfn_put *p, const struct http_answer *a)
 	return ++p->form < ARRAY_SIZE(forms);
 }
 
+/* The handle's metadata, more of them than can be read: of bytes, or of values, which a group whose
+ * guests are all in trouble has sooner. */
+static bool is_too_much(const struct cfn_put *p, const struct http_answer *a)
+{
+	if (p->brief || is_post(p))
+		return false;
+	if (a->failure == HTTP_TOO_BIG)
+		return true;
+	return a->failure == HTTP_OK && a->status == 200 && a->body.len > 0 &&
+	       a->body.data[0] == '{' &&
+	       json_scan(a->body.data, a->body.len, &json_limits_default, NULL) == -EFBIG;
+}
+
 static void answered(const struct http_answer *a, void *ctx)
 {
 	struct cfn_put *p = ctx;
 	struct judged j;
 
 	p->call = NULL;
-	if (a->failure == HTTP_TOO_BIG && !p->brief) {
+	if (is_too_much(p, a)) {
 		p->brief = true;
 		ask_again(p);
 		return;

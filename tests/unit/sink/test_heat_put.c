@@ -350,6 +350,37 @@ static void too_many_guests(void **state)
 	bench_end(&b);
 }
 
+/* The same when the answer is short enough to be fetched, but holds more values than are read: a
+ * group in trouble, each of whose guests told a dozen findings, must not be told again and again.
+ */
+static void too_many_values(void **state)
+{
+	_cleanup_buf_ struct buf told = BUF_INIT(1u << 20);
+	struct bench b;
+	char versions[64];
+
+	(void)state;
+	open_bench(&b, STACK_ARN);
+	buf_puts(&told, "{\"stacks\":{\"web\":{\"resources\":{\"health\":{\"signals\":{\"other\":{"
+			"\"status\":\"SUCCESS\",\"reason\":\"\",\"data\":[0");
+	for (unsigned i = 0; i < 70000; i++)
+		buf_puts(&told, ",0");
+	buf_puts(&told, "]}}}}}}}");
+	assert_int_equal(buf_error(&told), 0);
+	tell(&fake, "/configure", told.data);
+	assert_int_equal(bench_send(&b, "health", "crowd"), CARRY_DELIVERED);
+	auths(&fake, versions, sizeof(versions));
+	assert_string_equal(versions, "v4 v4");
+	assert_int_equal(bench_send(&b, "health", "again"),
+			 CARRY_DELIVERED); /* for the short one at once */
+	auths(&fake, versions, sizeof(versions));
+	assert_string_equal(versions, "v4 v4 v4");
+	tell(&fake, "/configure",
+	     "{\"stacks\":{\"web\":{\"resources\":{\"health\":{\"signals\":{\"other\":{\"data\":0}}"
+	     "}}}}}");
+	bench_end(&b);
+}
+
 /* Before the first document there is no stack to name: no route, no request. */
 static void no_document(void **state)
 {
@@ -422,13 +453,13 @@ static int group_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(heat_handle),	cmocka_unit_test(aws_handle),
-		cmocka_unit_test(only_v2),	cmocka_unit_test(odd_names),
-		cmocka_unit_test(clock_behind), cmocka_unit_test(suspended),
-		cmocka_unit_test(not_a_handle), cmocka_unit_test(faults),
-		cmocka_unit_test(neither_kind), cmocka_unit_test(too_many_guests),
-		cmocka_unit_test(no_document),	cmocka_unit_test(action),
-		cmocka_unit_test(other_stack),
+		cmocka_unit_test(heat_handle),     cmocka_unit_test(aws_handle),
+		cmocka_unit_test(only_v2),         cmocka_unit_test(odd_names),
+		cmocka_unit_test(clock_behind),    cmocka_unit_test(suspended),
+		cmocka_unit_test(not_a_handle),    cmocka_unit_test(faults),
+		cmocka_unit_test(neither_kind),    cmocka_unit_test(too_many_guests),
+		cmocka_unit_test(too_many_values), cmocka_unit_test(no_document),
+		cmocka_unit_test(action),          cmocka_unit_test(other_stack),
 	};
 
 	return cmocka_run_group_tests(tests, group_start, group_stop);
