@@ -19,6 +19,7 @@
 #define PIECE       (256u * 1024u)
 #define RETRY_MS    30000
 #define GIVE_WAY_MS 5000
+#define BATCH_USUAL 2048 /* bytes of a sample, before this life has any of its own */
 
 static int64_t now(const struct spool *s)
 {
@@ -77,12 +78,23 @@ static uint64_t needed_of(const struct spool *s, size_t i)
 	return end > from ? end - from : 0;
 }
 
+/* Numbers are the clock's milliseconds at the start of a life: where the last one of a segment is
+ * not known, the gap to the next one tells nothing, and its size tells about how many it holds. */
+static uint64_t lost_with(const struct spool *s, size_t i)
+{
+	const struct spool_segment *seg = &s->segments[i];
+	uint64_t each = s->counts.added ? s->added_bytes / s->counts.added : BATCH_USUAL;
+	uint64_t needed = needed_of(s, i), most = seg->bytes / (each ? each : 1) + 1;
+
+	return seg->last || needed < most ? needed : most;
+}
+
 static bool drop_oldest_segment(struct spool *s)
 {
 	/* The append under way goes to the last one. */
 	if (s->n_segments == 0 || (s->n_segments == 1 && s->flying))
 		return false;
-	s->counts.dropped += needed_of(s, 0);
+	s->counts.dropped += lost_with(s, 0);
 	spool_segment_gone(s, 0, false);
 	return true;
 }
@@ -317,6 +329,7 @@ int spool_add(struct spool *s, const void *p, size_t n, uint64_t *ret_number)
 		*ret_number = number;
 	s->next += s->load.over;
 	s->counts.added++;
+	s->added_bytes += item->n;
 	put_last(s, item);
 	spool_keep_bounds(s);
 	spool_wake(s);

@@ -69,7 +69,8 @@ int spool_read(struct spool_reader *r, uint64_t number, size_t max, spool_read_f
 	       void *ctx) _must_check_;
 
 struct spool_counts {
-	uint64_t added, dropped; /* batches; dropped: by a bound */
+	uint64_t added, dropped; /* batches; dropped: by a bound, about as many where an earlier
+				    life wrote them */
 	uint64_t damaged;        /* segments set aside */
 	uint64_t cut;            /* bytes of torn tails */
 	uint64_t disk_bytes, memory_bytes;

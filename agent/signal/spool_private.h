@@ -65,6 +65,7 @@ struct spool {
 	int problem;      /* of the last append; 0 = good */
 	int64_t retry_at; /* boot ms */
 	struct spool_counts counts;
+	uint64_t added_bytes; /* of all counts.added batches */
 };
 
 void spool_segment_name(uint64_t first, char out[static SPOOL_NAME_MAX]);

@@ -492,6 +492,34 @@ static void test_finish(void **state)
 	end(f, false);
 }
 
+/* What a bound pushes out of earlier lives is counted in batches, not in the milliseconds between
+ * their numbers. */
+static void test_dropped_of_lives(void **state)
+{
+	struct fix *f = *state;
+	struct spool_counts c = {0};
+
+	f->setup.flush_ms = 20;
+	f->setup.segment_bytes = 4000;
+	for (unsigned life = 0; life < 3; life++) {
+		f->setup.max_bytes = life < 2 ? 0 : 5000;
+		begin(f, true);
+		load(f, life * 1000000000ull +
+				(uint64_t)clock_real_ms()); /* days lie between the lives */
+		for (unsigned i = 0; i < 8; i++)
+			add(f, i, 900);
+		spool_flush(f->spool);
+		for (unsigned i = 0; i < 200; i++) {
+			run_ms(f, 10);
+			spool_counts(f->spool, &c);
+			if (c.in_memory == 0 && (life < 2 || c.disk_bytes <= 8000))
+				break;
+		}
+		end(f, false);
+	}
+	assert_true(c.dropped >= 8 && c.dropped <= 24);
+}
+
 /* A reader that is freed while the disk is asked, and reads of several readers at once. */
 static void test_readers(void **state)
 {
@@ -516,9 +544,11 @@ static void test_readers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_FOLDER(test_memory), WITH_FOLDER(test_disk),     WITH_FOLDER(test_bound),
-		WITH_FOLDER(test_damage), WITH_FOLDER(test_refusing), WITH_FOLDER(test_gives_way),
-		WITH_FOLDER(test_kills),  WITH_FOLDER(test_finish),   WITH_FOLDER(test_readers),
+		WITH_FOLDER(test_memory),   WITH_FOLDER(test_disk),
+		WITH_FOLDER(test_bound),    WITH_FOLDER(test_damage),
+		WITH_FOLDER(test_refusing), WITH_FOLDER(test_gives_way),
+		WITH_FOLDER(test_kills),    WITH_FOLDER(test_finish),
+		WITH_FOLDER(test_readers),  WITH_FOLDER(test_dropped_of_lives),
 	};
 
 	log_setup(LOG_LEVEL_ERR, "test");
