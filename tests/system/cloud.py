@@ -124,7 +124,7 @@ class Cloud:
         """@host: the name by which endpoints are told to others; here it must be 127.0.0.1"""
         self.run, self.host = run, host
         self.ports = dict(keystone=free_port(), heat=free_port(), cfn=free_port())
-        self.children = {}
+        self.children, self.commands = {}, {}
         self.pushing = False
         self.token = self.base = None
         self.ids = {}
@@ -143,6 +143,7 @@ class Cloud:
             raise RuntimeError("%s: exit %d\n%s" % (argv[0], done.returncode, done.stdout[-3000:]))
 
     def spawn(self, name, argv, env=None):
+        self.commands[name] = (argv, env)
         log = open(self.path(name + ".log"), "ab")
         self.children[name] = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                                                env=dict(os.environ, **(env or {})), preexec_fn=workers.end_with_parent)
@@ -204,9 +205,11 @@ class Cloud:
         self.call("/usr/bin/python3", os.path.join(HERE, "keystone_setup.py"), "host=" + self.host, *["%s=%d" % (name, self.ports[name]) for name in services])
 
     def start_keystone(self):
-        # The http-socket of uwsgi closes after each answer without saying so: hence the header.
+        # The http-socket of uwsgi closes after each answer without saying so: hence the header. One thread: with more, one request that reads
+        # and then writes meets another's write in between and SQLite says "database is locked" at once (500), and a connection that another
+        # thread collects is not closed but leaves its transaction open.
         self.spawn("keystone", ["uwsgi", "--plugins", "python3", "--http-socket", "127.0.0.1:%d" % self.ports["keystone"], "--wsgi-file",
-                                "/usr/bin/keystone-wsgi-public", "--master", "--die-on-term", "--processes", "1", "--threads", "4",
+                                "/usr/bin/keystone-wsgi-public", "--master", "--die-on-term", "--processes", "1", "--threads", "1",
                                 "--enable-threads", "--lazy-apps", "--no-orphans", "--buffer-size", "65535", "--listen", "100", "--add-header",
                                 "Connection: close"], {"OS_KEYSTONE_CONFIG_FILES": self.path("keystone.conf")})
         wait_port(self.ports["keystone"], 60, "keystone")
@@ -216,12 +219,19 @@ class Cloud:
         wait_port(self.ports["heat"], 60, "heat-api")
         wait_port(self.ports["cfn"], 60, "heat-api-cfn")
 
+    def start(self, name):
+        """Again, as it began."""
+        if name == "heat":
+            return self.start_heat()
+        self.spawn(name, *self.commands[name])
+        wait_port(self.ports[name], 60, name)
+
     def stop_heat(self):
         self.end("heat")
 
     def fallen(self):
         """Of the control plane itself, who ended without having been told to."""
-        return [name for name in ("keystone", "heat") if name in self.children and self.children[name].poll() is not None]
+        return [name for name in self.ports if name in self.children and self.children[name].poll() is not None]
 
     def works(self, name):
         """Whether it answers whoever asks, and not by 5xx."""
@@ -238,13 +248,13 @@ class Cloud:
         """Whoever asks next must not pay for a test that left Heat stopped, or for a server that died. @look: ask them, too; else only
         who has ended is started again. Return: who that was, and the last that was heard of it."""
         said = []
-        for name in ("keystone", "heat"):
-            if name in self.fallen() or (look and not self.works(name)):
+        for name in [one for one in self.ports if one in self.commands]:
+            if name in self.fallen() or (look and name in ("keystone", "heat") and not self.works(name)):
                 with open(self.path(name + ".log"), errors="replace") as f:
                     said.append("%s (exit %s) is started again; its last words:\n%s" % (
                         name, self.children[name].returncode if name in self.children else "by a test", f.read()[-1500:]))
                 self.end(name)
-                getattr(self, "start_" + name)()
+                self.start(name)
         if said:
             self.login()
         return said
@@ -257,15 +267,20 @@ class Cloud:
         if missing:
             raise RuntimeError("not installed: %s" % ", ".join(missing))
         push.check_xattrs(self.run)
-        self.ports.update({name: free_port() for name in ("swift", "swift-account", "swift-container", "swift-object", "zaqar")})
-        self.setup_users("keystone", "swift", "zaqar")
-        swift = push.swift_files(self)
-        for name, argv in swift.items():
-            self.spawn(name, argv)
-        self.spawn("zaqar", push.zaqar_files(self))
-        for name in list(swift) + ["zaqar"]:
-            wait_port(self.ports[name], 60, name)
-        self.pushing = True
+        names = ("swift", "swift-account", "swift-container", "swift-object", "zaqar")
+        self.ports.update({name: free_port() for name in names if name not in self.ports})
+        try:
+            self.setup_users("keystone", "swift", "zaqar")
+            swift = push.swift_files(self)
+            for name, argv in swift.items():
+                self.spawn(name, argv)
+            self.spawn("zaqar", push.zaqar_files(self))
+            for name in names:
+                wait_port(self.ports[name], 60, name)
+            self.pushing = True
+        finally:
+            for name in names if not self.pushing else ():
+                self.end(name)
 
     def down(self):
         for name in list(self.children):

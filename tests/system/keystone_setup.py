@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Users, roles, domain and catalog through the real Keystone API. usage: keystone_setup.py host=NAME keystone=PORT heat=PORT cfn=PORT
-first, later host=NAME keystone=PORT swift=PORT zaqar=PORT for what is added."""
+first, later host=NAME keystone=PORT swift=PORT zaqar=PORT for what is added. What is there already is left as it is, so that one that failed
+half-way can be run again."""
 import sys
 
 from keystoneauth1 import session
@@ -16,26 +17,41 @@ SERVICES = {
 }
 
 
+def there_or(make, found):
+    """The first of FOUND, or what make() makes."""
+    return next(iter(found), None) or make()
+
+
+def named(manager, name, **where):
+    return [one for one in manager.list(**where) if one.name == name]
+
+
 def make_base(ks, role):
     """What is there once: roles, projects, the owner of stacks, the domain of stack users."""
     for name in ('heat_stack_owner', 'heat_stack_user'):
-        role[name] = ks.roles.create(name)
-    ks.projects.create('service', 'default')
-    demo, user = ks.projects.create('demo', 'default'), ks.users.create('demo', domain='default', password='demopw')
+        role[name] = there_or(lambda: ks.roles.create(name), named(ks.roles, name))
+    demo, _ = [there_or(lambda: ks.projects.create(name, 'default'), named(ks.projects, name)) for name in ('demo', 'service')]
+    user = make_user(ks, 'demo')
     for name in ('member', 'heat_stack_owner'):
         ks.roles.grant(role[name], user=user, project=demo)
-    domain = ks.domains.create('heat')
-    ks.roles.grant(role['admin'], user=ks.users.create('heat_domain_admin', domain=domain, password='heatdompw'), domain=domain)
+    domain = there_or(lambda: ks.domains.create('heat'), named(ks.domains, 'heat'))
+    admin = there_or(lambda: ks.users.create('heat_domain_admin', domain=domain, password='heatdompw'), named(ks.users, 'heat_domain_admin', domain=domain))
+    ks.roles.grant(role['admin'], user=admin, domain=domain)
+
+
+def make_user(ks, name):
+    return there_or(lambda: ks.users.create(name, domain='default', password=name + 'pw'), named(ks.users, name, domain='default'))
 
 
 def make_service(ks, role, service, host, port):
     user, name, kind, endpoint = SERVICES[service]
     if user:
         project = ks.projects.find(name='service')
-        ks.roles.grant(role['admin'], user=ks.users.create(user, domain='default', password=user + 'pw'), project=project)
-    one = ks.services.create(name, kind)
+        ks.roles.grant(role['admin'], user=make_user(ks, user), project=project)
+    one = there_or(lambda: ks.services.create(name, kind), named(ks.services, name))
     for interface in ('public', 'internal', 'admin'):
-        ks.endpoints.create(one, endpoint % (host, port), interface=interface, region='RegionOne')
+        there_or(lambda: ks.endpoints.create(one, endpoint % (host, port), interface=interface, region='RegionOne'),
+                 ks.endpoints.list(service=one, interface=interface))
 
 
 def main(words):

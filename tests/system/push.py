@@ -3,6 +3,7 @@
 Only for tests that ask for them: Cloud.push() brings them up once. Swift keeps its objects' metadata in user extended attributes.
 """
 import os
+import shutil
 import subprocess
 
 PACKAGES = {"swift-proxy-server": "swift-proxy", "swift-account-server": "swift-account", "swift-container-server": "swift-container",
@@ -120,7 +121,8 @@ def missing_packages(which):
 def swift_files(cloud):
     """Writes Swift's configuration. Return: {name of the server: its argument list}."""
     etc, node = cloud.path("swift"), cloud.path("swift", "node")
-    os.makedirs(os.path.join(node, "d1"), exist_ok=True)
+    shutil.rmtree(etc, ignore_errors=True)  # of a try that failed half-way
+    os.makedirs(os.path.join(node, "d1"))
     cloud.write("swift/swift.conf", SWIFT_CONF)
     servers = {}
     for kind in ("account", "container", "object"):
