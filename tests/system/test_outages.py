@@ -93,9 +93,9 @@ class Judge:
     def stop_between_pushes(self, well):
         """What was taken but whose answer was not read would rightly be sent again; the others take nothing now. Return: whether it had the
         time to write down how far it is: its roles are ended after three seconds, which a machine that is far too busy needs for that."""
-        before = self.rs.tried(well)
-        until("a push to the one that is well", 60, lambda: self.rs.tried(well) > before, 0.05)
-        time.sleep(1.5)
+        def told():
+            return next(s["up_to_date"] for s in self.g.status()["sinks"] if s["name"] == well and s.get("kind") == "metrics")
+        until("the one that is well is between two pushes", 120, told, 0.05)
         began = time.monotonic()
         self.g.stop()
         return time.monotonic() - began < 2.5
