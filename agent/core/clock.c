@@ -39,7 +39,7 @@ int64_t clock_real_ms(void)
 
 bool clock_is_before_build(int64_t real_ms)
 {
-	return real_ms / 1000 < HEAT_PULSE_BUILD_EPOCH;
+	return real_ms / 1000 < HEAT_PULSE_BUILD_EPOCH - CLOCK_DAY_S;
 }
 
 static bool clock_is_leap(unsigned year)

@@ -12,8 +12,9 @@
 int64_t clock_boot_ms(void);
 int64_t clock_real_ms(void); /* milliseconds since 1970-01-01 UTC */
 
-/** clock_is_before_build() - true when @real_ms is before this program was built: the clock is
- * wrong. */
+/** clock_is_before_build() - true when @real_ms is a day or more before this program was built: the
+ * clock is wrong. Less may be the difference to the clock of the machine that built or committed
+ * it. */
 bool clock_is_before_build(int64_t real_ms);
 
 /* "2026-01-02T03:04:05Z" and "20260102T030405Z"; @real_s in seconds; range years 1970 to 9999. */

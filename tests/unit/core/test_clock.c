@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <cmocka.h>
+#include "build_info.h"
 #include "core/backoff.h"
 #include "core/env.h"
 #include "tests/unit/skip.h"
@@ -104,6 +105,9 @@ static void test_before_build(void **state)
 {
 	(void)state;
 	assert_true(clock_is_before_build(0));
+	assert_true(clock_is_before_build((HEAT_PULSE_BUILD_EPOCH - 25 * 3600) * 1000));
+	assert_false(clock_is_before_build((HEAT_PULSE_BUILD_EPOCH - 23 * 3600) *
+					   1000)); /* of another clock */
 	assert_false(clock_is_before_build(clock_real_ms()));
 	assert_true(clock_boot_ms() > 0);
 }
