@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of probes, in the order in which their values stand in a sample, and what several of
- * them need. */
+ * them need. A hint is for one that comes later; the last tells how the others fared. */
 #include "sample/probe.h"
 
 #include <errno.h>
@@ -9,13 +9,10 @@
 #include "core/privpath.h"
 
 const struct probe_ops *const probes[] = {
-	&probe_cpu,        &probe_load,     &probe_memory,
-	&probe_vmstat,     &probe_pressure, &probe_filesystem,
-	&probe_io,         &probe_disk,     &probe_cgroup,
-	&probe_vm,         &probe_edac,     &probe_thermal,
-	&probe_process,    &probe_net,      &probe_sockets,
-	&probe_limits,     &probe_clock,    &probe_pstore,
-	&probe_kernel_log, &probe_agent, /* last: it tells how the others fared */
+	&probe_cpu,        &probe_load,    &probe_memory, &probe_vmstat,     &probe_pressure,
+	&probe_filesystem, &probe_io,      &probe_disk,   &probe_cgroup,     &probe_vm,
+	&probe_edac,       &probe_thermal, &probe_limits, &probe_process,    &probe_net,
+	&probe_sockets,    &probe_clock,   &probe_pstore, &probe_kernel_log, &probe_agent,
 };
 const size_t probes_n = ARRAY_SIZE(probes);
 _Static_assert(ARRAY_SIZE(probes) <= PROBES_MAX, "PROBES_MAX is too small");

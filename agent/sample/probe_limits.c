@@ -4,13 +4,12 @@
  * of the kernel's. Entropy says something only where the pool can run low: since Linux 5.18 it is
  * always 256 of 256 bits, and since 5.6 nobody waits for it once it was filled. So a pool of 256
  * bits is not reported. A sysctl costs 2.7 us (Linux 6.18), so these are not read with every
- * sample. Many files opened since the last minute are a hint for those who know whose they are.
+ * sample. Many more files open than there were are a hint for those who know whose they are.
  */
 #include "sample/probe.h"
 
 #include <errno.h>
 
-#include "sample/growth.h"
 #include "sample/parse.h"
 #include "sample/trend.h"
 #include "sample/parse_net.h"
@@ -26,7 +25,10 @@ static const char *const paths[FILES] = {
 	[POOLSIZE] = "/proc/sys/kernel/random/poolsize",
 };
 #define CONSTANT_POOL 256
-#define MANY_FILES    64 /* the kernel counts them for each processor and sums up later */
+/* A process that fills 1,024 descriptors within two minutes opens 256 in half a minute, of which
+ * the kernel, which counts for each processor and sums up later, has 64 not told yet on two. Half
+ * as many come and go with the programs of a guest at work. */
+#define MANY_FILES 192
 
 struct limits {
 	struct procfile files[FILES];
@@ -34,7 +36,7 @@ struct limits {
 	uint64_t file_nr[3], inode_nr[2], pid_max, threads_max, entropy, poolsize, tasks;
 	struct sampler *sampler;
 	struct probe_hints *hints;
-	struct rise opened;
+	uint64_t least_open; /* since the last hint; 0 = not read yet */
 	struct trend files_trend, tasks_trend;
 };
 
@@ -81,18 +83,19 @@ static uint64_t open_files(const struct limits *l)
 	return l->file_nr[0] - l->file_nr[1] * (l->file_nr[1] <= l->file_nr[0]);
 }
 
-/* Whose they are, only a look at all processes tells. */
+/* Whose they are, only a look at all processes tells. However slowly they became many. */
 static void follow_files(struct limits *l, int64_t now_ms)
 {
-	double open = (double)open_files(l);
+	uint64_t open = open_files(l);
 
 	if (!l->known[FILE_NR] || !l->file_nr[2])
 		return;
-	trend_add(&l->files_trend, open / (double)l->file_nr[2], now_ms);
-	if (!l->opened.mark_ms)
-		rise_begin(&l->opened, open, now_ms);
-	if (rise_add(&l->opened, open, now_ms) < MANY_FILES || !l->hints)
+	trend_add(&l->files_trend, (double)open / (double)l->file_nr[2], now_ms);
+	if (!l->least_open || open < l->least_open)
+		l->least_open = open;
+	if (open - l->least_open < MANY_FILES || !l->hints)
 		return;
+	l->least_open = open;
 	l->hints->files = true;
 	probe_want(l->sampler, &probe_process);
 }

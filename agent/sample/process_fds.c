@@ -22,11 +22,13 @@
 #define SHOWN      5
 #define LOOK_ALL   5
 #define LOOK_IDLE  (5 * LOOK_ALL)
+#define MUCH_USED  25.0 /* percent */
 
 struct candidate {
 	int pid; /* 0 = free */
 	uint64_t start_ticks, count, limit;
 	bool seen, known; /* known: the limit was read */
+	bool fresh;       /* this is the first look at it: its trend is not known */
 	char name[PROCESS_SHOWN_MAX];
 	struct trend trend;
 };
@@ -37,7 +39,7 @@ struct fds {
 	int64_t now_ms;
 	bool direct; /* the kernel tells the number */
 	bool all;    /* this walk looks at all */
-	bool hinted; /* because many files were opened: the next look is to come soon */
+	bool hinted; /* because many files were opened */
 	bool asked;
 	int error; /* of the prober */
 	unsigned walks;
@@ -132,7 +134,8 @@ static struct candidate *replace_least(struct fds *f, const struct process_row *
 	}
 	if (least->pid && least->count >= count)
 		return NULL;
-	*least = (struct candidate){.pid = row->pid, .start_ticks = row->start_ticks};
+	*least =
+		(struct candidate){.pid = row->pid, .start_ticks = row->start_ticks, .fresh = true};
 	process_shown(row, least->name);
 	return least;
 }
@@ -157,7 +160,9 @@ static void fds_see(void *state, const struct process_row *row)
 	count = f->direct ? count_of(f, row->pid) : told_by_prober(f, row->pid);
 	if (!count)
 		return;
-	if (!c)
+	if (c)
+		c->fresh = false;
+	else
 		c = replace_least(f, row, count);
 	if (!c)
 		return;
@@ -228,14 +233,21 @@ static void fds_report(const void *state, struct sample *out)
 	}
 }
 
+/* Whoever came among those with most since the last look may have opened all that it has in
+ * between, and opens the rest before the next one in calm. */
+static enum probe_stress stress_of(const struct candidate *c)
+{
+	return c->fresh && part_of(c) >= MUCH_USED ? STRESS_HOLD : trend_stress(&c->trend);
+}
+
 static enum probe_stress fds_stress(const void *state)
 {
 	const struct fds *f = state;
-	enum probe_stress greatest = f->hinted ? STRESS_HOLD : STRESS_CALM;
+	enum probe_stress greatest = STRESS_CALM;
 
 	for (size_t i = 0; i < CANDIDATES; i++)
-		if (f->list[i].pid && trend_stress(&f->list[i].trend) > greatest)
-			greatest = trend_stress(&f->list[i].trend);
+		if (f->list[i].pid && stress_of(&f->list[i]) > greatest)
+			greatest = stress_of(&f->list[i]);
 	return greatest;
 }
 

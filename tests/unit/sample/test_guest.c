@@ -493,10 +493,38 @@ static void disks_of_another_root_are_absent(void **state)
 	tree_free(t);
 }
 
+/* 192 more files are open than there were at the last hint, or at least since: slowly or at once.
+ */
+static void many_files_are_a_hint(void **state)
+{
+	static const struct {
+		int open;
+		bool hint;
+	} steps[] = {{1000, false}, {1191, false}, {900, false}, {1000, false}, {1092, true},
+		     {1283, false}, {1284, true},  {800, false}, {2000, true},  {2000, false}};
+	struct probe_hints hints = {0};
+	struct tree *t = tree_new(NULL);
+	char text[64];
+
+	(void)state;
+	t->setup.hints = &hints;
+	tree_put(t, "/proc/sys/fs/file-nr", "1000\t0\t100000\n");
+	assert_int_equal(tree_open(t, &probe_limits), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		snprintf(text, sizeof(text), "%d\t0\t100000\n", steps[i].open);
+		tree_put(t, "/proc/sys/fs/file-nr", text);
+		hints.files = false;
+		tree_read(t, 60000 * (int64_t)(i + 1));
+		assert_int_equal(hints.files, steps[i].hint);
+	}
+	tree_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limits_and_numbers),
+		cmocka_unit_test(many_files_are_a_hint),
 		cmocka_unit_test(balloon_of_hyperv_is_whole_or_none),
 		cmocka_unit_test(groups_of_version_2),
 		cmocka_unit_test(groups_of_version_1),

@@ -256,6 +256,7 @@ static void descriptors_near_the_limit(void **state)
 	char name[40];
 	int fds[64];
 	double perc, count;
+	enum probe_stress first;
 	bool taken;
 
 	use(b, &process_fds);
@@ -266,6 +267,7 @@ static void descriptors_near_the_limit(void **state)
 		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	taken = kernels_limit() == 100;
 	walk(b, 0, &row, 1);
+	first = process_fds.stress(b->view_state);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
 	setrlimit(RLIMIT_NOFILE, &old);
@@ -279,6 +281,37 @@ static void descriptors_near_the_limit(void **state)
 	perc = value_of(&b->got, METRIC_PROCESS_FDS_PERC, name);
 	assert_in_range((int)count, 64 + 3, 99);
 	assert_true(perc == count);
+	/* what it had before is not known, so that the next look is to come soon; then it is */
+	assert_int_equal(first, STRESS_HOLD);
+	walk(b, 10000, &row, 1);
+	assert_int_equal(process_fds.stress(b->view_state), STRESS_CALM);
+}
+
+/* Who is not among those with most is looked at in any walk when the guest as a whole opened many.
+ */
+static void descriptors_by_a_hint(void **state)
+{
+	struct process_row row = {
+		.pid = getpid(), .start_ticks = 1, .rss_pages = 100, .name = "test"};
+	struct probe_hints hints = {0};
+	struct bench *b = *state;
+	char name[40];
+	struct stat st;
+
+	if (stat("/proc/self/fd", &st) || !st.st_size) {
+		print_message("# SKIP the kernel does not tell the number\n");
+		skip();
+	}
+	snprintf(name, sizeof(name), "test[%d]", getpid());
+	b->context.hints = &hints;
+	use(b, &process_fds);
+	walk(b, 1000, &row, 0);
+	walk(b, 61000, &row, 1);
+	assert_true(isnan(value_of(&b->got, METRIC_PROCESS_FDS, name)));
+	hints.files = true;
+	walk(b, 121000, &row, 1);
+	assert_true(value_of(&b->got, METRIC_PROCESS_FDS, name) > 0);
+	assert_false(hints.files);
 }
 
 /* Who is not among those with most: every fifth walk if it ran since the last such, else every 25th. */
@@ -462,6 +495,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(zombies_that_are_gone, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(blocked_without_a_break, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_near_the_limit, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(descriptors_by_a_hint, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_of_the_idle, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(descriptors_by_the_prober, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(table_of_a_recorded_tree, bench_up, bench_down),
