@@ -61,6 +61,7 @@ struct probe_ops;
 
 /* What one probe saw that another should look at more closely; who looked clears it. */
 struct probe_hints {
+	double worked; /* processors at work for tasks; see waiters.h */
 	bool files;  /* many files were opened: whose are they? */
 	bool groups; /* many tasks were made, or much memory taken: perhaps in a control group that is new */
 };

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "sample/parse.h"
+#include "sample/waiters.h"
 
 struct cpu {
 	struct procfile file;
@@ -17,7 +18,10 @@ struct cpu {
 	bool primed;
 	struct rate forks;
 	double ticks_per_s;
+	struct worked worked;
+	struct probe_hints *hints;
 };
+#define FOR_TASKS (1 << CPU_USER | 1 << CPU_NICE | 1 << CPU_SYSTEM)
 
 /* Which times make up which metric. */
 static const struct {
@@ -52,12 +56,22 @@ static int cpu_open(const struct probe_setup *setup, void **ret, struct err *e)
 	if (!c)
 		return err_set(e, -ENOMEM, "no memory");
 	c->ticks_per_s = (double)sysconf(_SC_CLK_TCK);
+	c->hints = setup->hints;
 	/* untouched room costs nothing: a guest with many interrupts fills it, others a page */
 	err = procfile_open(&c->file, setup, "/proc/stat", 256 * 1024, true, e);
 	if (err)
 		return err;
 	*ret = take_ptr(c);
 	return 0;
+}
+
+static double sum_of(const uint64_t times[static CPU_TIMES], unsigned which)
+{
+	uint64_t sum = 0;
+
+	for (size_t t = 0; t < CPU_TIMES; t++)
+		sum += which >> t & 1 ? times[t] : 0;
+	return (double)sum;
 }
 
 static int cpu_read(void *state, int64_t now_ms)
@@ -82,16 +96,10 @@ static int cpu_read(void *state, int64_t now_ms)
 		rate_update(&c->forks, c->now.forks, now_ms);
 	else
 		rate_absent(&c->forks);
+	if (c->hints)
+		c->hints->worked = worked_add(
+			&c->worked, sum_of(c->now.times, FOR_TASKS) / c->ticks_per_s, now_ms);
 	return 0;
-}
-
-static double sum_of(const uint64_t times[static CPU_TIMES], unsigned which)
-{
-	uint64_t sum = 0;
-
-	for (size_t t = 0; t < CPU_TIMES; t++)
-		sum += which >> t & 1 ? times[t] : 0;
-	return (double)sum;
 }
 
 static void cpu_report(const void *state, struct sample *out)

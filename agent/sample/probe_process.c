@@ -7,8 +7,8 @@
  * freed memory where two handles were used (4.0.2, seen with valgrind).
  *
  * Each tenth walk looks at all processes, and so does one that comes early, as it comes for a
- * reason, or finds load: the kernel counts who sleeps uninterruptibly there, and one such task alone
- * brings the average of a minute to 0.63 within it. The others list the pids and look at those that
+ * reason, or finds load that no processor worked for: the kernel counts who sleeps uninterruptibly
+ * there (see waiters.h). The others list the pids and look at those that
  * are new or not settled (process_table.h), a quarter of the cost: the library reads two files of a
  * process that is asked for by its pid, so that a look at many of them is one at all.
  */
@@ -23,12 +23,13 @@
 #include "core/wide.h"
 #include "sample/dirwalk.h"
 #include "sample/process_table.h"
+#include "sample/waiters.h"
 
 #define LOOK_ALL  10
 #define ASK_PART  3   /* of the table, beyond which a look at all is cheaper */
 #define ASK_MAX   255 /* the library takes no more */
 #define LARGE_MIB 64.0
-#define CALM_LOAD 0.5
+#define CALM_MAX  0.5 /* tasks that wait: half of one that hung all the time */
 
 const struct process_view *const process_views[] = {
 	&process_blocked, /* first: it has the detail of an entity that others name, too */
@@ -61,6 +62,8 @@ struct table {
 	unsigned walks; /* since the last look at all */
 	int64_t interval_ms, walked_ms;
 	double mib_per_page;
+	struct waiters waiters;
+	const struct probe_hints *hints;
 	bool hidden; /* /proc is mounted so that we see our own processes only */
 	struct process_table known;
 	void *states[PROCESS_VIEWS_MAX]; /* in one piece; NULL: not open */
@@ -159,6 +162,7 @@ static int process_open(const struct probe_setup *setup, void **ret, struct err 
 	if (!t)
 		return err_set(e, -ENOMEM, "no memory");
 	t->interval_ms = setup->conf->process_interval_ms;
+	t->hints = setup->hints;
 	t->mib_per_page = (double)sysconf(_SC_PAGESIZE) / 1048576.0;
 	t->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	err = t->proc_fd < 0 ? -errno : begin_library(t);
@@ -295,17 +299,18 @@ static bool is_hidden(const struct process_table *known)
 	return !known->n || process_table_row(known, 0).pid != 1;
 }
 
-static bool is_calm(void)
+static bool is_calm(struct table *t, int64_t now_ms)
 {
-	double load;
+	double load, worked = t->hints ? t->hints->worked : 0;
 
-	return procps_loadavg(&load, NULL, NULL) == 0 && load < CALM_LOAD;
+	return procps_loadavg(&load, NULL, NULL) == 0 &&
+	       waiters_add(&t->waiters, load, worked, now_ms) < CALM_MAX;
 }
 
 static int walk(struct table *t, int64_t now_ms)
 {
-	bool early = now_ms - t->walked_ms < t->interval_ms / 4 * 3;
-	bool all = early || !t->known.n || ++t->walks == LOOK_ALL || !is_calm();
+	bool calm = is_calm(t, now_ms), early = now_ms - t->walked_ms < t->interval_ms / 4 * 3;
+	bool all = early || !t->known.n || ++t->walks == LOOK_ALL || !calm;
 	int err = begin_library(t);
 
 	if (err >= 0)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sys/stat.h>
 
 #include "core/fs.h"
@@ -11,6 +12,7 @@
 #include "sample/effort.h"
 #include "sample/sampler.h"
 #include "sample/trend.h"
+#include "sample/waiters.h"
 
 /* Calm: the configured interval, whatever happened below the upper bound. */
 static void calm_stays_calm(void **state)
@@ -240,6 +242,69 @@ static void settings_change_the_interval(void **state)
 	end(&r);
 }
 
+/* ---- load ---- */
+
+/* A guest of some minutes: what the kernel makes of its tasks, and what is made of that. */
+struct minutes {
+	int64_t s;
+	double load, worked_s;
+	struct worked worked;
+	struct waiters waiters;
+};
+
+/* @waits: on average; those that the kernel finds at its counts. Return: what the walk at the end
+ * of the minute is told. */
+static double pass_minute(struct minutes *m, double works, double waits)
+{
+	double worked = 0;
+
+	for (int i = 0; i < 12; i++) {
+		m->s += 5;
+		m->load = m->load * exp(-5 / 60.0) + (works + waits) * (1 - exp(-5 / 60.0));
+		m->worked_s += 5 * works;
+		if (i % 2)
+			worked = worked_add(&m->worked, m->worked_s, m->s * 1000);
+	}
+	return waiters_add(&m->waiters, floor(m->load * 100) / 100, worked, m->s * 1000);
+}
+
+/* Who works does not wait, and what ended is over; who hangs is seen within a minute, whatever else
+ * there is. */
+static void load_without_work(void **state)
+{
+	struct minutes m = {0};
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_true(fabs(pass_minute(&m, 0, 0)) < 0.1);
+	for (int i = 0; i < 5; i++)
+		assert_true(fabs(pass_minute(&m, 1, 0)) < 0.2);
+	assert_true(pass_minute(&m, 1, 1) > 0.8);
+	assert_true(fabs(pass_minute(&m, 1, 0)) < 0.2);
+	for (int i = 0; i < 5; i++) /* more to do than processors */
+		assert_true(pass_minute(&m, 2, 6) > 5);
+	assert_true(m.load > 7);
+	assert_true(fabs(pass_minute(&m, 0, 0)) < 0.5);
+	assert_true(m.load > 2);
+	assert_true(pass_minute(&m, 0, 1) > 0.8);
+	assert_true(pass_minute(&m, 0, 1) > 0.8);
+	assert_true(fabs(pass_minute(&m, 0, 0)) < 0.2);
+	for (int i = 0; i < 5; i++) /* that many are not told apart */
+		pass_minute(&m, 6, 0);
+	assert_true(pass_minute(&m, 6, 0) > 5);
+}
+
+/* Without what the processors did all of the load counts, from the first reading on. */
+static void load_alone(void **state)
+{
+	struct waiters w = {0};
+
+	(void)state;
+	assert_true(waiters_add(&w, 0.5, 0, 3600000) >= 0.5);
+	assert_true(waiters_add(&w, 0.5, 0, 3660000) >= 0.499);
+	assert_true(waiters_add(&w, 0.2, 0, 3720000) < 0.1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +316,8 @@ int main(void)
 		cmocka_unit_test(a_jump_is_forgotten),
 		cmocka_unit_test(pressure_brings_samples_nearer),
 		cmocka_unit_test(settings_change_the_interval),
+		cmocka_unit_test(load_without_work),
+		cmocka_unit_test(load_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
