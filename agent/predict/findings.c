@@ -339,6 +339,16 @@ void findings_limits(struct findings *f, double critical_eta_s, double horizon_s
 
 /* ---- who observes ---- */
 
+int findings_klog_quiet_s(enum klog_class class)
+{
+	enum failure_class failure = failure_of_klog(class);
+	int own = klog_classes[class].quiet_s;
+
+	return failure < FAILURE_CLASSES && failures[failure].quiet_s < own
+		       ? failures[failure].quiet_s
+		       : own;
+}
+
 void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hit)
 {
 	struct observation o = {.class = failure_of_klog(hit->class),
@@ -347,7 +357,7 @@ void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hi
 				.evidence = hit->evidence,
 				.eta_s = -1,
 				.certain = true,
-				.quiet_s = klog_classes[hit->class].quiet_s};
+				.quiet_s = findings_klog_quiet_s(hit->class)};
 	char name[sizeof(hit->entity)];
 
 	if (o.class == FAILURE_CLASSES)

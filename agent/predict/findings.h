@@ -72,6 +72,9 @@ void findings_missing(struct findings *f, int64_t now_ms,
 		      bool (*stands)(const char *entity, const void *ctx), const void *ctx);
 /** findings_klog() - a hit of the kernel-log rules. */
 void findings_klog(struct findings *f, int64_t now_ms, const struct klog_hit *hit);
+/** findings_klog_quiet_s() - after how long without another record of that class its finding ends.
+ */
+int findings_klog_quiet_s(enum klog_class class);
 /**
  * findings_forecast() - a forecast of @entity: bad while it is open, good else
  * @culprit: who grows, "" when not known; @what: "memory", "space on /srv"; @sampled: as of an

@@ -341,11 +341,19 @@ void foresee_sample(struct foresee *f, const struct sample *s)
 	feed_host(f, s);
 }
 
+/* An agent that begins on a guest of old reads all that the kernel still holds. */
+static bool is_over(const struct foresee *f, int64_t real_ms, const struct klog_hit *hit)
+{
+	return f->now_ms - real_ms >= findings_klog_quiet_s(hit->class) * INT64_C(1000);
+}
+
 static void take_hits(struct foresee *f, int64_t real_ms)
 {
 	struct klog_hit hit;
 
 	while (klog_take(f->klog, &hit)) {
+		if (is_over(f, real_ms, &hit))
+			continue;
 		if (hit.class == KLOG_OOM_KILL)
 			foresee_kill_told(f, real_ms);
 		findings_klog(f->findings, real_ms, &hit);

@@ -36,7 +36,7 @@ void foresee_clock(struct foresee *f, int64_t real_ms, int64_t boot_ms);
 /** foresee_sample() - one sample of the guest; foresee_clock() with its times is part of it. */
 void foresee_sample(struct foresee *f, const struct sample *s);
 /**
- * foresee_record() - one record of facility 0
+ * foresee_record() - one record of facility 0; what would be over by foresee_clock() is no news
  * @real_ms: wall-clock time of the record
  */
 void foresee_record(struct foresee *f, const struct kmsg_record *r, int64_t real_ms);

@@ -28,6 +28,7 @@ void foresee_clock(struct foresee *f, int64_t real_ms, int64_t boot_ms)
 {
 	int64_t by_ms = real_ms - boot_ms - f->offset_ms;
 
+	f->now_ms = real_ms;
 	if (f->offset_known && by_ms < CLOCK_JUMP_MS && by_ms > -CLOCK_JUMP_MS)
 		return;
 	if (f->offset_known)

@@ -47,6 +47,7 @@ struct foresee {
 	int64_t kill_told_ms; /* when the kernel log last told of one */
 	int64_t host_ms;
 	int64_t sample_ms; /* of the last sample */
+	int64_t now_ms;    /* what foresee_clock() was told last; 0: nothing yet */
 	int64_t offset_ms; /* wall clock less time since boot, as of what is remembered */
 	bool offset_known;
 	uint8_t series_of[METRIC_COUNT], watch_of[METRIC_COUNT]; /* row + 1 */

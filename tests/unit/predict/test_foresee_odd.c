@@ -322,6 +322,36 @@ static void what_is_gone_is_well(void **state)
 	assert_int_equal(open_forecasts(f), 0);
 }
 
+static void feed_record(struct foresee *f, int64_t age_ms, const char *text)
+{
+	struct kmsg_record r = {.level = 3, .usec = 5000000, .flag = '-'};
+
+	r.text_len = (size_t)snprintf(r.text, sizeof(r.text), "%s", text);
+	foresee_clock(f, START_MS, START_MS - 1767000000000LL);
+	foresee_record(f, &r, START_MS - age_ms);
+	foresee_tick(f, START_MS, 3600000000);
+}
+
+/* An agent that is installed on a guest of old reads all that its kernel still holds. What would be
+ * over by now is not news: no hook runs for a kill of the day before. What would be open still is
+ * told. */
+static void old_records_are_no_news(void **state)
+{
+	struct foresee *f = *state;
+	struct findings_news news;
+	struct finding found = {0};
+
+	feed_record(f, 86400000,
+		    "Out of memory: Killed process 107 (db) total-vm:180kB, anon-rss:17kB");
+	assert_false(findings_take(foresee_findings(f), &news));
+	feed_record(f, 600000,
+		    "Out of memory: Killed process 108 (db) total-vm:180kB, anon-rss:17kB");
+	assert_true(findings_take(foresee_findings(f), &news));
+	assert_string_equal(news.finding.entity, "db[108]");
+	feed_record(f, 12 * 3600000, "EXT4-fs (vda1): Remounting filesystem read-only");
+	assert_true(find(f, "filesystem_readonly", &found));
+}
+
 /* Numbers are written as people write them. */
 static void evidence_is_readable(void **state)
 {
@@ -347,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(volume_is_extended, setup, teardown),
 		cmocka_unit_test_setup_teardown(balloon_is_no_leak, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_gone_is_well, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_records_are_no_news, setup, teardown),
 		cmocka_unit_test_setup_teardown(evidence_is_readable, setup, teardown),
 	};
 
