@@ -54,6 +54,7 @@ struct filesystem {
 	struct sampler *sampler;
 	struct mounts *mounts;
 	unsigned generation;
+	bool looked; /* at the table of mounts, since the list was given */
 	const char *conf_list;
 	bool named; /* the list is given, not found */
 	struct mount list[MOUNTS_MAX];
@@ -312,6 +313,7 @@ static void update_list(struct filesystem *f, bool force)
 	else if (!generation && !f->named && !f->generation)
 		add_mount(f, "/", 1); /* that much is certain */
 	f->generation = generation;
+	f->looked = true;
 	drop_unwanted(f);
 }
 
@@ -459,7 +461,7 @@ static void filesystem_explain(const void *state, struct problems *problems)
 			     "name those that matter: mounts in section sample",
 			     "%zu local file systems beyond %d are not measured",
 			     mounts_left_out(f->mounts), MOUNTS_MAX);
-	if (!f->generation)
+	if (!f->mounts || (f->looked && !f->generation))
 		problems_add(problems, PROBLEM_WARN, "probe-filesystem", "mount /proc",
 			     "what is mounted cannot be read: only the root is measured");
 	for (size_t i = 0; i < MOUNTS_MAX; i++)
@@ -484,6 +486,7 @@ static bool take_list(struct filesystem *f, const char *list)
 static void forget_list(struct filesystem *f)
 {
 	want_none(f);
+	f->looked = false;
 	f->generation = 0; /* the next reading looks each up again */
 }
 

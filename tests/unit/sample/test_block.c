@@ -398,6 +398,22 @@ static bool has_problem(struct tree *t, const char *code)
 	return found;
 }
 
+/* `heat-pulse check` opens the probes and reads none of them: what has not been looked at yet is no
+ * problem, and so it is just after other mounts were named. */
+static void not_looked_at_yet(void **state)
+{
+	const struct sampler_settings other = {.mounts = (const char *const[]){"/"}, .n_mounts = 1};
+	struct tree *t = open_ext4("rw");
+
+	(void)state;
+	assert_false(has_problem(t, "probe-filesystem"));
+	read_and_wait(t, 0);
+	assert_false(has_problem(t, "probe-filesystem"));
+	t->ops->apply(t->probe, &other);
+	assert_false(has_problem(t, "probe-filesystem"));
+	close_ext4(t);
+}
+
 /* Mounted to turn read-only at an error, and an error came: it is, though statvfs and the flags say
  * "rw". Old errors in the superblock alone are no such thing. */
 static void ext4_that_met_an_error(void **state)
@@ -500,6 +516,7 @@ int main(void)
 		cmocka_unit_test(crowd_of_devices),
 		cmocka_unit_test(too_many_disks_are_counted),
 		cmocka_unit_test(rubbish_is_an_error),
+		cmocka_unit_test(not_looked_at_yet),
 		cmocka_unit_test(ext4_that_met_an_error),
 		cmocka_unit_test(ext4_that_says_emergency),
 		cmocka_unit_test(ext4_that_goes_on),
