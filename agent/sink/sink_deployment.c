@@ -169,17 +169,18 @@ static int send_native(struct sink *k)
 	return r < 0 ? r : send_request(k, &q, insecure);
 }
 
+/* The first of them, but for one that nothing can heal where another may. */
 static void remember(struct sink *k, enum carry how, const char *why)
 {
-	if (k->refused.why[0])
+	if (k->refused.why[0] && k->refused.how != CARRY_REFUSED)
 		return;
 	k->refused = (struct verdict){.how = how, .retry_after_s = -1};
 	text_print(k->refused.why, sizeof(k->refused.why), "%s", why);
 }
 
-static void closed(struct sink *k, const char *why)
+static void closed(struct sink *k, enum carry how, const char *why)
 {
-	remember(k, CARRY_SLOWLY, why);
+	remember(k, how, why);
 	k->step++;
 	next_step(k);
 }
@@ -196,14 +197,14 @@ static void got_token(int status, const char *why, const char *token, void *ctx)
 		return;
 	}
 	if (status < 0) {
-		closed(k, why);
+		closed(k, CARRY_SLOWLY, why);
 		return;
 	}
 	forget_token(k);
 	k->token = strdup(token);
 	r = k->token ? send_native(k) : -ENOMEM;
 	if (r == -ENOENT)
-		closed(k, "the catalog has no endpoint for it");
+		closed(k, CARRY_SLOWLY, "the catalog has no endpoint for it");
 	else if (r < 0)
 		end(k, CARRY_RETRY, -1, strerror(-r));
 }
@@ -253,15 +254,18 @@ static void answered(const struct http_answer *a, void *ctx)
 
 	k->call = NULL;
 	reply_judge(a, &v);
+	if (a->failure ==
+	    HTTP_BAD_URL) /* no server that is away: the others need not wait for it */
+		v.how = CARRY_REFUSED;
 	if (v.how == CARRY_SLOWLY && renew(k, a))
 		return;
 	/* A temporary URL and a queue have no second way. */
-	if (v.how != CARRY_SLOWLY || k->way == WAY_QUEUE ||
+	if ((v.how != CARRY_SLOWLY && v.how != CARRY_REFUSED) || k->way == WAY_QUEUE ||
 	    (k->way == WAY_URL && deployment_is_put(route_of(k)))) {
 		end(k, v.how, v.retry_after_s, v.why);
 		return;
 	}
-	closed(k, v.why);
+	closed(k, v.how, v.why);
 }
 
 /* ---- the ways ---- */
@@ -290,7 +294,7 @@ static void next_step(struct sink *k)
 		if (r == 0)
 			return;
 		if (r != -ENOENT)
-			remember(k, CARRY_RETRY, strerror(-r));
+			remember(k, r == -EINVAL ? CARRY_SLOWLY : CARRY_RETRY, strerror(-r));
 	}
 	if (k->refused.why[0])
 		end(k, k->refused.how, -1, k->refused.why);

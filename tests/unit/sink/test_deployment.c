@@ -156,6 +156,43 @@ static void test_died(void **state)
 	finish(&b, h);
 }
 
+/* A URL that is none is not a server that is away, for which everything else would wait: another
+ * way is taken, and where there is none the result is given up. The same for a Keystone that is
+ * none, whose own way may be corrected. */
+static void test_no_url(void **state)
+{
+	static const char *const bad[] = {"nonsense", "ftp://host/v1/signal/x",
+					  "http://user:SECRET@host/x", "http://"};
+	struct bench b;
+	struct httpd *h = begin(&b);
+
+	(void)state;
+	bench_open(&b);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(
+			tell(&b, json_pack("{s:s}", "deploy_signal_id", bad[i]), good(), 0),
+			CARRY_REFUSED);
+		assert_null(strstr(b.why, "SECRET"));
+	}
+	assert_int_equal(tell(&b,
+			      json_pack("{s:s, s:s}", "deploy_signal_id", bad[0],
+					"deploy_signal_verb", "PUT"),
+			      good(), 0),
+			 CARRY_REFUSED);
+	assert_int_equal(tell(&b,
+			      json_pack("{s:s, s:s, s:s}", "deploy_auth_url", bad[0],
+					"deploy_user_id", "u", "deploy_password", "p"),
+			      good(), 0),
+			 CARRY_SLOWLY);
+	assert_int_equal(httpd_count(h), 0);
+	b.set = sink_set_close(b.set);
+	give_keys(&b, h);
+	bench_open(&b);
+	assert_int_equal(tell(&b, json_pack("{s:s}", "deploy_signal_id", bad[0]), good(), 0),
+			 CARRY_DELIVERED);
+	finish(&b, h);
+}
+
 /* A temporary URL: PUT, not within the first two seconds; it has no second way. */
 static void test_temp_url(void **state)
 {
@@ -252,9 +289,10 @@ static void test_away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_url),   cmocka_unit_test(test_died),	   cmocka_unit_test(test_temp_url),
-		cmocka_unit_test(test_heat),  cmocka_unit_test(test_refused_user), cmocka_unit_test(test_queue),
-		cmocka_unit_test(test_away),
+		cmocka_unit_test(test_url),    cmocka_unit_test(test_died),
+		cmocka_unit_test(test_no_url), cmocka_unit_test(test_temp_url),
+		cmocka_unit_test(test_heat),   cmocka_unit_test(test_refused_user),
+		cmocka_unit_test(test_queue),  cmocka_unit_test(test_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
