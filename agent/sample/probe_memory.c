@@ -78,6 +78,17 @@ struct memory {
 	struct probe_hints *hints;
 };
 
+static int read_file(struct memory *m)
+{
+	const struct parse_keys keys = {key_names, KEYS};
+	int err = procfile_read(&m->file);
+
+	if (err)
+		return err;
+	m->found = parse_keyed(m->file.text, m->file.len, &keys, m->kib);
+	return m->found ? 0 : -EINVAL;
+}
+
 static int memory_open(const struct probe_setup *setup, void **ret, struct err *e)
 {
 	_cleanup_free_ struct memory *m = calloc(1, sizeof(*m));
@@ -90,6 +101,7 @@ static int memory_open(const struct probe_setup *setup, void **ret, struct err *
 		return err;
 	m->sampler = setup->sampler;
 	m->hints = setup->hints;
+	(void)!read_file(m); /* at once, so that what is missing can be told */
 	*ret = take_ptr(m);
 	return 0;
 }
@@ -119,15 +131,12 @@ static void follow(struct memory *m, int64_t now_ms)
 
 static int memory_read(void *state, int64_t now_ms)
 {
-	const struct parse_keys keys = {key_names, KEYS};
 	struct memory *m = state;
-	int err = procfile_read(&m->file);
+	int err = read_file(m);
 
-	if (err)
-		return err;
-	m->found = parse_keyed(m->file.text, m->file.len, &keys, m->kib);
-	follow(m, now_ms);
-	return m->found ? 0 : -EINVAL;
+	if (!err)
+		follow(m, now_ms);
+	return err;
 }
 
 static double mib(uint64_t kib)
@@ -210,6 +219,18 @@ static enum probe_stress memory_stress(const void *state)
 	return stress == STRESS_CALM && available < 0.05 * total ? STRESS_HOLD : stress;
 }
 
+static void memory_explain(const void *state, struct problems *problems)
+{
+	const struct memory *m = state;
+
+	if (has(m, BIT(TOTAL)) && !has(m, BIT(AVAILABLE)))
+		problems_add(problems, PROBLEM_WARN, "probe-memory",
+			     "a kernel from Linux 3.14 on; limits of control groups and the "
+			     "kernel's log still tell",
+			     "that memory runs out is not foreseen: this kernel does not say how "
+			     "much is available");
+}
+
 static void memory_close(void *state)
 {
 	struct memory *m = state;
@@ -227,4 +248,5 @@ const struct probe_ops probe_memory = {
 	.report = memory_report,
 	.close = memory_close,
 	.stress = memory_stress,
+	.explain = memory_explain,
 };

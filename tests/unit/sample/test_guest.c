@@ -520,9 +520,32 @@ static void many_files_are_a_hint(void **state)
 	tree_free(t);
 }
 
+/* A kernel that does not say what memory is available is not foreseen to run out of it: said before
+ * the first reading, as `heat-pulse check` takes none, and only there. */
+static void memory_that_is_not_foreseen(void **state)
+{
+	static const char *const roots[] = {"proc-linux-3.10", "proc-linux-6.18"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		struct tree *t = tree_new(roots[i]);
+		struct problems p = {0};
+
+		assert_int_equal(tree_open(t, &probe_memory), 0);
+		assert_non_null(t->ops->explain);
+		t->ops->explain(t->probe, &p);
+		assert_int_equal(p.n, i == 0);
+		if (p.n)
+			assert_non_null(strstr(p.list[0].text, "not foreseen"));
+		problems_deinit(&p);
+		tree_free(t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_that_is_not_foreseen),
 		cmocka_unit_test(limits_and_numbers),
 		cmocka_unit_test(many_files_are_a_hint),
 		cmocka_unit_test(balloon_of_hyperv_is_whole_or_none),
