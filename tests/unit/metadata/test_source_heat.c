@@ -64,35 +64,48 @@ static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_rep
 	}
 }
 
-static void start(struct rig *rig, struct httpd **h, struct script *sc, struct source **s)
+/* A source, and the server that it asks. */
+struct asked {
+	struct rig rig;
+	struct httpd *h;
+	struct source *s;
+};
+
+static void start(struct asked *k, struct script *sc)
 {
+	struct rig *rig = &k->rig;
 	struct err e = ERR_INIT;
 
 	rig_init(rig);
-	*h = httpd_start(&(struct httpd_setup){.fn = answer, .ctx = sc});
-	assert_non_null(*h);
-	rig_heat(rig, httpd_url(*h, "/v3"));
+	k->h = httpd_start(&(struct httpd_setup){.fn = answer, .ctx = sc});
+	assert_non_null(k->h);
+	rig_heat(rig, httpd_url(k->h, "/v3"));
 	assert_true(source_heat.usable(&rig->setup));
 	assert_int_equal(keystone_new(rig->loop, rig->http, &rig->creds.heat, &rig->setup.keystone),
 			 0);
-	assert_int_equal(source_heat.open(&rig->setup, s, &e), 0);
+	assert_int_equal(source_heat.open(&rig->setup, &k->s, &e), 0);
 }
 
-static void stop(struct rig *rig, struct httpd *h, struct source *s)
+static void stop(struct asked *k)
 {
-	source_heat.close(s);
-	keystone_free(rig->setup.keystone);
-	httpd_stop(h);
-	rig_deinit(rig);
+	source_heat.close(k->s);
+	keystone_free(k->rig.setup.keystone);
+	httpd_stop(k->h);
+	rig_deinit(&k->rig);
+}
+
+static enum fetch_class fetch(struct asked *k, const char *resource, bool full)
+{
+	return rig_fetch(&k->rig, &source_heat, k->s, resource, full);
 }
 
 /* How many requests went to paths with that text. */
-static unsigned requests(struct httpd *h, const char *text)
+static unsigned requests(const struct asked *k, const char *text)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < httpd_count(h); i++)
-		n += httpd_seen(h, i) && strstr(httpd_seen(h, i)->target, text);
+	for (unsigned i = 0; i < httpd_count(k->h); i++)
+		n += httpd_seen(k->h, i) && strstr(httpd_seen(k->h, i)->target, text);
 	return n;
 }
 
@@ -101,29 +114,27 @@ static unsigned requests(struct httpd *h, const char *text)
 static void full(void **state)
 {
 	struct script sc = {0};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 	char value[64];
 
 	(void)state;
-	start(&rig, &h, &sc, &s);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, "a b/c", true), FETCH_OK);
-	assert_int_equal(httpd_count(h), 3);
-	assert_string_equal(httpd_seen(h, 1)->target,
+	start(&k, &sc);
+	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(fetch(&k, "a b/c", true), FETCH_OK);
+	assert_int_equal(httpd_count(k.h), 3);
+	assert_string_equal(httpd_seen(k.h, 1)->target,
 			    "/heat/v1/p1/stacks/web/7b1c/resources/srv/metadata");
-	assert_string_equal(httpd_header(httpd_seen(h, 1), "X-Auth-Token", value, sizeof(value)),
+	assert_string_equal(httpd_header(httpd_seen(k.h, 1), "X-Auth-Token", value, sizeof(value)),
 			    "tok-1");
-	assert_string_equal(httpd_seen(h, 2)->target,
+	assert_string_equal(httpd_seen(k.h, 2)->target,
 			    "/heat/v1/p1/stacks/web/7b1c/resources/a%20b%2Fc/metadata");
-	assert_string_equal(rig.doc.resource, "a b/c");
-	assert_null(rig.doc.physical_id);
-	assert_string_equal(rig.doc.stack, "web");
-	assert_string_equal(rig.doc.stack_id, "web/7b1c");
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
-	assert_string_equal(rig.doc.physical_id, "srv-uuid");
-	stop(&rig, h, s);
+	assert_string_equal(k.rig.doc.resource, "a b/c");
+	assert_null(k.rig.doc.physical_id);
+	assert_string_equal(k.rig.doc.stack, "web");
+	assert_string_equal(k.rig.doc.stack_id, "web/7b1c");
+	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
+	assert_string_equal(k.rig.doc.physical_id, "srv-uuid");
+	stop(&k);
 }
 
 /* Light polls: the first takes its bearings and goes on to the full one; then one light request
@@ -131,76 +142,66 @@ static void full(void **state)
 static void light(void **state)
 {
 	struct script sc = {0};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	start(&rig, &h, &sc, &s);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false),
-			 FETCH_OK); /* no server id yet: full */
-	assert_int_equal(requests(h, "/software_deployments/"), 0);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK);
+	start(&k, &sc);
+	assert_int_equal(fetch(&k, NULL, false), FETCH_OK); /* no server id yet: full */
+	assert_int_equal(requests(&k, "/software_deployments/"), 0);
+	assert_int_equal(fetch(&k, NULL, false), FETCH_OK);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_UNCHANGED);
-	assert_int_equal(requests(h, "/software_deployments/metadata/srv-uuid"), 6);
-	assert_int_equal(requests(h, "/resources/srv/metadata"), 2);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, "other", false),
-			 FETCH_OK); /* never light for another one */
-	assert_int_equal(requests(h, "/software_deployments/"), 6);
-	stop(&rig, h, s);
+		assert_int_equal(fetch(&k, NULL, false), FETCH_UNCHANGED);
+	assert_int_equal(requests(&k, "/software_deployments/metadata/srv-uuid"), 6);
+	assert_int_equal(requests(&k, "/resources/srv/metadata"), 2);
+	assert_int_equal(fetch(&k, "other", false), FETCH_OK); /* never light for another one */
+	assert_int_equal(requests(&k, "/software_deployments/"), 6);
+	stop(&k);
 }
 
 /* A light answer that differs leads to the full document in the same poll. */
 static void light_sees_changes(void **state)
 {
 	struct script sc = {.light_changes = true};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	start(&rig, &h, &sc, &s);
+	start(&k, &sc);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK);
-	assert_int_equal(requests(h, "/resources/srv/metadata"), 4);
-	stop(&rig, h, s);
+		assert_int_equal(fetch(&k, NULL, false), FETCH_OK);
+	assert_int_equal(requests(&k, "/resources/srv/metadata"), 4);
+	stop(&k);
 }
 
 /* Where the light form is refused it is given up and the full one serves. */
 static void light_refused(void **state)
 {
 	struct script sc = {.light_status = 403};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	start(&rig, &h, &sc, &s);
+	start(&k, &sc);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, false), FETCH_OK);
-	assert_int_equal(requests(h, "/software_deployments/"), 1);
-	stop(&rig, h, s);
+		assert_int_equal(fetch(&k, NULL, false), FETCH_OK);
+	assert_int_equal(requests(&k, "/software_deployments/"), 1);
+	stop(&k);
 }
 
 /* One 401 costs a new token and a second try; a second one is a refusal. */
 static void token_rejected(void **state)
 {
 	struct script once = {.unauthorized_first = 1}, always = {.unauthorized_first = 1000};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	start(&rig, &h, &once, &s);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
-	assert_int_equal(requests(h, "/auth/tokens"), 2);
-	stop(&rig, h, s);
-	start(&rig, &h, &always, &s);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_REFUSED);
-	assert_int_equal(requests(h, "/auth/tokens"), 2);
-	assert_int_equal(requests(h, "/metadata"), 2);
-	stop(&rig, h, s);
+	start(&k, &once);
+	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(requests(&k, "/auth/tokens"), 2);
+	stop(&k);
+	start(&k, &always);
+	assert_int_equal(fetch(&k, NULL, true), FETCH_REFUSED);
+	assert_int_equal(requests(&k, "/auth/tokens"), 2);
+	assert_int_equal(requests(&k, "/metadata"), 2);
+	stop(&k);
 }
 
 struct refusal {
@@ -237,17 +238,14 @@ static void refusals(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct rig rig;
-		struct httpd *h;
-		struct source *s;
+		struct asked k;
 
-		start(&rig, &h, &cases[i].script, &s);
-		assert_int_equal(rig_fetch(&rig, &source_heat, s, cases[i].resource, true),
-				 cases[i].class);
-		assert_true(*rig.why);
-		assert_null(strstr(rig.why, "pw-7"));
-		assert_null(strstr(rig.why, "tok-1"));
-		stop(&rig, h, s);
+		start(&k, &cases[i].script);
+		assert_int_equal(fetch(&k, cases[i].resource, true), cases[i].class);
+		assert_true(*k.rig.why);
+		assert_null(strstr(k.rig.why, "pw-7"));
+		assert_null(strstr(k.rig.why, "tok-1"));
+		stop(&k);
 	}
 }
 
@@ -255,45 +253,42 @@ static void refusals(void **state)
 static void reach(void **state)
 {
 	struct script sc = {0};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	start(&rig, &h, &sc, &s);
-	assert_true(source_heat.reaches(s, NULL));
-	assert_true(source_heat.reaches(s, "srv"));
-	assert_false(source_heat.reaches(s, "other"));
-	assert_false(source_heat.needs_clock(s));
-	source_heat.close(s);
-	rig.creds.heat.kind = CREDENTIALS_APPLICATION;
-	assert_int_equal(source_heat.open(&rig.setup, &s, NULL), 0);
-	assert_true(source_heat.reaches(s, "other"));
-	stop(&rig, h, s);
+	start(&k, &sc);
+	assert_true(source_heat.reaches(k.s, NULL));
+	assert_true(source_heat.reaches(k.s, "srv"));
+	assert_false(source_heat.reaches(k.s, "other"));
+	assert_false(source_heat.needs_clock(k.s));
+	source_heat.close(k.s);
+	k.rig.creds.heat.kind = CREDENTIALS_APPLICATION;
+	assert_int_equal(source_heat.open(&k.rig.setup, &k.s, NULL), 0);
+	assert_true(source_heat.reaches(k.s, "other"));
+	stop(&k);
 }
 
 /* Closed while it waits for a token, and while it waits for the document: silence. */
 static void closed_while_busy(void **state)
 {
 	struct script sc = {0};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	start(&rig, &h, &sc, &s);
-	assert_int_equal(source_heat.fetch(s, NULL, true, rig_answered, &rig), 0);
-	source_heat.close(s);
-	rig_run_for(&rig, 30);
-	assert_int_equal(rig.answers, 0);
-	assert_int_equal(source_heat.open(&rig.setup, &s, NULL), 0);
-	assert_int_equal(rig_fetch(&rig, &source_heat, s, NULL, true), FETCH_OK);
-	rig.answers = 0;
-	assert_int_equal(source_heat.fetch(s, NULL, true, rig_answered, &rig), 0);
-	rig_run_for(&rig, 1);
-	source_heat.close(s);
-	rig_run_for(&rig, 30);
-	stop(&rig, h, NULL);
+	start(&k, &sc);
+	assert_int_equal(source_heat.fetch(k.s, NULL, true, rig_answered, &k.rig), 0);
+	source_heat.close(k.s);
+	rig_run_for(&k.rig, 30);
+	assert_int_equal(k.rig.answers, 0);
+	assert_int_equal(source_heat.open(&k.rig.setup, &k.s, NULL), 0);
+	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
+	k.rig.answers = 0;
+	assert_int_equal(source_heat.fetch(k.s, NULL, true, rig_answered, &k.rig), 0);
+	rig_run_for(&k.rig, 1);
+	source_heat.close(k.s);
+	rig_run_for(&k.rig, 30);
+	k.s = NULL;
+	stop(&k);
 }
 
 int main(void)

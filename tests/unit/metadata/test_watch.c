@@ -14,42 +14,34 @@
 static void suspend_and_resume(void **state)
 {
 	struct script sc = {.refuse_from = 1, .refuse_to = 6};
-	struct told t = {.stop_clears = 1};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_clears = 1}};
 
 	(void)state;
-	prepare(&rig, 20);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run(&rig);
-	assert_int_equal(t.problems, 1);
-	assert_int_equal(t.clears, 1);
-	assert_string_equal(t.code, "cfn-403");
-	assert_string_equal(t.cleared, "cfn-403");
-	assert_int_equal(t.changes, 1);
-	rig_run_for(&rig, 50);
-	assert_true(t.documents >= 3);
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 20);
+	rig_run(&w.rig);
+	assert_int_equal(w.t.problems, 1);
+	assert_int_equal(w.t.clears, 1);
+	assert_string_equal(w.t.code, "cfn-403");
+	assert_string_equal(w.t.cleared, "cfn-403");
+	assert_int_equal(w.t.changes, 1);
+	rig_run_for(&w.rig, 50);
+	assert_true(w.t.documents >= 3);
+	watched_close(&w);
 }
 
 /* A refusal waits: it does not go on at the interval. */
 static void refusal_backs_off(void **state)
 {
 	struct script sc = {.refuse_to = 100000};
-	struct told t = {0};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {0};
 
 	(void)state;
-	prepare(&rig, 100);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run_for(&rig, 700);
-	assert_int_equal(httpd_count(h), 3); /* the ladder, and then nothing for a second */
-	assert_int_equal(t.problems, 1);
-	assert_int_equal(t.documents, 0);
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 100);
+	rig_run_for(&w.rig, 700);
+	assert_int_equal(httpd_count(w.h), 3); /* the ladder, and then nothing for a second */
+	assert_int_equal(w.t.problems, 1);
+	assert_int_equal(w.t.documents, 0);
+	watched_close(&w);
 }
 
 /* When one resource is served again the others do not sit out their waits. */
@@ -57,25 +49,21 @@ static int64_t resumed_after_ms(void)
 {
 	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
 	struct script sc = {.refuse_to = 24}; /* eight resources, three rungs each */
-	struct told t = {.stop_documents = 1};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_documents = 1}};
 	int64_t began;
 
-	prepare(&rig, 200);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	assert_int_equal(watch_set_resources(t.w, names, ARRAY_SIZE(names)), 0);
-	rig_run(&rig);
+	watched_open(&w, &sc, 200);
+	assert_int_equal(watch_set_resources(w.t.w, names, ARRAY_SIZE(names)), 0);
+	rig_run(&w.rig);
 	began = clock_boot_ms();
-	t.stop_documents = 0;
-	t.stop_clears = 1; /* when the last of them is served */
-	rig_run(&rig);
+	w.t.stop_documents = 0;
+	w.t.stop_clears = 1; /* when the last of them is served */
+	rig_run(&w.rig);
 	began = clock_boot_ms() - began;
-	assert_true(t.documents >= 8);
-	assert_int_equal(t.problems, 1);
-	assert_int_equal(t.clears, 1);
-	finish(&rig, &t, h);
+	assert_true(w.t.documents >= 8);
+	assert_int_equal(w.t.problems, 1);
+	assert_int_equal(w.t.clears, 1);
+	watched_close(&w);
 	return began;
 }
 
@@ -94,40 +82,32 @@ static void resumed_together(void **state)
 static void in_progress(void **state)
 {
 	struct script sc = {.status = "UPDATE_IN_PROGRESS"};
-	struct told t = {.stop_round = true};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_round = true}};
 	json_t *list;
 	double next_s;
 
 	(void)state;
-	prepare(&rig, 600000);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run(&rig);
-	assert_true(watch_document(t.w, NULL)->in_progress);
-	list = watch_status(t.w);
+	watched_open(&w, &sc, 600000);
+	rig_run(&w.rig);
+	assert_true(watch_document(w.t.w, NULL)->in_progress);
+	list = watch_status(w.t.w);
 	next_s = json_real_value(json_object_get(json_array_get(list, 0), "next_s"));
 	assert_true(next_s > 7 && next_s <= 12);
 	json_decref(list);
-	finish(&rig, &t, h);
+	watched_close(&w);
 }
 
 /* A slow server does not stretch the interval: it counts from one start to the next. */
 static unsigned slow_documents(void)
 {
 	struct script sc = {.delay_ms = 150};
-	struct told t = {0};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {0};
 	unsigned n;
 
-	prepare(&rig, 200);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run_for(&rig, 3000);
-	n = t.documents;
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 200);
+	rig_run_for(&w.rig, 3000);
+	n = w.t.documents;
+	watched_close(&w);
 	return n;
 }
 
@@ -145,78 +125,63 @@ static void slow_server(void **state)
 static void retry_after(void **state)
 {
 	struct script sc = {.retry_after = "Retry-After: 3600\r\n"};
-	struct told t = {0};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {0};
 
 	(void)state;
-	prepare(&rig, 20);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run_for(&rig, 400);
-	assert_int_equal(httpd_count(h), 1);
-	assert_string_equal(t.code, "cfn-busy");
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 20);
+	rig_run_for(&w.rig, 400);
+	assert_int_equal(httpd_count(w.h), 1);
+	assert_string_equal(w.t.code, "cfn-busy");
+	watched_close(&w);
 }
 
 /* A bad document keeps the last good one, and says so once. */
 static void bad_document(void **state)
 {
 	struct script sc = {.bad_from = 2};
-	struct told t = {.stop_problems = 1};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_problems = 1}};
 
 	(void)state;
-	prepare(&rig, 20);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run(&rig);
-	assert_string_equal(t.code, "cfn-bad-document");
-	assert_string_equal(json_str(watch_document(t.w, NULL)->metadata, "note"), "s");
-	assert_int_equal(t.documents, 2);
-	assert_int_equal(t.changes, 1);
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 20);
+	rig_run(&w.rig);
+	assert_string_equal(w.t.code, "cfn-bad-document");
+	assert_string_equal(json_str(watch_document(w.t.w, NULL)->metadata, "note"), "s");
+	assert_int_equal(w.t.documents, 2);
+	assert_int_equal(w.t.changes, 1);
+	watched_close(&w);
 }
 
 /* One request per interval, +-20 %, and a change is told once. */
 static void interval(void **state)
 {
 	struct script sc = {.changes_at = 5};
-	struct told t = {0};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {0};
 
 	(void)state;
-	prepare(&rig, 50);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run_for(&rig, 1000);
-	assert_in_range(httpd_count(h), 12, 27);
-	assert_int_equal(t.changes, 2);
-	assert_int_equal(t.rounds, t.documents);
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 50);
+	rig_run_for(&w.rig, 1000);
+	assert_in_range(httpd_count(w.h), 12, 27);
+	assert_int_equal(w.t.changes, 2);
+	assert_int_equal(w.t.rounds, w.t.documents);
+	watched_close(&w);
 }
 
 /* The first poll waits for its splay; a poll asked for comes at once. */
 static void splay(void **state)
 {
 	struct script sc = {0};
-	struct told t = {.stop_documents = 1};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_documents = 1}};
 
 	(void)state;
-	prepare(&rig, 60000);
-	rig.conf.splay_ms = 1000L * 3600 * 24 * 365;
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	rig_run_for(&rig, 100);
-	assert_int_equal(httpd_count(h), 0);
-	watch_poll_now(t.w);
-	rig_run(&rig);
-	assert_int_equal(httpd_count(h), 1);
-	finish(&rig, &t, h);
+	prepare(&w.rig, 60000);
+	w.rig.conf.splay_ms = 1000L * 3600 * 24 * 365;
+	watched_start(&w, &sc);
+	rig_run_for(&w.rig, 100);
+	assert_int_equal(httpd_count(w.h), 0);
+	watch_poll_now(w.t.w);
+	rig_run(&w.rig);
+	assert_int_equal(httpd_count(w.h), 1);
+	watched_close(&w);
 }
 
 /* Resources that hooks name are polled, kept while named, dropped when not; unreachable names are
@@ -225,26 +190,22 @@ static void resources(void **state)
 {
 	static const char *const names[] = {"other", "srv"};
 	struct script sc = {0};
-	struct told t = {.stop_documents = 2};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_documents = 2}};
 
 	(void)state;
-	prepare(&rig, 60000);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
-	rig_run(&rig);
-	assert_int_equal(httpd_count(h), 2); /* srv is the own one: not polled twice */
-	assert_string_equal(json_str(watch_document(t.w, "other")->metadata, "note"), "o");
-	assert_string_equal(json_str(watch_document(t.w, "srv")->metadata, "note"), "s");
-	assert_ptr_equal(watch_document(t.w, NULL), watch_document(t.w, "srv"));
-	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
-	assert_non_null(watch_document(t.w, "other"));
-	assert_int_equal(watch_set_resources(t.w, names + 1, 1), 0);
-	assert_null(watch_document(t.w, "other"));
-	assert_non_null(watch_document(t.w, "srv"));
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 60000);
+	assert_int_equal(watch_set_resources(w.t.w, names, 2), 0);
+	rig_run(&w.rig);
+	assert_int_equal(httpd_count(w.h), 2); /* srv is the own one: not polled twice */
+	assert_string_equal(json_str(watch_document(w.t.w, "other")->metadata, "note"), "o");
+	assert_string_equal(json_str(watch_document(w.t.w, "srv")->metadata, "note"), "s");
+	assert_ptr_equal(watch_document(w.t.w, NULL), watch_document(w.t.w, "srv"));
+	assert_int_equal(watch_set_resources(w.t.w, names, 2), 0);
+	assert_non_null(watch_document(w.t.w, "other"));
+	assert_int_equal(watch_set_resources(w.t.w, names + 1, 1), 0);
+	assert_null(watch_document(w.t.w, "other"));
+	assert_non_null(watch_document(w.t.w, "srv"));
+	watched_close(&w);
 }
 
 /* An event may change the resources, also drop the one that it is about. */
@@ -252,20 +213,16 @@ static void dropped_in_event(void **state)
 {
 	static const char *const names[] = {"other"};
 	struct script sc = {0};
-	struct told t = {0};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {0};
 
 	(void)state;
-	prepare(&rig, 30);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	t.drop_in_event = true;
-	assert_int_equal(watch_set_resources(t.w, names, 1), 0);
-	rig_run_for(&rig, 200);
-	assert_true(t.documents >= 2);
-	assert_null(watch_document(t.w, "other"));
-	finish(&rig, &t, h);
+	watched_open(&w, &sc, 30);
+	w.t.drop_in_event = true;
+	assert_int_equal(watch_set_resources(w.t.w, names, 1), 0);
+	rig_run_for(&w.rig, 200);
+	assert_true(w.t.documents >= 2);
+	assert_null(watch_document(w.t.w, "other"));
+	watched_close(&w);
 }
 
 /* Freed while requests hang: no event comes any more. */
@@ -273,19 +230,15 @@ static void freed_while_busy(void **state)
 {
 	static const char *const names[] = {"other"};
 	struct script sc = {.hang = true};
-	struct told t = {0};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {0};
 
 	(void)state;
-	prepare(&rig, 30);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	assert_int_equal(watch_set_resources(t.w, names, 1), 0);
-	rig_run_for(&rig, 50);
-	assert_int_equal(watch_set_resources(t.w, NULL, 0), 0);
-	finish(&rig, &t, h);
-	assert_int_equal(t.documents + t.problems + t.rounds, 0);
+	watched_open(&w, &sc, 30);
+	assert_int_equal(watch_set_resources(w.t.w, names, 1), 0);
+	rig_run_for(&w.rig, 50);
+	assert_int_equal(watch_set_resources(w.t.w, NULL, 0), 0);
+	watched_close(&w);
+	assert_int_equal(w.t.documents + w.t.problems + w.t.rounds, 0);
 }
 
 /* ---- one pass ---- */
@@ -295,32 +248,28 @@ static void one_pass(void **state)
 {
 	static const char *const names[] = {"other", "srv"};
 	struct script good = {0}, refused = {.refuse_to = 1000};
-	struct told t = {.stop_round = true};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_round = true}};
 
 	(void)state;
-	prepare(&rig, 20);
-	rig.conf.splay_ms = 3600 * 1000;
-	rig.setup.one_pass = true;
-	h = serve(&rig, &good);
-	start(&rig, &t);
-	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
-	rig_run(&rig);
-	rig_run_for(&rig, 100);
-	assert_int_equal(t.rounds, 1);
-	assert_int_equal(t.failures, 0);
-	assert_int_equal(t.documents, 2);
-	assert_int_equal(httpd_count(h), 2);
-	finish(&rig, &t, h);
-	prepare(&rig, 20);
-	rig.setup.one_pass = true;
-	h = serve(&rig, &refused);
-	start(&rig, &t);
-	assert_int_equal(watch_set_resources(t.w, names, 2), 0);
-	rig_run(&rig);
-	assert_int_equal(t.failures, 2);
-	finish(&rig, &t, h);
+	prepare(&w.rig, 20);
+	w.rig.conf.splay_ms = 3600 * 1000;
+	w.rig.setup.one_pass = true;
+	watched_start(&w, &good);
+	assert_int_equal(watch_set_resources(w.t.w, names, 2), 0);
+	rig_run(&w.rig);
+	rig_run_for(&w.rig, 100);
+	assert_int_equal(w.t.rounds, 1);
+	assert_int_equal(w.t.failures, 0);
+	assert_int_equal(w.t.documents, 2);
+	assert_int_equal(httpd_count(w.h), 2);
+	watched_close(&w);
+	prepare(&w.rig, 20);
+	w.rig.setup.one_pass = true;
+	watched_start(&w, &refused);
+	assert_int_equal(watch_set_resources(w.t.w, names, 2), 0);
+	rig_run(&w.rig);
+	assert_int_equal(w.t.failures, 2);
+	watched_close(&w);
 }
 
 /* Nothing to watch: told, and a pass that fails. */
@@ -352,20 +301,16 @@ static void no_source(void **state)
 static void status(void **state)
 {
 	struct script sc = {.refuse_from = 1, .refuse_to = 1000};
-	struct told t = {.stop_documents = 1};
-	struct rig rig;
-	struct httpd *h;
+	struct watched w = {.t = {.stop_documents = 1}};
 	json_t *list, *row;
 
 	(void)state;
-	prepare(&rig, 20);
-	h = serve(&rig, &sc);
-	start(&rig, &t);
-	list = watch_status(t.w);
+	watched_open(&w, &sc, 20);
+	list = watch_status(w.t.w);
 	assert_string_equal(json_str(json_array_get(list, 0), "state"), "never");
 	json_decref(list);
-	rig_run(&rig);
-	list = watch_status(t.w);
+	rig_run(&w.rig);
+	list = watch_status(w.t.w);
 	row = json_array_get(list, 0);
 	assert_int_equal(json_array_size(list), 1);
 	assert_string_equal(json_str(row, "name"), "cfn");
@@ -376,15 +321,15 @@ static void status(void **state)
 	assert_true(json_is_real(json_object_get(row, "next_s")));
 	assert_true(json_real_value(json_object_get(row, "interval_s")) > 0.019);
 	json_decref(list);
-	t.stop_problems = 1;
-	rig_run(&rig);
-	list = watch_status(t.w);
+	w.t.stop_problems = 1;
+	rig_run(&w.rig);
+	list = watch_status(w.t.w);
 	row = json_array_get(list, 0);
 	assert_string_equal(json_str(row, "state"), "backoff");
 	assert_non_null(strstr(json_str(row, "error"), "AccessDenied"));
 	assert_string_equal(json_str(row, "problem"), "403");
 	json_decref(list);
-	finish(&rig, &t, h);
+	watched_close(&w);
 }
 
 int main(void)

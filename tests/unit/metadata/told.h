@@ -142,3 +142,28 @@ static _unused_ void finish(struct rig *rig, struct told *t, struct httpd *h)
 	httpd_stop(h);
 	rig_deinit(rig);
 }
+
+/* A watch of such a server. */
+struct watched {
+	struct rig rig;
+	struct httpd *h;
+	struct told t;
+};
+
+/* After prepare(), for who changes something in between. */
+static _unused_ void watched_start(struct watched *w, struct script *sc)
+{
+	w->h = serve(&w->rig, sc);
+	start(&w->rig, &w->t);
+}
+
+static _unused_ void watched_open(struct watched *w, struct script *sc, int64_t interval_ms)
+{
+	prepare(&w->rig, interval_ms);
+	watched_start(w, sc);
+}
+
+static _unused_ void watched_close(struct watched *w)
+{
+	finish(&w->rig, &w->t, w->h);
+}
