@@ -49,6 +49,14 @@ static void a_cut_line_is_no_mount(void **state)
 	}
 }
 
+/* What is watched of the mounts that @t has. */
+static const struct parse_mount *local_mounts(struct tree *t, size_t *ret_n)
+{
+	assert_int_equal(mounts_new(&t->env, &t->mounts, NULL), 0);
+	assert_int_equal(mounts_refresh(t->mounts, false), 1);
+	return mounts_local(t->mounts, ret_n);
+}
+
 /* Local file systems once each: no images, no network, no overlays, no folder of another mount. */
 static void local_mounts_of_a_guest(void **state)
 {
@@ -59,8 +67,7 @@ static void local_mounts_of_a_guest(void **state)
 	size_t n;
 
 	(void)state;
-	assert_int_equal(mounts_new(&t->env, &t->mounts, NULL), 0);
-	assert_int_equal(mounts_refresh(t->mounts, false), 1);
+	assert_non_null(local_mounts(t, &n));
 	assert_int_equal(mounts_refresh(t->mounts, false), 1); /* a recorded one does not change */
 	assert_int_equal(mounts_refresh(t->mounts, true), 2);
 	list = mounts_local(t->mounts, &n);
@@ -88,9 +95,7 @@ static void root_is_always_watched(void **state)
 		 "32 30 0:41 / /data rw - zfs tank/data rw\n"
 		 "33 30 0:42 /@home /home rw - btrfs /dev/vdb rw\n"
 		 "34 30 0:43 /@var /var rw - btrfs /dev/vdb rw\n");
-	assert_int_equal(mounts_new(&t->env, &t->mounts, NULL), 0);
-	assert_int_equal(mounts_refresh(t->mounts, false), 1);
-	list = mounts_local(t->mounts, &n);
+	list = local_mounts(t, &n);
 	assert_int_equal(n, 3);
 	assert_string_equal(list[0].type, "overlay");
 	assert_string_equal(list[1].path, "/data");
@@ -111,9 +116,7 @@ static void too_many_mounts_are_counted(void **state)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
 			      "%d 1 254:%d / /m%d rw - ext4 /dev/vd%d rw\n", i, i, i, i);
 	tree_put(t, "/proc/self/mountinfo", text);
-	assert_int_equal(mounts_new(&t->env, &t->mounts, NULL), 0);
-	assert_int_equal(mounts_refresh(t->mounts, false), 1);
-	assert_non_null(mounts_local(t->mounts, &listed));
+	assert_non_null(local_mounts(t, &listed));
 	assert_int_equal(listed, MOUNTS_MAX);
 	assert_int_equal(mounts_left_out(t->mounts), 3);
 	tree_free(t);
@@ -167,22 +170,30 @@ static void devices_of_a_guest(void **state)
 	"254 0 vda " reads " 0 " rsect " " rms " " writes " 0 " wsect " " wms " " flight " " busy  \
 	" 0\n"
 
-static void disk_tree(struct tree *t, const char *text)
+static void disk_says(struct tree *t, const char *text)
 {
 	tree_put(t, "/proc/diskstats", text);
+}
+
+/* A guest with one disk, which says this when the probe comes. */
+static struct tree *open_disk(const char *text)
+{
+	struct tree *t = tree_new(NULL);
+
+	tree_put(t, "/sys/block/vda/uevent", "");
+	disk_says(t, text);
+	assert_int_equal(tree_open(t, &probe_io), 0);
+	return t;
 }
 
 /* 10 s: 200 reads of 8 KiB in 600 ms, 50 writes of 4 KiB in 150 ms, busy for 4 s. */
 static void rates_by_hand(void **state)
 {
-	struct tree *t = tree_new(NULL);
+	struct tree *t = open_disk(DISK("1000", "16000", "5000", "100", "800", "900", "0", "7000"));
 
 	(void)state;
-	tree_put(t, "/sys/block/vda/uevent", "");
-	disk_tree(t, DISK("1000", "16000", "5000", "100", "800", "900", "0", "7000"));
-	assert_int_equal(tree_open(t, &probe_io), 0);
 	tree_read(t, 10000);
-	disk_tree(t, DISK("1200", "19200", "5600", "150", "1200", "1050", "3", "11000"));
+	disk_says(t, DISK("1200", "19200", "5600", "150", "1200", "1050", "3", "11000"));
 	tree_read(t, 20000);
 	tree_value_of(t, METRIC_IO_READ_REQ, 0, 20);
 	tree_value_of(t, METRIC_IO_WRITE_REQ, 0, 5);
@@ -203,14 +214,11 @@ static void rates_by_hand(void **state)
  * when one comes; a flush counts as one. Stress from 5 s on. */
 static void stall_is_timed(void **state)
 {
-	struct tree *t = tree_new(NULL);
+	struct tree *t = open_disk(DISK("10", "80", "5", "10", "80", "5", "0", "10"));
 
 	(void)state;
-	tree_put(t, "/sys/block/vda/uevent", "");
-	disk_tree(t, DISK("10", "80", "5", "10", "80", "5", "0", "10"));
-	assert_int_equal(tree_open(t, &probe_io), 0);
 	tree_read(t, 0);
-	disk_tree(t, DISK("11", "88", "6", "10", "80", "5", "2", "20"));
+	disk_says(t, DISK("11", "88", "6", "10", "80", "5", "2", "20"));
 	tree_read(t, 10000);
 	tree_value_of(t, METRIC_IO_STALLED, 0, 0);
 	assert_int_equal(t->ops->stress(t->probe), STRESS_CALM);
@@ -220,10 +228,10 @@ static void stall_is_timed(void **state)
 	tree_read(t, 45000);
 	tree_value_of(t, METRIC_IO_STALLED, 0, 35);
 	assert_int_equal(t->ops->stress(t->probe), STRESS_RAISE);
-	disk_tree(t, "254 0 vda 11 0 88 6 10 0 80 5 2 20 0 0 0 0 0 1 4\n");
+	disk_says(t, "254 0 vda 11 0 88 6 10 0 80 5 2 20 0 0 0 0 0 1 4\n");
 	tree_read(t, 46000);
 	tree_value_of(t, METRIC_IO_STALLED, 0, 0);
-	disk_tree(t, DISK("11", "88", "6", "10", "80", "5", "0", "20"));
+	disk_says(t, DISK("11", "88", "6", "10", "80", "5", "0", "20"));
 	tree_read(t, 90000);
 	tree_value_of(t, METRIC_IO_STALLED, 0, 0); /* idle is no stall */
 	tree_free(t);
@@ -232,17 +240,14 @@ static void stall_is_timed(void **state)
 /* One that goes and comes again under the same name starts anew. */
 static void a_new_disk_of_that_name_has_no_rate(void **state)
 {
-	struct tree *t = tree_new(NULL);
+	struct tree *t = open_disk(DISK("10", "80", "5", "10", "80", "5", "0", "10"));
 
 	(void)state;
-	tree_put(t, "/sys/block/vda/uevent", "");
-	disk_tree(t, DISK("10", "80", "5", "10", "80", "5", "0", "10"));
-	assert_int_equal(tree_open(t, &probe_io), 0);
 	tree_read(t, 0);
-	disk_tree(t, "8 0 sda 0 0 0 0 0 0 0 0 0 0 0\n");
+	disk_says(t, "8 0 sda 0 0 0 0 0 0 0 0 0 0 0\n");
 	tree_read(t, 1000);
 	assert_int_equal(t->sample.n_values, 0);
-	disk_tree(t, DISK("500", "80", "5", "10", "80", "5", "0", "10"));
+	disk_says(t, DISK("500", "80", "5", "10", "80", "5", "0", "10"));
 	tree_read(t, 2000);
 	tree_absent_of(t, METRIC_IO_READ_REQ, 0);
 	tree_free(t);
@@ -252,12 +257,9 @@ static void a_new_disk_of_that_name_has_no_rate(void **state)
  * kernels say themselves. A disk that does nothing is not stalled by that. */
 static void in_flight_below_zero(void **state)
 {
-	struct tree *t = tree_new(NULL);
+	struct tree *t = open_disk(DISK("10", "80", "5", "10", "80", "5", "4294967295", "10"));
 
 	(void)state;
-	tree_put(t, "/sys/block/vda/uevent", "");
-	disk_tree(t, DISK("10", "80", "5", "10", "80", "5", "4294967295", "10"));
-	assert_int_equal(tree_open(t, &probe_io), 0);
 	tree_read(t, 0);
 	tree_read(t, 90000);
 	tree_value_of(t, METRIC_IO_IN_FLIGHT, 0, 0);
@@ -270,18 +272,16 @@ static void in_flight_below_zero(void **state)
  * place. */
 static void crowd_of_devices(void **state)
 {
-	struct tree *t = tree_new(NULL);
 	_cleanup_buf_ struct buf text = BUF_INIT(16384);
+	struct tree *t;
 
 	(void)state;
-	tree_put(t, "/sys/block/vda/uevent", "");
 	for (int i = 0; i < 60; i++)
 		buf_printf(&text, "7 %d loop%d 50 0 400 9 0 0 0 0 0 9 9\n", i, i);
 	for (int i = 0; i < 60; i++)
 		buf_printf(&text, "8 %d sda%d 50 0 400 9 0 0 0 0 0 9 9\n", i, i);
 	buf_printf(&text, DISK("1000", "16000", "5000", "100", "800", "900", "0", "7000"));
-	disk_tree(t, buf_str(&text));
-	assert_int_equal(tree_open(t, &probe_io), 0);
+	t = open_disk(buf_str(&text));
 	tree_read(t, 0);
 	assert_int_equal(tree_entity(t, "device", "vda"), 0);
 	tree_read(t, 10000);
@@ -305,7 +305,7 @@ static void too_many_disks_are_counted(void **state)
 		tree_put(t, path, "");
 		buf_printf(&text, "254 %d vd%d 50 0 400 9 0 0 0 0 0 9 9\n", i, i);
 	}
-	disk_tree(t, buf_str(&text));
+	disk_says(t, buf_str(&text));
 	assert_int_equal(tree_open(t, &probe_io), 0);
 	tree_read(t, 0);
 	tree_read(t, 1000);
@@ -377,6 +377,13 @@ static struct tree *open_ext4(const char *options)
 	return t;
 }
 
+/* Return: the root's entity. */
+static int first_look(struct tree *t)
+{
+	read_and_wait(t, 1000);
+	return tree_entity(t, "mount_point", "/");
+}
+
 static void close_ext4(struct tree *t)
 {
 	struct loop *loop = t->setup.loop;
@@ -419,11 +426,9 @@ static void not_looked_at_yet(void **state)
 static void ext4_that_met_an_error(void **state)
 {
 	struct tree *t = open_ext4("rw,errors=remount-ro");
-	int root;
+	int root = first_look(t);
 
 	(void)state;
-	read_and_wait(t, 1000);
-	root = tree_entity(t, "mount_point", "/");
 	assert_string_equal(t->sample.entities[root].detail, "vda1"); /* not "root" */
 	tree_value_of(t, METRIC_FS_ERRORS, root, 3);
 	tree_value_of(t, METRIC_FS_READONLY, root, 0);
@@ -441,11 +446,9 @@ static void ext4_that_met_an_error(void **state)
 static void ext4_that_says_emergency(void **state)
 {
 	struct tree *t = open_ext4("rw");
-	int root;
+	int root = first_look(t);
 
 	(void)state;
-	read_and_wait(t, 1000);
-	root = tree_entity(t, "mount_point", "/");
 	tree_put(t, "/proc/self/mountinfo",
 		 "28 1 254:1 / / rw,relatime - ext4 /dev/root rw,emergency_ro\n");
 	read_and_wait(t, 11000);
@@ -460,11 +463,9 @@ static void ext4_that_says_emergency(void **state)
 static void ext4_that_goes_on(void **state)
 {
 	struct tree *t = open_ext4("rw,errors=continue");
-	int root;
+	int root = first_look(t);
 
 	(void)state;
-	read_and_wait(t, 1000);
-	root = tree_entity(t, "mount_point", "/");
 	tree_put(t, "/sys/fs/ext4/vda1/errors_count", "40\n");
 	read_and_wait(t, 11000);
 	tree_value_of(t, METRIC_FS_ERRORS, root, 40);
@@ -482,11 +483,12 @@ static void settings_name_the_mounts(void **state)
 	static const char *const paths[] = {"/srv/", "/nowhere"};
 	const struct sampler_settings named = {.mounts = paths, .n_mounts = 2}, none = {0};
 	struct tree *t = open_ext4("rw");
+	int root = first_look(t);
 
 	(void)state;
 	tree_put(t, "/srv/none", "");
-	read_and_wait(t, 1000);
 	assert_int_equal(t->sample.n_entities, 1);
+	assert_int_equal(root, 0);
 	t->ops->apply(t->probe, &named);
 	read_and_wait(t, 2000);
 	assert_int_equal(t->sample.n_entities, 1);
