@@ -1,24 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* service.restarted, from metadata to hook, against a stand-in for systemctl. */
-#include "agent.h"
+#include "queue_world.h"
 
 #include "core/log.h"
-
-/* Sections whose actions write to $L; @sections has one %s per section for the root. */
-static struct agent *make(void **state, const char *sections)
-{
-	struct fixture *f = *state;
-	struct buf text = BUF_INIT(65536);
-	struct agent *a;
-
-	f->conf.hook_retry_ms = 100;
-	f->conf.hook_tries = 3;
-	buf_printf(&text, "[DEFAULT]\nlog=%s/tmp/log\nroot=%s\n%s", f->env.root, f->env.root,
-		   sections);
-	a = agent_new(f, buf_str(&text));
-	buf_deinit(&text);
-	return a;
-}
 
 #define SHOW                                                                                       \
 	"echo $CFN_HOOK_NAME $CFN_TRIGGER old=$CFN_OLD_METADATA new=$CFN_NEW_METADATA >> %(log)s"
