@@ -15,6 +15,7 @@
 #include "core/backoff.h"
 #include "core/fs.h"
 #include "core/log.h"
+#include "core/spawn.h"
 
 #define RESTART_BASE_MS  1000
 #define RESTART_CAP_MS   60000
@@ -66,17 +67,6 @@ static void close_all_but(int keep)
 	fs_close_range((unsigned)keep + 1, ~0U);
 }
 
-static void reset_signals(void)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		sigaction(i, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static void set_name(const char *name)
 {
 	char comm[16]; /* the kernel keeps 15 characters */
@@ -93,7 +83,7 @@ static _Noreturn void child(const struct roles *roles, const struct role_spec *s
 	int code;
 
 	close_all_but(link_fd);
-	reset_signals();
+	spawn_reset_signals();
 	set_name(spec->name);
 	log_setup(log_get_level(), spec->name);
 	if (sandbox_enter(spec->sandbox, roles->user, &e) < 0) {

@@ -99,7 +99,7 @@ static int set_stdio(const struct spawn *s)
 	return 0;
 }
 
-static void reset_signals(void)
+void spawn_reset_signals(void)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
@@ -183,7 +183,7 @@ static _Noreturn void child(const struct spawn *s, int report)
 		report = copy;
 		if (prepare(s, &step) == 0) {
 			close_all_but(report);
-			reset_signals();
+			spawn_reset_signals();
 			step = STEP_EXEC;
 			execve(s->path, s->argv, s->envp);
 		}

@@ -29,6 +29,9 @@ struct spawn {
 };
 /** spawn_start() - Return: pid, or -errno of fork, identity switch or exec (named in @e). */
 pid_t spawn_start(const struct spawn *s, struct err *e) _must_check_;
+/** spawn_reset_signals() - in a child: no handler and no mask of the parent's. Async-signal-safe.
+ */
+void spawn_reset_signals(void);
 struct spawn_user {
 	uid_t uid;
 	gid_t gid;
