@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/text.h"
 #include "sample/sample.h"
 #include "sample/scan.h"
 
@@ -185,6 +186,16 @@ bool parse_diskstats_next(const char *p, size_t n, size_t *pos, struct parse_dis
 
 	while (next_line(p, n, pos, &line))
 		if (disk_line(&line, ret))
+			return true;
+	return false;
+}
+
+bool parse_disk_is_virtual(const char *name)
+{
+	static const char *const prefixes[] = {"loop", "ram", "zram"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (text_starts(name, prefixes[i]))
 			return true;
 	return false;
 }

@@ -63,3 +63,5 @@ struct parse_diskstats {
 };
 /** parse_diskstats_next() - as parse_mount_next(). */
 bool parse_diskstats_next(const char *p, size_t n, size_t *pos, struct parse_diskstats *ret);
+/** parse_disk_is_virtual() - is this a name of devices that are memory or a file, and no disk? */
+bool parse_disk_is_virtual(const char *name);

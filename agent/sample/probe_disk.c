@@ -18,6 +18,7 @@
 #include "core/text.h"
 #include "core/wide.h"
 #include "sample/disk.h"
+#include "sample/parse_block.h"
 #include "sample/parse_value.h"
 #include "sample/prober.h"
 
@@ -69,16 +70,6 @@ static int parse_state(const char *p, size_t n, uint64_t *ret)
 		return -EINVAL;
 	*ret = (n == 7 && !memcmp(p, "running", 7)) || (n == 4 && !memcmp(p, "live", 4));
 	return 0;
-}
-
-static bool is_virtual(const char *name)
-{
-	static const char *const prefixes[] = {"loop", "ram", "zram"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
 }
 
 /* ---- one disk ---- */
@@ -215,7 +206,7 @@ static bool is_disk(struct udev_device *device)
 	const char *name = udev_device_get_sysname(device);
 	const char *type = udev_device_get_devtype(device);
 
-	return name && type && !strcmp(type, "disk") && !is_virtual(name);
+	return name && type && !strcmp(type, "disk") && !parse_disk_is_virtual(name);
 }
 
 static void consider(struct disks *s, struct udev_device *device)

@@ -82,16 +82,6 @@ static int io_open(const struct probe_setup *setup, void **ret, struct err *e)
 
 /* ---- which devices ---- */
 
-static bool is_virtual(const char *name)
-{
-	static const char *const prefixes[] = {"loop", "ram", "zram"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
-}
-
 /* Partitions have no folder there. Names with a slash have '!' instead. */
 static bool is_whole(const struct io *s, const char *name)
 {
@@ -116,7 +106,8 @@ static void find_mount(const struct io *s, struct device *d)
 			snprintf(d->shown, sizeof(d->shown), "%s",
 				 strcmp(list[i].source, "root") ? list[i].source : d->now.name);
 		}
-	d->wanted = d->mount[0] || (!is_virtual(d->now.name) && is_whole(s, d->now.name));
+	d->wanted =
+		d->mount[0] || (!parse_disk_is_virtual(d->now.name) && is_whole(s, d->now.name));
 }
 
 /* One that nobody wants to see is remembered where there is room, so that it need not be looked at
@@ -141,7 +132,7 @@ static struct device *find_device(struct io *s, const struct parse_diskstats *ro
 	if (!free_one && fresh.wanted)
 		free_one = unwanted;
 	s->no_room += fresh.wanted && !free_one;
-	if (!free_one || (!fresh.wanted && is_virtual(row->name)))
+	if (!free_one || (!fresh.wanted && parse_disk_is_virtual(row->name)))
 		return NULL;
 	*free_one = fresh;
 	return free_one;
