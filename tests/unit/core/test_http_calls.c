@@ -3,22 +3,11 @@
  * that stays free. */
 #include "http_fixture.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include "machine.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/skip.h"
 #include "tests/unit/turns.h"
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 struct world {
 	struct loop *loop;

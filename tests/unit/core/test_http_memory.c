@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each allocation of a request failing in turn, libcurl's as well as ours: the call is refused or
- * answered once, and nothing is lost or left open. Linked with --wrap for the allocating functions.
+ * answered once, and nothing is lost or left open.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,47 +9,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include "core/http_private.h"
+#include "failing_memory.h"
 #include "httpd.h"
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-char *__wrap_strdup(const char *s);
-
-static long countdown = -1; /* the allocation that fails when this reaches 0; below 0: none */
-
-static bool fails(void)
-{
-	return countdown >= 0 && countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __real_realloc(p, n);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
+#include "tests/unit/descriptors.h"
 
 static unsigned answers;
 static enum http_failure failure;
@@ -98,17 +63,6 @@ static int run(const struct env *env, const char *url, int64_t timeout_ms)
 	return failure == HTTP_OK;
 }
 
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static void test_each_allocation(void **state)
 {
 	struct httpd *h = httpd_start(&(struct httpd_setup){0});
@@ -122,12 +76,12 @@ static void test_each_allocation(void **state)
 	assert_int_equal(run(&env, url, 20000), 1);
 	before = count_fds();
 	for (n = 0;; n++) {
-		countdown = n;
+		memory_left = n;
 		good += (unsigned)run(&env, url, 500); /* without memory some wait it out */
-		if (countdown >= 0)
+		if (memory_left >= 0)
 			break; /* there were fewer */
 	}
-	countdown = -1;
+	memory_left = -1;
 	assert_true(n > 40);
 	assert_true(good >= 1);
 	assert_int_equal(count_fds(), before);
@@ -140,8 +94,10 @@ int main(void)
 		cmocka_unit_test(test_each_allocation),
 	};
 
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc, free, __wrap_realloc,
-				 __wrap_strdup, __wrap_calloc) != CURLE_OK)
+	memory_once = true;
+	/* libcurl is a shared library: it is given our functions instead */
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, free, realloc, strdup, calloc) !=
+	    CURLE_OK)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

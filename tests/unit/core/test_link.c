@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include "core/fs.h"
 #include "core/link.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/turns.h"
 
 static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
@@ -35,18 +35,6 @@ struct pair {
 	struct loop *loop;
 	struct side a, b;
 };
-
-static size_t open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 static void echo(struct link *link, struct link_msg *msg)
 {
@@ -233,7 +221,7 @@ static void test_call_with_fds(void **state)
 	start(&p, false);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = fs_blob("test", "x", 1);
-	before = open_fds();
+	before = count_fds();
 	msg_put_str(&w, "hello");
 	for (int i = 0; i < 50; i++) {
 		assert_int_equal(
@@ -244,7 +232,7 @@ static void test_call_with_fds(void **state)
 	assert_int_equal(p.a.status, 0);
 	assert_int_equal(p.a.fds, 50 * LINK_FDS_MAX);
 	assert_string_equal(p.a.text, "hello");
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(count_fds(), before);
 	assert_int_equal(link_send(p.a.link, SAY, &w, fds, LINK_FDS_MAX + 1), -EMSGSIZE);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
@@ -280,7 +268,7 @@ static void test_queue(void **state)
 
 	(void)state;
 	start(&p, false);
-	before = open_fds();
+	before = count_fds();
 	while ((r = link_send(p.a.link, SAY, &w, &fd, 1)) == 0)
 		sent++;
 	assert_int_equal(r, -ENOBUFS);
@@ -288,7 +276,7 @@ static void test_queue(void **state)
 	assert_int_equal(run_loop(p.loop, 300), OUT_OF_TIME);
 	assert_int_equal(p.b.messages, sent);
 	assert_int_equal(p.b.fds, sent);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(count_fds(), before);
 	assert_int_equal(link_send(p.a.link, SAY, &w, &fd, 1), 0);
 	close(fd);
 	finish(&p);
@@ -408,12 +396,12 @@ static void expect_closed(const void *p, size_t n, size_t n_fds)
 	start(&pair, true);
 	for (size_t i = 0; i < n_fds; i++)
 		fds[i] = fs_blob("test", "x", 1);
-	before = open_fds();
+	before = count_fds();
 	send_raw(pair.b.fd, p, n, fds, n_fds);
 	assert_int_equal(run_loop(pair.loop, 5000), 0);
 	assert_int_equal(pair.a.closed, 1);
 	assert_int_equal(pair.a.messages, 0);
-	assert_int_equal(open_fds(), before - 1); /* the link's own */
+	assert_int_equal(count_fds(), before - 1); /* the link's own */
 	for (size_t i = 0; i < n_fds; i++)
 		close(fds[i]);
 	finish(&pair);

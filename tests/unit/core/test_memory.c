@@ -13,63 +13,9 @@
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/path.h"
+#include "failing_memory.h"
 
 #define TRIES_MAX 5000
-
-static long left = -1; /* allocations that still succeed; -1 = all */
-
-static bool fails(void)
-{
-	if (left < 0)
-		return false;
-	if (left == 0)
-		return true;
-	left--;
-	return false;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__real_reallocarray(void *p, size_t n, size_t size);
-char *__real_strdup(const char *s);
-char *__real_strndup(const char *s, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-char *__wrap_strdup(const char *s);
-char *__wrap_strndup(const char *s, size_t n);
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-	return fails() ? NULL : __real_reallocarray(p, n, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
-
-char *__wrap_strndup(const char *s, size_t n)
-{
-	return fails() ? NULL : __real_strndup(s, n);
-}
 
 /* Runs @once with the first, the second, … allocation failing until it needs no more. Return: how
  * many failed. */
@@ -79,10 +25,10 @@ static int fail_each(int (*once)(void *ctx), void *ctx)
 		bool all_used;
 		int r;
 
-		left = n;
+		memory_left = n;
 		r = once(ctx);
-		all_used = left == 0;
-		left = -1;
+		all_used = memory_left == 0;
+		memory_left = -1;
 		if (r == 0 && !all_used)
 			return n;
 		if (r != 0)
@@ -97,13 +43,13 @@ static int ini_once(void *ctx)
 	static const char text[] = "[DEFAULT]\nd=1\n[a]\nx=2\nz=%(d)s%%\n[c]\ny=1\n  2\n";
 	struct ini ini = {0};
 	struct err e = ERR_INIT;
-	long allowed = left;
+	long allowed = memory_left;
 	int r;
 
 	(void)ctx;
-	left = -1;
+	memory_left = -1;
 	assert_int_equal(ini_parse(&ini, "one", "[a]\nx=1\n[b]\n", 12, 0, NULL), 0);
-	left = allowed;
+	memory_left = allowed;
 	r = ini_parse(&ini, "two", text, sizeof(text) - 1, INI_INTERPOLATE, &e);
 	assert_string_equal(ini_get(&ini, "a", "x"), r < 0 ? "1" : "2");
 	assert_int_equal(ini.n_sections, r < 0 ? 2 : 3);

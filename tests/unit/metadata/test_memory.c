@@ -12,59 +12,18 @@
 #include <cmocka.h>
 
 #include "core/fs.h"
+#include "failing_memory.h"
 #include "metadata/diff.h"
 #include "metadata/document.h"
 #include "metadata/settings.h"
 #include "metadata/told.h"
 
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-char *__real_strdup(const char *s);
-char *__real_strndup(const char *s, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-char *__wrap_strdup(const char *s);
-char *__wrap_strndup(const char *s, size_t n);
-
-static long countdown = -1; /* allocations until the one that fails; -1 = none does */
-
-static bool fails(void)
-{
-	return countdown >= 0 && countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __real_realloc(p, n);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
-
-char *__wrap_strndup(const char *s, size_t n)
-{
-	return fails() ? NULL : __real_strndup(s, n);
-}
-
 /* jansson is a shared library: it is given our functions instead. */
 static int use_ours(void **state)
 {
 	(void)state;
-	json_set_alloc_funcs(__wrap_malloc, free);
+	memory_once = true;
+	json_set_alloc_funcs(malloc, free);
 	return 0;
 }
 
@@ -119,10 +78,10 @@ static void pure(void **state)
 
 	(void)state;
 	do {
-		countdown = n++;
+		memory_left = n++;
 		one_round();
-	} while (countdown < 0);
-	countdown = -1;
+	} while (memory_left < 0);
+	memory_left = -1;
 	assert_true(n > 100); /* it did go through them all */
 }
 
@@ -152,7 +111,7 @@ static void watch_start(void **state)
 		json_t *status;
 		int r;
 
-		countdown = n++;
+		memory_left = n++;
 		r = watch_new(&rig.setup, &w, &e);
 		assert_true(r == 0 || r == -ENOMEM);
 		assert_int_equal(*e.text != '\0', r != 0);
@@ -165,8 +124,8 @@ static void watch_start(void **state)
 			json_decref(status);
 			watch_free(w);
 		}
-		done = countdown >= 0;
-		countdown = -1;
+		done = memory_left >= 0;
+		memory_left = -1;
 		document_deinit(&doc);
 	} while (!done);
 	assert_true(n > 30);
