@@ -91,18 +91,19 @@ static json_t *settings_result(const struct deployment *d, void *ctx)
 	_cleanup_json_ json_t *config = deployment_config_map(d->entry), *metadata = NULL;
 	_cleanup_buf_ struct buf wrong = BUF_INIT(65536);
 	struct problems found = {0};
-	struct settings settings;
+	struct settings settings = {0};
+	int r;
 
 	if (!config)
 		return deployment_result_words(1, "the config is not a map");
 	metadata = json_pack("{s:O}", DEPLOYMENT_SETTINGS, config);
-	if (!metadata || settings_from_metadata(metadata, a->conf->trust_metadata == CONF_TRUST_FULL,
-						&settings, &found) < 0)
-		return NULL;
+	r = metadata ? settings_from_metadata(metadata, a->conf->trust_metadata == CONF_TRUST_FULL,
+					      &settings, &found)
+		     : -ENOMEM;
 	put_problems(&found, &wrong);
 	problems_deinit(&found);
 	settings_deinit(&settings);
-	return deployment_result_words(wrong.len > 0 ? 1 : 0, buf_str(&wrong));
+	return r < 0 ? NULL : deployment_result_words(wrong.len > 0 ? 1 : 0, buf_str(&wrong));
 }
 
 static const struct {
