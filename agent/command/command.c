@@ -2,6 +2,7 @@
 /* The table of commands and the little that all of them share: --root, --help, usage errors. */
 #include "command/command.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -104,7 +105,7 @@ int command_usage(const char *name, const char *problem, ...)
 	return EXIT_USAGE;
 }
 
-int command_main(int argc, char **argv)
+static int choose(int argc, char **argv)
 {
 	const struct command *command;
 	const char *root = NULL;
@@ -139,4 +140,23 @@ int command_main(int argc, char **argv)
 	if (command->old_name)
 		log_setup(LOG_LEVEL_INFO, command->name);
 	return command->run(&env, argc - 1, argv + 1);
+}
+
+static bool reader_left(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP);
+}
+
+/* What is printed and does not arrive is no success; a reader that has had enough is. */
+int command_main(int argc, char **argv)
+{
+	int code = choose(argc, argv);
+	bool lost = fflush(stdout) != 0;
+
+	if (!(lost || ferror(stdout)) || code != EXIT_GOOD || reader_left())
+		return code;
+	fprintf(stderr, "heat-pulse: what was to be printed could not be written in full\n");
+	return EXIT_CONFIG;
 }
