@@ -35,6 +35,7 @@ password_hash_rounds = 4
 HEAT_CONF = """[DEFAULT]
 use_stderr = true
 transport_url = fake://
+rpc_response_timeout = 180
 num_engine_workers = 1
 auth_encryption_key = 0123456789abcdef0123456789abcdef
 heat_metadata_server_url = http://{host}:{cfn}
@@ -307,7 +308,7 @@ class Cloud:
         """What only reads is asked again where a connection breaks or a server is at fault, as with a database that was busy for too long."""
         for pause in (1, 3, None):
             try:
-                answer = requests.request(verb, self.base + path, json=body, timeout=120,
+                answer = requests.request(verb, self.base + path, json=body, timeout=200,
                                           headers={"X-Auth-Token": self.token, "Accept": "application/json"})
             except requests.ConnectionError:
                 if verb != "GET" or not pause:
@@ -328,7 +329,7 @@ class Cloud:
             return {"template": f.read(), "timeout_mins": 30, "parameters": parameters}
 
     def create(self, name, template, **parameters):
-        end = time.monotonic() + 90
+        end = time.monotonic() + 180
         while True:
             try:
                 made = self.ask("POST", "/stacks", dict(self.body(template, parameters), stack_name=name))
@@ -337,7 +338,19 @@ class Cloud:
             except RuntimeError as e:
                 if ": 409 " not in str(e) or time.monotonic() > end:
                     raise
-                time.sleep(1)  # the stack of that name is still being deleted
+                self.make_room(name)
+                time.sleep(1)
+
+    def make_room(self, name):
+        """The stack of that name is still being deleted, or a first try made it without being told so."""
+        left = [one for one in self.ask("GET", "/stacks")["stacks"] if one["stack_name"] == name]
+        for one in left:
+            if one["stack_status"] != "DELETE_IN_PROGRESS":
+                try:
+                    self.ask("DELETE", "/stacks/%s/%s" % (name, one["id"]))
+                except RuntimeError as e:
+                    if ": 404 " not in str(e):  # gone meanwhile
+                        raise
 
     def show(self, name, outputs=False):
         """Outputs cost the engine every attribute of every resource, so only who needs them asks."""

@@ -174,7 +174,7 @@ class Gnocchi:
     def ask(self, verb, path, body=None):
         """A DELETE that asks for JSON is answered 406."""
         headers = {"X-Auth-Token": self.session.get_token(), "Accept": "*/*" if verb == "DELETE" else "application/json"}
-        return requests.request(verb, self.url + path, json=body, timeout=60, headers=headers)
+        return requests.request(verb, self.url + path, json=body, timeout=120, headers=headers)
 
     def get(self, path):
         answer = self.ask("GET", path)
