@@ -82,6 +82,8 @@ struct agent {
 	char health_state[16]; /* of the last health signal; "" = none yet */
 	/* action */
 	struct action action;
+	bool action_known,
+		action_asked; /* what earlier lives told: it was read; the store is to answer */
 	struct loop_timer *action_timer;
 	struct loop_timer *memory_timer;
 	uint64_t memory_locked; /* bytes */

@@ -18,6 +18,9 @@
 #define ACTION_ENTRY   "action"
 #define ACTION_KEY     "action"
 #define READ_WAIT_MS   2000
+#define MEMORY_WAIT_MS 60000 /* for a disk that does not say what was told */
+#define MEMORY_ASK_MS  2000
+#define MEMORY_RARE_MS 30000
 #define DEADLINE_MS    (3600 * 1000) /* nobody wants to be healed of what was wrong an hour ago */
 #define REJUDGE_MAX_MS (3600 * 1000)
 
@@ -35,11 +38,13 @@ static double threshold_of(const struct agent *a)
 static struct action_facts facts_of(const struct agent *a, struct finding *list)
 {
 	const struct document *own = agent_own_document((void *)(uintptr_t)a);
+	int64_t real_ms = a->setup->env->real_ms();
 
 	return (struct action_facts){
 		.boot_id = a->identity.boot_id,
 		.uptime_ms = loop_now(a->loop),
-		.real_ms = a->setup->env->real_ms(),
+		.real_ms = real_ms,
+		.clock_wrong = clock_is_before_build(real_ms),
 		.threshold = threshold_of(a),
 		.least_uptime_ms = a->conf->action_uptime_ms,
 		.pause_ms = a->conf->action_pause_ms,
@@ -50,13 +55,59 @@ static struct action_facts facts_of(const struct agent *a, struct finding *list)
 	};
 }
 
+/* What could not be read is not overwritten. */
 static void keep(struct agent *a)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(64 << 10);
 
+	if (!a->action_known)
+		return;
 	if (action_save(&a->action, &text) || buf_error(&text) ||
 	    store_put(a->store, ACTION_ENTRY, text.data, text.len, NULL, NULL))
 		log_warn("that the action was signalled is not kept on disk: out of memory");
+}
+
+/* ---- what earlier lives told ---- */
+
+static void take_memory(struct agent *a, int status, const char *p, size_t n)
+{
+	struct action earlier;
+
+	a->action_known =
+		status == 0 || status == -ENOENT || status == -ESTALE || status == -EBADMSG;
+	if (status == 0 && action_load(p, n, &earlier) == 0)
+		action_merge(&a->action, &earlier);
+	else if (status == 0)
+		log_warn("what was signalled before cannot be read: findings that are open may be "
+			 "acted on again");
+}
+
+static void got_memory(int status, const char *p, size_t n, void *ctx)
+{
+	struct agent *a = ctx;
+
+	a->action_asked = false;
+	take_memory(a, status, p, n);
+	if (!a->action_known)
+		return;
+	keep(a); /* this life may have told something meanwhile */
+	agent_judge_action(a);
+}
+
+/* A guest that an action restarts again and again, on a disk that is slow when it comes up, must
+ * not forget the others. */
+static bool memory_is_awaited(struct agent *a)
+{
+	bool early = loop_now(a->loop) - a->started_ms < MEMORY_WAIT_MS;
+
+	if (a->action_known)
+		return false;
+	if (!a->action_asked)
+		a->action_asked = store_get(a->store, ACTION_ENTRY, got_memory, a) == 0;
+	loop_timer_arm(a->action_timer, early ? MEMORY_ASK_MS : MEMORY_RARE_MS);
+	if (early)
+		a->action_waits = "the disk has not said what was signalled before";
+	return early;
 }
 
 /* ---- what waits in the outbox ---- */
@@ -126,7 +177,8 @@ static bool look_at_waiting(struct agent *a, const struct action_facts *f)
 		keep(a);
 		return false;
 	}
-	if (!action_knows(&a->action, q.class_name, q.entity)) { /* killed before it was noted */
+	/* killed before it was noted */
+	if (a->action_known && !action_knows(&a->action, q.class_name, q.entity)) {
 		action_note(&a->action, f);
 		keep(a);
 	}
@@ -186,7 +238,7 @@ void agent_judge_action(struct agent *a)
 	if (!is_ready(a))
 		return;
 	f = facts_of(a, list);
-	if (look_at_waiting(a, &f))
+	if (look_at_waiting(a, &f) || memory_is_awaited(a))
 		return;
 	verdict = action_judge(&a->action, &f, &choice);
 	if (before != a->action.n_told)
@@ -274,10 +326,9 @@ int agent_action_start(struct agent *a, struct err *e)
 
 	if (r)
 		return err_sys(e, -r, "cannot prepare the action");
-	if (a->store_link && !store_get_wait(a->store_link, ACTION_ENTRY, READ_WAIT_MS, &text) &&
-	    action_load(text.data, text.len, &a->action))
-		log_warn("what was signalled before cannot be read: findings that are open may be "
-			 "acted on again");
+	r = a->store_link ? store_get_wait(a->store_link, ACTION_ENTRY, READ_WAIT_MS, &text)
+			  : -ENOTCONN;
+	take_memory(a, r, text.data, text.len);
 	agent_judge_action(a);
 	return 0;
 }

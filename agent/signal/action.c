@@ -45,6 +45,31 @@ static void mark(struct action *a, const char *class_name, const char *entity)
 	snprintf(t->entity, sizeof(t->entity), "%s", entity);
 }
 
+static void add_time(struct action *a, int64_t at_ms)
+{
+	size_t i = a->n_at;
+
+	if (i == ACTION_DAY_MAX) {
+		if (at_ms < a->at_ms[0])
+			return;
+		memmove(a->at_ms, a->at_ms + 1, --i * sizeof(a->at_ms[0]));
+	}
+	for (; i > 0 && a->at_ms[i - 1] > at_ms; i--)
+		a->at_ms[i] = a->at_ms[i - 1];
+	a->at_ms[i] = at_ms;
+	a->n_at += a->n_at < ACTION_DAY_MAX;
+}
+
+void action_merge(struct action *a, const struct action *earlier)
+{
+	if (!a->boot_id[0])
+		memcpy(a->boot_id, earlier->boot_id, sizeof(a->boot_id));
+	for (size_t i = 0; i < earlier->n_told && !strcmp(a->boot_id, earlier->boot_id); i++)
+		mark(a, earlier->told[i].class_name, earlier->told[i].entity);
+	for (size_t i = 0; i < earlier->n_at; i++)
+		add_time(a, earlier->at_ms[i]);
+}
+
 static bool is_open(const struct action_facts *f, const struct action_told *t)
 {
 	for (size_t i = 0; i < f->n_open; i++)
@@ -68,18 +93,26 @@ static void forget_ended(struct action *a, const struct action_facts *f)
 	a->n_told = n;
 }
 
-/* A clock that was set back would else keep a future time for ever. */
-static void forget_old(struct action *a, int64_t now)
+/* A clock that was set back would else keep a future time for ever. One that only is not set yet
+ * will reach it. */
+static void forget_old(struct action *a, const struct action_facts *f)
 {
+	int64_t now = f->real_ms;
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n_at; i++) {
-		int64_t at = a->at_ms[i] > now ? now : a->at_ms[i];
+		int64_t at = a->at_ms[i] > now && !f->clock_wrong ? now : a->at_ms[i];
 
 		if (now - at < DAY_MS)
 			a->at_ms[n++] = at;
 	}
 	a->n_at = n;
+}
+
+/* How long ago action @i was, at least: one of the future was before this boot. */
+static int64_t age_ms(const struct action *a, const struct action_facts *f, size_t i)
+{
+	return a->at_ms[i] > f->real_ms ? f->uptime_ms : f->real_ms - a->at_ms[i];
 }
 
 /* ---- the risk of what was not told ---- */
@@ -135,11 +168,11 @@ static enum action_verdict wait(struct action_choice *ret, int64_t ms, const cha
 enum action_verdict action_judge(struct action *a, const struct action_facts *f,
 				 struct action_choice *ret)
 {
-	int64_t last;
+	int64_t full = 0, last = 0;
 
 	*ret = (struct action_choice){.wait_ms = -1, .why = ""};
 	forget_ended(a, f);
-	forget_old(a, f->real_ms);
+	forget_old(a, f);
 	weigh(a, f, ret);
 	if (!ret->finding || ret->risk + HALF_STEP < f->threshold)
 		return ACTION_NONE;
@@ -149,9 +182,11 @@ enum action_verdict action_judge(struct action *a, const struct action_facts *f,
 	if (f->in_progress)
 		return wait(ret, -1, "the stack is at work on this server");
 	if ((int64_t)a->n_at >= f->most_a_day)
-		return wait(ret, a->at_ms[a->n_at - (size_t)f->most_a_day] + DAY_MS - f->real_ms,
-			    "as many actions as are allowed in a day were signalled");
-	last = a->n_at ? a->at_ms[a->n_at - 1] + f->pause_ms - f->real_ms : 0;
+		full = DAY_MS - age_ms(a, f, a->n_at - (size_t)f->most_a_day);
+	if (full > 0)
+		return wait(ret, full, "as many actions as are allowed in a day were signalled");
+	if (a->n_at)
+		last = f->pause_ms - age_ms(a, f, a->n_at - 1);
 	if (last > 0)
 		return wait(ret, last, "the last action is not long enough ago");
 	return ACTION_TELL;

@@ -28,6 +28,8 @@ struct action {
 struct action_facts {
 	const char *boot_id;
 	int64_t uptime_ms, real_ms;
+	bool clock_wrong; /* real_ms is known not to be the time, as before the first word of a time
+			     server */
 	double threshold;        /* 0..1 */
 	int64_t least_uptime_ms; /* a guest that has just started is not healed */
 	int64_t pause_ms;        /* between two actions */
@@ -63,6 +65,9 @@ void action_note(struct action *a, const struct action_facts *f);
 /** action_undo() - it was withdrawn before it was told: its finding may ask again, and its time
  * does not count. */
 void action_undo(struct action *a, const char *class_name, const char *entity);
+/** action_merge() - what an earlier life told, read after this one began: its times count here, and
+ * of the same boot its findings. */
+void action_merge(struct action *a, const struct action *earlier);
 bool action_knows(const struct action *a, const char *class_name, const char *entity);
 
 /** action_save() - one JSON object with "v":1. 0 or -errno. */

@@ -1,6 +1,7 @@
 """The urgent lane: something critical is told within a second, ahead of whatever else leaves the guest; the agent stays in memory."""
 import http.server
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -90,6 +91,36 @@ def test_a_second(ctx):
     until("it is told", 10, lambda: any("process_down" in json.dumps(fake.handle("health")) for _ in health_requests(fake)))
     found, told = float(g.read("/found").split()[0]), health_requests(fake)[0]["at"]
     assert told - found < 1.0, (found, told)
+
+
+def test_action_told_on_a_slow_disk(ctx):
+    """A guest whose disk does not say after a restart which actions were told waits for that: what was acted on is not acted on again"""
+    receiver = SlowReceiver()
+    ctx.later(receiver.server.shutdown)
+    g = local_guest(ctx, json.dumps({"heat-pulse": {"threshold": 0.3, "watch": {"processes": [NAME]}}}),
+                    LOCAL + "action = http://127.0.0.1:%d/heal\naction-uptime = 0s\naction-pause = 0s\n[sample]\ninterval = 1s\nprocess-interval = 1s\n" %
+                    receiver.port)
+    child = wanted(g)
+    ctx.later(lambda: (child.poll() is None and child.kill(), child.wait()))
+    g.start()
+    until("it is watched", 30, lambda: g.status() and len(g.status()["sinks"]) > 0)
+    time.sleep(4)
+    child.kill()
+    child.wait()
+    until("the action is told", 40, lambda: g.status()["action"]["state"] == "told" and receiver.requests == 1)
+    g.stop()
+    kept = g.path("/var/lib/heat-pulse/state/action")
+    os.rename(kept, g.path("/action"))
+    os.mkfifo(kept)
+    os.chmod(kept, 0o666)
+    writer = os.open(kept, os.O_RDWR | os.O_NONBLOCK)  # a reader gets EAGAIN: not now
+    ctx.later(lambda: os.close(writer))
+    g.start()
+    until("it waits", 40, lambda: (g.status() or {}).get("action", {}).get("state") == "waiting")
+    os.rename(g.path("/action"), kept)
+    until("it knows", 40, lambda: g.status()["action"]["told"])
+    time.sleep(3)
+    assert receiver.requests == 1, "the action was told %d times" % receiver.requests
 
 
 def status_of(pid):

@@ -206,6 +206,59 @@ static void clock_back(void **state)
 	assert_int_equal(c.wait_ms, 10 * MIN);
 }
 
+/* A guest without a clock of its own begins each boot in 1970 and hears of the time later: what was
+ * told in the boots before counts all the same, or a restart that is its own cause would go on for
+ * ever. */
+static void clock_not_set_yet(void **state)
+{
+	const struct finding f[] = {found("memory_exhaustion", "guest", FINDING_CRITICAL, 0.95)};
+	struct action_facts x = facts(f, 1);
+	struct action a = {.n_told = 0};
+	struct action_choice c;
+
+	(void)state;
+	for (int i = 0; i < x.most_a_day; i++)
+		action_note(&a, &x);
+	x.boot_id = "boot-2";
+	x.clock_wrong = true;
+	x.real_ms = x.uptime_ms;
+	assert_int_equal(action_judge(&a, &x, &c), ACTION_WAIT);
+	assert_int_equal(c.wait_ms, DAY - x.uptime_ms);
+	x.clock_wrong = false;
+	x.real_ms = NOW + 30 * MIN;
+	assert_int_equal(action_judge(&a, &x, &c), ACTION_WAIT);
+	assert_int_equal(c.wait_ms, DAY - 30 * MIN);
+	x.clock_wrong = true; /* one that never is set does not forbid for ever */
+	x.real_ms = x.uptime_ms = DAY + MIN;
+	assert_int_equal(action_judge(&a, &x, &c), ACTION_TELL);
+}
+
+/* What an earlier life told may be read after this one told something, too. */
+static void merged(void **state)
+{
+	const struct finding f[] = {found("memory_exhaustion", "guest", FINDING_CRITICAL, 0.95)};
+	struct action_facts x = facts(f, 1);
+	struct action a = {.n_told = 0}, earlier = {.n_told = 0};
+	struct action_choice c;
+
+	(void)state;
+	action_note(&earlier, &x);
+	action_merge(&a, &earlier);
+	assert_int_equal(action_judge(&a, &x, &c), ACTION_NONE);
+	x.real_ms += 5 * MIN;
+	action_note(&a, &x);
+	assert_int_equal(a.n_at, 2);
+	action_merge(&a, &earlier);
+	assert_int_equal(a.n_at, 3);
+	assert_true(a.at_ms[0] <= a.at_ms[1] && a.at_ms[1] <= a.at_ms[2]);
+	assert_int_equal(a.at_ms[1], NOW);
+	x.boot_id = "boot-2";
+	assert_int_equal(action_judge(&a, &x, &c),
+			 ACTION_WAIT); /* its times count, its findings do not */
+	action_merge(&a, &earlier);
+	assert_int_equal(a.n_told, 0);
+}
+
 /* Withdrawn before it was told: it may ask again at once. */
 static void undone(void **state)
 {
@@ -265,9 +318,17 @@ static void on_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(threshold),	cmocka_unit_test(one_class),	cmocka_unit_test(once),
-		cmocka_unit_test(more_comes),	cmocka_unit_test(too_early),	cmocka_unit_test(never_a_loop),
-		cmocka_unit_test(clock_back),	cmocka_unit_test(undone),	cmocka_unit_test(on_disk),
+		cmocka_unit_test(threshold),
+		cmocka_unit_test(one_class),
+		cmocka_unit_test(once),
+		cmocka_unit_test(more_comes),
+		cmocka_unit_test(too_early),
+		cmocka_unit_test(never_a_loop),
+		cmocka_unit_test(clock_not_set_yet),
+		cmocka_unit_test(merged),
+		cmocka_unit_test(clock_back),
+		cmocka_unit_test(undone),
+		cmocka_unit_test(on_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
