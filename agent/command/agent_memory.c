@@ -63,8 +63,6 @@ int agent_memory_start(struct agent *a, struct err *e)
 
 	if (!r)
 		r = settle_start(a->loop, &a->settle);
-	if (!r)
-		r = settle_again(a->loop, &a->settle);
 	if (r)
 		return err_sys(e, -r, "cannot prepare to stay in memory");
 	loop_timer_arm(a->memory_timer, FIRST_MS);

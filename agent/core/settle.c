@@ -12,7 +12,7 @@
 /* The linker's names for the first byte of the program and for the end of its code. */
 extern const char __executable_start[], etext[];
 
-#define IN_USE      1024         /* below this frame: what madvise() and sysconf() are called with */
+#define IN_USE      1024 /* below this frame: what madvise() and sysconf() are called with */
 #define STACK_REACH (128u << 10) /* how deep a start may have been */
 
 static void give_back(uintptr_t from, uintptr_t to)
@@ -25,24 +25,25 @@ static void give_back(uintptr_t from, uintptr_t to)
 		(void)!madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-static void give_back_stack(void)
+static void give_back_stack(size_t but)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-	give_back(here - STACK_REACH, here - IN_USE);
+	give_back(here - STACK_REACH, here - but);
 }
 
 void settle_memory(void)
 {
 	give_back((uintptr_t)__executable_start, (uintptr_t)etext);
-	give_back_stack();
+	give_back_stack(IN_USE);
 }
 
 /* When the start itself is over: until then the program's code is half of what the roles have. And
  * when what comes with it has been served, too. */
 static const int64_t waits_ms[] = {1000, 4000};
 
-#define AGAIN_MS 10000
+#define AGAIN_MS 1 /* who is busy gives back once in that time, which costs half a microsecond */
+#define SPARE    8192u /* a calm sample needs no more of it, and asks the kernel for no page */
 
 static void on_timer(struct loop *loop _unused_, void *ctx)
 {
@@ -53,31 +54,33 @@ static void on_timer(struct loop *loop _unused_, void *ctx)
 		loop_timer_arm(s->timer, waits_ms[s->done]);
 }
 
+static void on_turn_over(struct loop *loop _unused_, void *ctx _unused_)
+{
+	give_back_stack(SPARE);
+}
+
+/* It is due together with what the role woke for, which comes first. */
+static void on_again(struct loop *loop, void *ctx)
+{
+	struct settle *s = ctx;
+
+	if (loop_defer(loop, on_turn_over, NULL))
+		give_back_stack(SPARE);
+	loop_timer_arm(s->again, AGAIN_MS);
+}
+
 int settle_start(struct loop *loop, struct settle *s)
 {
 	int r = loop_timer_new(loop, 500, on_timer, s, &s->timer);
 
+	if (r == 0)
+		r = loop_timer_new(loop, INT32_MAX, on_again, s, &s->again);
 	s->done = 0;
-	if (r == 0)
-		loop_timer_arm(s->timer, waits_ms[0]);
-	return r;
-}
-
-static void on_again(struct loop *loop _unused_, void *ctx)
-{
-	struct settle *s = ctx;
-
-	give_back_stack();
+	if (r)
+		return r;
+	loop_timer_arm(s->timer, waits_ms[0]);
 	loop_timer_arm(s->again, AGAIN_MS);
-}
-
-int settle_again(struct loop *loop, struct settle *s)
-{
-	int r = loop_timer_new(loop, INT32_MAX, on_again, s, &s->again);
-
-	if (r == 0)
-		loop_timer_arm(s->again, AGAIN_MS);
-	return r;
+	return 0;
 }
 
 void settle_stop(struct settle *s)

@@ -15,12 +15,12 @@
 void settle_memory(void);
 struct settle {
 	struct loop_timer *timer; /* NULL: not begun */
-	struct loop_timer *again; /* NULL: the start alone */
+	struct loop_timer *again;
 	size_t done;
 };
-/** settle_start() - does so one second and five seconds from now. Return: 0 or -errno. */
+/**
+ * settle_start() - does so one second and five seconds from now; and from then on the stack, all
+ * but 8 KiB, each time that the role has been awake, for which nobody wakes. Return: 0 or -errno.
+ */
 int settle_start(struct loop *loop, struct settle *s) _must_check_;
-/** settle_again() - the stack from then on, too: each ten seconds, but nobody wakes for it. Return:
- * 0 or -errno. */
-int settle_again(struct loop *loop, struct settle *s) _must_check_;
 void settle_stop(struct settle *s); /* before the loop is freed */

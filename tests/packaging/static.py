@@ -125,19 +125,33 @@ def within(t, kib, what, text):
                                                                                 "" if kib <= goal else "; GOAL MISSED: %d" % goal))
 
 
-def test_memory_start(t):
+def memory_after(seconds, name, sampling=""):
     as_after_boot()
-    g = guest.Guest("static-start")
+    g = guest.Guest(name)
     try:
-        g.conf(unlocked() + "[metadata]\nsource = local\ninterval = 60s\nsplay = 0s\n[local]\nfile = /etc/heat-pulse/metadata.json\n")
+        g.conf(unlocked() + sampling + "[metadata]\nsource = local\ninterval = 60s\nsplay = 0s\n[local]\nfile = /etc/heat-pulse/metadata.json\n")
         g.write("/etc/heat-pulse/metadata.json", "{}")
         g.start()
-        time.sleep(8)  # after one and after five, what only the start needed is given back
-        pss, anonymous = memory(g)
+        time.sleep(seconds)
+        return memory(g)
     finally:
         g.wipe()
+
+
+def processes():
+    return "with %d processes on this machine" % sum(map(str.isdigit, os.listdir("/proc")))
+
+
+def test_memory_start(t):
+    pss, anonymous = memory_after(8, "static-start")  # after one and after five, what only the start needed is given back
     within(t, pss, "pss_start", "at start all roles together have of PSS")
-    within(t, anonymous, "anonymous_start", "anonymous of that, with %d processes on this machine" % sum(map(str.isdigit, os.listdir("/proc"))))
+    within(t, anonymous, "anonymous_start", "anonymous of that, " + processes())
+
+
+def test_memory_steady(t):
+    """As many samples and looks at the processes as in five minutes by default."""
+    _, anonymous = memory_after(30, "static-steady", "[sample]\ninterval = 1s\nprocess-interval = 5s\n")
+    within(t, anonymous, "anonymous_steady", "anonymous as it goes on, " + processes())
 
 
 def test_memory_tls(t):
@@ -193,6 +207,7 @@ def main():
     test_again(t)
     t.program("names", ["unshare", "-n", "/usr/bin/python3", os.path.join(HERE, "names.py"), BINARY], timeout=300)
     test_memory_start(t)
+    test_memory_steady(t)
     test_memory_tls(t)
     test_disks(t)
     if DEEP:

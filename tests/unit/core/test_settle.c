@@ -130,31 +130,40 @@ static void settle_start_does_so_twice(void **state)
 	loop_free(loop);
 }
 
-static void settle_again_wakes_nobody(void **state)
+static void on_dive(struct loop *loop, void *ctx)
+{
+	unsigned *dives = ctx;
+
+	(void)loop;
+	go_deep();
+	assert_int_equal(deep_page_is_there(below), 1);
+	++*dives;
+}
+
+/* At the end of the turn for which somebody woke, so after what that was for. */
+static void settle_goes_on_and_wakes_nobody(void **state)
 {
 	const struct env env = {.boot_ms = boot_ms, .real_ms = boot_ms, .wait = wait_is_over};
 	struct settle settle = {0};
 	struct loop *loop;
-	struct loop_timer *look, *end;
-	unsigned looks = 0;
+	struct loop_timer *dive, *end;
+	unsigned dives = 0;
 
 	(void)state;
 	below = __builtin_frame_address(0);
 	assert_int_equal(loop_new(&env, &loop), 0);
-	assert_int_equal(settle_again(loop, &settle), 0);
-	assert_int_equal(loop_timer_new(loop, 0, on_look, &looks, &look), 0);
+	assert_int_equal(settle_start(loop, &settle), 0);
+	assert_int_equal(loop_timer_new(loop, 0, on_dive, &dives, &dive), 0);
 	assert_int_equal(loop_timer_new(loop, 0, on_end, NULL, &end), 0);
 	for (int64_t start = now_ms; now_ms < start + 300000;) {
-		looks = 0;
-		loop_timer_arm(look, 100000); /* the first moment at which somebody is awake */
-		loop_timer_arm(end, 200000);
-		go_deep();
-		assert_int_equal(deep_page_is_there(below), 1);
+		dives = 0;
+		loop_timer_arm(dive, 100000); /* the first moment at which somebody is awake */
+		loop_timer_arm(end, 101000);
 		assert_int_equal(loop_run(loop), 0);
-		assert_int_equal(looks, 1);
+		assert_int_equal(dives, 1);
 	}
 	settle_stop(&settle);
-	loop_timer_free(look);
+	loop_timer_free(dive);
 	loop_timer_free(end);
 	loop_free(loop);
 }
@@ -165,7 +174,7 @@ int main(void)
 		cmocka_unit_test(settle_gives_back_the_stack_below),
 		cmocka_unit_test(settle_loses_nothing_in_use),
 		cmocka_unit_test(settle_start_does_so_twice),
-		cmocka_unit_test(settle_again_wakes_nobody),
+		cmocka_unit_test(settle_goes_on_and_wakes_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
