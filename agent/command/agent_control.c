@@ -14,7 +14,6 @@
 	(24 * 60 * 60 * 1000LL) /* a signal by hand is worth telling for a day                     \
 				 */
 #define WORTH_SHOWING 0.5
-#define WAIT_MAX_S    (14 * 60)
 
 static json_t *problem_json(const struct problem *p)
 {
@@ -229,7 +228,8 @@ static int accept_signal(struct agent *a, struct signal *s, uint64_t ticket, int
 		return r;
 	w = NULL;
 	if (wait_s > 0)
-		agent_wait_for(a, key, ticket, wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S);
+		agent_wait_for(a, key, ticket,
+			       wait_s < CONTROL_WAIT_MAX_S ? wait_s : CONTROL_WAIT_MAX_S);
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 
 #define CONTROL_REQUEST_MAX (256u * 1024)
 #define CONTROL_ANSWER_MAX  (8u * 1024 * 1024)
+#define CONTROL_WAIT_MAX_S                                                                         \
+	840 /* that a client may wait for a signal's delivery; its place is kept for 15 minutes */
 
 struct control;
 struct control_client;

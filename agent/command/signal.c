@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
 	{'i', "id", OPTION_TEXT, offsetof(struct signal_arguments, id), "ID",
 	 "id of the signal (default: the server's UUID)"},
 	{'w', "wait", OPTION_INT, offsetof(struct signal_arguments, wait_s), "SEC",
-	 "wait that long for its delivery; not delivered: exit 3"},
+	 "wait that long for its delivery, 840 at most; not delivered: exit 3"},
 	{0, "json", OPTION_FLAG, offsetof(struct signal_arguments, json), NULL, "answer as JSON"},
 };
 
@@ -120,6 +120,8 @@ int command_signal(struct env *env, int argc, char **argv)
 		fprintf(stderr, "heat-pulse signal: %s\n", e.text);
 		return EXIT_USAGE;
 	}
+	if (a.wait_s > CONTROL_WAIT_MAX_S) /* the agent answers by then */
+		a.wait_s = CONTROL_WAIT_MAX_S;
 	r = control_ask(env, request, (a.wait_s + 10) * 1000, &answer, &e);
 	if (r == -ECONNREFUSED || r == -ENOENT)
 		r = direct_signal(env, request, &answer, &e);

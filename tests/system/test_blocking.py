@@ -73,6 +73,8 @@ def test_stop_beside_one_that_waits(ctx):
     fake = test_fake.serve(ctx)
     g = test_fake.agent(ctx, fake, "wait-stop")
     until("the boot signal", 20, lambda: fake.handle("boot"))
+    done = g.run("signal", "--status", "SUCCESS", "--wait", str(2 ** 63 // 1000), "boot", timeout=40)
+    assert (done.returncode, done.stdout) == (0, "delivered\n"), done  # however long somebody would wait
     fake.fault(on="signal", do="status", status=503, times=1000)
     waits = subprocess.Popen([BINARY, "signal", "--root", g.root, "--status", "SUCCESS", "--wait", "60", "boot"], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
