@@ -27,7 +27,7 @@ class Yardstick:
 
 def best_lateness(attempt, bound_ms, tries=6):
     """attempt() returns the agent's lateness in ms. Return: (the first one within the bound or None, those of a calm machine, those of a
-    machine that was itself as late)"""
+    machine that was itself as late). Three of a calm machine are a verdict; fewer among busy ones are none."""
     calm, busy = [], []
     for _ in range(tries):
         with Yardstick() as y:
@@ -36,5 +36,5 @@ def best_lateness(attempt, bound_ms, tries=6):
             return delay, calm, busy
         (busy if y.late_ms > bound_ms / 2 else calm).append((delay, round(y.late_ms)))
         if len(calm) == 3:
-            break
-    return None, calm, busy
+            return None, calm, busy
+    return None, [], busy + calm
