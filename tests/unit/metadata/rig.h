@@ -131,3 +131,41 @@ static _unused_ void rig_heat(struct rig *rig, const char *auth_url)
 	c->stack = strdup("web/7b1c");
 	c->resource = strdup("srv");
 }
+
+/* A source and the server that it asks. */
+struct asked {
+	struct rig rig;
+	struct httpd *h;
+	const struct source_ops *ops;
+	struct source *s;
+};
+
+/* rig_init() and a server; the credentials for it and asked_open() are the caller's. */
+static _unused_ void asked_serve(struct asked *k, const struct source_ops *ops, httpd_fn *fn,
+				 void *ctx)
+{
+	rig_init(&k->rig);
+	k->ops = ops;
+	k->h = httpd_start(&(struct httpd_setup){.fn = fn, .ctx = ctx});
+	assert_non_null(k->h);
+}
+
+static _unused_ void asked_open(struct asked *k)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(k->ops->open(&k->rig.setup, &k->s, &e), 0);
+}
+
+static _unused_ enum fetch_class asked_fetch(struct asked *k, const char *resource, bool full)
+{
+	return rig_fetch(&k->rig, k->ops, k->s, resource, full);
+}
+
+static _unused_ void asked_close(struct asked *k)
+{
+	k->ops->close(k->s);
+	keystone_free(k->rig.setup.keystone);
+	httpd_stop(k->h);
+	rig_deinit(&k->rig);
+}

@@ -22,24 +22,12 @@
 	"authorized to perform action"                                                             \
 	"%s</Message></Error></ErrorResponse>"
 
-static void setup_rig(struct rig *rig, struct httpd **h, httpd_fn *fn, void *ctx, const char *path,
-		      struct source **s)
+static void start(struct asked *k, httpd_fn *fn, void *ctx, const char *path)
 {
-	struct err e = ERR_INIT;
-
-	rig_init(rig);
-	*h = httpd_start(&(struct httpd_setup){.fn = fn, .ctx = ctx});
-	assert_non_null(*h);
-	rig_cfn(rig, httpd_url(*h, path));
-	assert_true(source_cfn.usable(&rig->setup));
-	assert_int_equal(source_cfn.open(&rig->setup, s, &e), 0);
-}
-
-static void teardown_rig(struct rig *rig, struct httpd *h, struct source *s)
-{
-	source_cfn.close(s);
-	httpd_stop(h);
-	rig_deinit(rig);
+	asked_serve(k, &source_cfn, fn, ctx);
+	rig_cfn(&k->rig, httpd_url(k->h, path));
+	assert_true(source_cfn.usable(&k->rig.setup));
+	asked_open(k);
 }
 
 static bool is_v4(const struct httpd_seen *seen)
@@ -68,33 +56,31 @@ static void answer_good(const struct httpd_seen *seen, unsigned nth, struct http
  * answer had. */
 static void good(void **state)
 {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 	char value[512];
 
 	(void)state;
-	setup_rig(&rig, &h, answer_good, NULL, "/v1/", &s);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_string_equal(rig.doc.resource, "srv");
-	assert_string_equal(rig.doc.physical_id, "pid");
-	assert_true(rig.doc.in_progress);
-	assert_int_equal(httpd_count(h), 1);
-	assert_true(is_v4(httpd_seen(h, 0)));
-	assert_string_equal(httpd_seen(h, 0)->method, "GET");
-	assert_true(!strncmp(httpd_seen(h, 0)->target, "/v1/?", 5));
-	assert_non_null(strstr(httpd_seen(h, 0)->target, "Action=DescribeStackResource"));
-	assert_non_null(strstr(httpd_seen(h, 0)->target, "ContentType=JSON"));
-	assert_non_null(strstr(httpd_seen(h, 0)->target, "LogicalResourceId=srv"));
-	assert_non_null(strstr(httpd_seen(h, 0)->target, "StackName=web"));
-	assert_non_null(strstr(httpd_seen(h, 0)->target, "Version=2010-05-15"));
-	assert_int_equal(strlen(httpd_header(httpd_seen(h, 0), "X-Amz-Date", value, sizeof(value))),
-			 16);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, "other 1", true), FETCH_OK);
-	assert_non_null(strstr(httpd_seen(h, 1)->target,
+	start(&k, answer_good, NULL, "/v1/");
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_string_equal(k.rig.doc.resource, "srv");
+	assert_string_equal(k.rig.doc.physical_id, "pid");
+	assert_true(k.rig.doc.in_progress);
+	assert_int_equal(httpd_count(k.h), 1);
+	assert_true(is_v4(httpd_seen(k.h, 0)));
+	assert_string_equal(httpd_seen(k.h, 0)->method, "GET");
+	assert_true(!strncmp(httpd_seen(k.h, 0)->target, "/v1/?", 5));
+	assert_non_null(strstr(httpd_seen(k.h, 0)->target, "Action=DescribeStackResource"));
+	assert_non_null(strstr(httpd_seen(k.h, 0)->target, "ContentType=JSON"));
+	assert_non_null(strstr(httpd_seen(k.h, 0)->target, "LogicalResourceId=srv"));
+	assert_non_null(strstr(httpd_seen(k.h, 0)->target, "StackName=web"));
+	assert_non_null(strstr(httpd_seen(k.h, 0)->target, "Version=2010-05-15"));
+	assert_int_equal(
+		strlen(httpd_header(httpd_seen(k.h, 0), "X-Amz-Date", value, sizeof(value))), 16);
+	assert_int_equal(asked_fetch(&k, "other 1", true), FETCH_OK);
+	assert_non_null(strstr(httpd_seen(k.h, 1)->target,
 			       "StackName=arn%3Aopenstack%3Aheat%3A%3Ap%3Astacks%2Fweb%2F7b1c"));
-	assert_non_null(strstr(httpd_seen(h, 1)->target, "LogicalResourceId=other%201"));
-	teardown_rig(&rig, h, s);
+	assert_non_null(strstr(httpd_seen(k.h, 1)->target, "LogicalResourceId=other%201"));
+	asked_close(&k);
 }
 
 struct url_case {
@@ -118,15 +104,13 @@ static void urls(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct rig rig;
-		struct httpd *h;
-		struct source *s;
+		struct asked k;
 
-		setup_rig(&rig, &h, answer_good, NULL, cases[i].path, &s);
-		assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
+		start(&k, answer_good, NULL, cases[i].path);
+		assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
 		assert_true(
-			!strncmp(httpd_seen(h, 0)->target, cases[i].sent, strlen(cases[i].sent)));
-		teardown_rig(&rig, h, s);
+			!strncmp(httpd_seen(k.h, 0)->target, cases[i].sent, strlen(cases[i].sent)));
+		asked_close(&k);
 	}
 }
 
@@ -164,40 +148,36 @@ static void answer_v2_only(const struct httpd_seen *seen, unsigned nth, struct h
 /* Where V4 is refused V2 is tried, and remembered: one request per poll from then on. */
 static void falls_back_to_v2(void **state)
 {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 	char mode[] = "v2";
 
 	(void)state;
-	setup_rig(&rig, &h, answer_v2_only, mode, "/v1/", &s);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_int_equal(httpd_count(h), 2);
-	assert_true(is_v4(httpd_seen(h, 0)));
-	assert_true(has_timestamp(httpd_seen(h, 1)));
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_int_equal(httpd_count(h), 3);
-	assert_false(is_v4(httpd_seen(h, 2)));
-	teardown_rig(&rig, h, s);
+	start(&k, answer_v2_only, mode, "/v1/");
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(httpd_count(k.h), 2);
+	assert_true(is_v4(httpd_seen(k.h, 0)));
+	assert_true(has_timestamp(httpd_seen(k.h, 1)));
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(httpd_count(k.h), 3);
+	assert_false(is_v4(httpd_seen(k.h, 2)));
+	asked_close(&k);
 }
 
 /* The last rung is V2 without Timestamp; with clocks that agree none is tried with corrected time.
  */
 static void falls_back_to_bare(void **state)
 {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 	char mode[] = "bare";
 
 	(void)state;
-	setup_rig(&rig, &h, answer_v2_only, mode, "/v1/", &s);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_int_equal(httpd_count(h), 3);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_int_equal(httpd_count(h), 4);
-	assert_false(has_timestamp(httpd_seen(h, 3)));
-	teardown_rig(&rig, h, s);
+	start(&k, answer_v2_only, mode, "/v1/");
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(httpd_count(k.h), 3);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(httpd_count(k.h), 4);
+	assert_false(has_timestamp(httpd_seen(k.h, 3)));
+	asked_close(&k);
 }
 
 /* A server an hour ahead: refuses what is signed with a time more than 15 minutes behind its own.
@@ -234,17 +214,15 @@ static void answer_ahead(const struct httpd_seen *seen, unsigned nth, struct htt
 /* A guest that is behind signs with the server's time, and goes on doing so. */
 static void corrects_its_clock(void **state)
 {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	setup_rig(&rig, &h, answer_ahead, NULL, "/v1/", &s);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_int_equal(httpd_count(h), 3);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_int_equal(httpd_count(h), 4);
-	teardown_rig(&rig, h, s);
+	start(&k, answer_ahead, NULL, "/v1/");
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(httpd_count(k.h), 3);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(httpd_count(k.h), 4);
+	asked_close(&k);
 }
 
 static void answer_denied(const struct httpd_seen *seen, unsigned nth, struct httpd_reply *reply,
@@ -260,22 +238,20 @@ static void answer_denied(const struct httpd_seen *seen, unsigned nth, struct ht
 /* A suspended stack: the whole ladder once, then one request per poll, each rung in its turn. */
 static void exhausted(void **state)
 {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 	bool bare = false;
 
 	(void)state;
-	setup_rig(&rig, &h, answer_denied, NULL, "/v1/", &s);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_REFUSED);
-	assert_int_equal(httpd_count(h), 3);
+	start(&k, answer_denied, NULL, "/v1/");
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_REFUSED);
+	assert_int_equal(httpd_count(k.h), 3);
 	for (unsigned i = 0; i < 8; i++) {
-		assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_REFUSED);
-		assert_int_equal(httpd_count(h), 4 + i);
-		bare |= !is_v4(httpd_seen(h, 3 + i)) && !has_timestamp(httpd_seen(h, 3 + i));
+		assert_int_equal(asked_fetch(&k, NULL, true), FETCH_REFUSED);
+		assert_int_equal(httpd_count(k.h), 4 + i);
+		bare |= !is_v4(httpd_seen(k.h, 3 + i)) && !has_timestamp(httpd_seen(k.h, 3 + i));
 	}
 	assert_true(bare);
-	teardown_rig(&rig, h, s);
+	asked_close(&k);
 }
 
 struct answer_case {
@@ -347,24 +323,22 @@ static void answers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct rig rig;
-		struct httpd *h;
-		struct source *s;
+		struct asked k;
 
-		setup_rig(&rig, &h, answer_case, &cases[i], "/v1/", &s);
-		source_cfn.close(s);
-		rig.conf.request_timeout_ms = 1000;
-		assert_int_equal(source_cfn.open(&rig.setup, &s, NULL), 0);
-		if (rig_fetch(&rig, &source_cfn, s, NULL, true) != cases[i].class)
-			print_error("case %zu: %d %s\n", i, rig.class, rig.why);
-		assert_int_equal(rig.class, cases[i].class);
-		assert_non_null(strstr(rig.why, cases[i].why));
-		assert_true(*rig.why);
-		assert_null(strstr(rig.why, "Signature"));
-		assert_int_equal(httpd_count(h), cases[i].requests);
+		start(&k, answer_case, &cases[i], "/v1/");
+		source_cfn.close(k.s);
+		k.rig.conf.request_timeout_ms = 1000;
+		assert_int_equal(source_cfn.open(&k.rig.setup, &k.s, NULL), 0);
+		if (asked_fetch(&k, NULL, true) != cases[i].class)
+			print_error("case %zu: %d %s\n", i, k.rig.class, k.rig.why);
+		assert_int_equal(k.rig.class, cases[i].class);
+		assert_non_null(strstr(k.rig.why, cases[i].why));
+		assert_true(*k.rig.why);
+		assert_null(strstr(k.rig.why, "Signature"));
+		assert_int_equal(httpd_count(k.h), cases[i].requests);
 		if (cases[i].class == FETCH_BUSY)
-			assert_int_equal(rig.retry_after_s, 7);
-		teardown_rig(&rig, h, s);
+			assert_int_equal(k.rig.retry_after_s, 7);
+		asked_close(&k);
 	}
 }
 
@@ -379,59 +353,53 @@ static void answer_then_gone(const struct httpd_seen *seen, unsigned nth, struct
 /* When the stack of the ARN is gone the name is asked for again: it may be a new stack. */
 static void forgets_the_arn(void **state)
 {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	setup_rig(&rig, &h, answer_then_gone, NULL, "/v1/", &s);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_GONE);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, NULL, true), FETCH_OK);
-	assert_non_null(strstr(httpd_seen(h, 1)->target, "StackName=arn"));
-	assert_non_null(strstr(httpd_seen(h, 2)->target, "StackName=web"));
-	teardown_rig(&rig, h, s);
+	start(&k, answer_then_gone, NULL, "/v1/");
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_GONE);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_non_null(strstr(httpd_seen(k.h, 1)->target, "StackName=arn"));
+	assert_non_null(strstr(httpd_seen(k.h, 2)->target, "StackName=web"));
+	asked_close(&k);
 }
 
 /* Closing with a fetch under way: no answer comes any more, nothing is left behind. */
 static void closed_while_busy(void **state)
 {
 	static struct answer_case hang = {{.act = HTTPD_HANG}, FETCH_OK, "", 0};
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	setup_rig(&rig, &h, answer_case, &hang, "/v1/", &s);
-	assert_int_equal(source_cfn.fetch(s, NULL, true, rig_answered, &rig), 0);
-	assert_int_equal(source_cfn.fetch(s, "b", true, rig_answered, &rig), 0);
-	rig_run_for(&rig, 50);
-	source_cfn.close(s);
-	rig_run_for(&rig, 50);
-	assert_int_equal(rig.answers, 0);
-	teardown_rig(&rig, h, NULL);
+	start(&k, answer_case, &hang, "/v1/");
+	assert_int_equal(source_cfn.fetch(k.s, NULL, true, rig_answered, &k.rig), 0);
+	assert_int_equal(source_cfn.fetch(k.s, "b", true, rig_answered, &k.rig), 0);
+	rig_run_for(&k.rig, 50);
+	source_cfn.close(k.s);
+	rig_run_for(&k.rig, 50);
+	assert_int_equal(k.rig.answers, 0);
+	k.s = NULL;
+	asked_close(&k);
 }
 
 /* Without a resource of its own (classic cfn-hup files) it still reaches those that hooks name. */
 static void without_own_resource(void **state)
 {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
+	struct asked k;
 
 	(void)state;
-	rig_init(&rig);
-	h = httpd_start(&(struct httpd_setup){.fn = answer_good});
-	rig_cfn(&rig, httpd_url(h, "/v1/"));
-	free(rig.creds.cfn.resource);
-	rig.creds.cfn.resource = NULL;
-	assert_int_equal(source_cfn.open(&rig.setup, &s, NULL), 0);
-	assert_null(source_cfn.own(s));
-	assert_false(source_cfn.reaches(s, NULL));
-	assert_true(source_cfn.reaches(s, "R1"));
-	assert_int_equal(source_cfn.fetch(s, NULL, true, rig_answered, &rig), -EINVAL);
-	assert_int_equal(rig_fetch(&rig, &source_cfn, s, "R1", true), FETCH_OK);
-	teardown_rig(&rig, h, s);
+	asked_serve(&k, &source_cfn, answer_good, NULL);
+	rig_cfn(&k.rig, httpd_url(k.h, "/v1/"));
+	free(k.rig.creds.cfn.resource);
+	k.rig.creds.cfn.resource = NULL;
+	asked_open(&k);
+	assert_null(source_cfn.own(k.s));
+	assert_false(source_cfn.reaches(k.s, NULL));
+	assert_true(source_cfn.reaches(k.s, "R1"));
+	assert_int_equal(source_cfn.fetch(k.s, NULL, true, rig_answered, &k.rig), -EINVAL);
+	assert_int_equal(asked_fetch(&k, "R1", true), FETCH_OK);
+	asked_close(&k);
 }
 
 int main(void)

@@ -64,39 +64,16 @@ static void answer(const struct httpd_seen *seen, unsigned nth, struct httpd_rep
 	}
 }
 
-/* A source, and the server that it asks. */
-struct asked {
-	struct rig rig;
-	struct httpd *h;
-	struct source *s;
-};
-
 static void start(struct asked *k, struct script *sc)
 {
 	struct rig *rig = &k->rig;
-	struct err e = ERR_INIT;
 
-	rig_init(rig);
-	k->h = httpd_start(&(struct httpd_setup){.fn = answer, .ctx = sc});
-	assert_non_null(k->h);
+	asked_serve(k, &source_heat, answer, sc);
 	rig_heat(rig, httpd_url(k->h, "/v3"));
 	assert_true(source_heat.usable(&rig->setup));
 	assert_int_equal(keystone_new(rig->loop, rig->http, &rig->creds.heat, &rig->setup.keystone),
 			 0);
-	assert_int_equal(source_heat.open(&rig->setup, &k->s, &e), 0);
-}
-
-static void stop(struct asked *k)
-{
-	source_heat.close(k->s);
-	keystone_free(k->rig.setup.keystone);
-	httpd_stop(k->h);
-	rig_deinit(&k->rig);
-}
-
-static enum fetch_class fetch(struct asked *k, const char *resource, bool full)
-{
-	return rig_fetch(&k->rig, &source_heat, k->s, resource, full);
+	asked_open(k);
 }
 
 /* How many requests went to paths with that text. */
@@ -119,8 +96,8 @@ static void full(void **state)
 
 	(void)state;
 	start(&k, &sc);
-	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
-	assert_int_equal(fetch(&k, "a b/c", true), FETCH_OK);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(asked_fetch(&k, "a b/c", true), FETCH_OK);
 	assert_int_equal(httpd_count(k.h), 3);
 	assert_string_equal(httpd_seen(k.h, 1)->target,
 			    "/heat/v1/p1/stacks/web/7b1c/resources/srv/metadata");
@@ -132,9 +109,9 @@ static void full(void **state)
 	assert_null(k.rig.doc.physical_id);
 	assert_string_equal(k.rig.doc.stack, "web");
 	assert_string_equal(k.rig.doc.stack_id, "web/7b1c");
-	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
 	assert_string_equal(k.rig.doc.physical_id, "srv-uuid");
-	stop(&k);
+	asked_close(&k);
 }
 
 /* Light polls: the first takes its bearings and goes on to the full one; then one light request
@@ -146,16 +123,17 @@ static void light(void **state)
 
 	(void)state;
 	start(&k, &sc);
-	assert_int_equal(fetch(&k, NULL, false), FETCH_OK); /* no server id yet: full */
+	assert_int_equal(asked_fetch(&k, NULL, false), FETCH_OK); /* no server id yet: full */
 	assert_int_equal(requests(&k, "/software_deployments/"), 0);
-	assert_int_equal(fetch(&k, NULL, false), FETCH_OK);
+	assert_int_equal(asked_fetch(&k, NULL, false), FETCH_OK);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(fetch(&k, NULL, false), FETCH_UNCHANGED);
+		assert_int_equal(asked_fetch(&k, NULL, false), FETCH_UNCHANGED);
 	assert_int_equal(requests(&k, "/software_deployments/metadata/srv-uuid"), 6);
 	assert_int_equal(requests(&k, "/resources/srv/metadata"), 2);
-	assert_int_equal(fetch(&k, "other", false), FETCH_OK); /* never light for another one */
+	assert_int_equal(asked_fetch(&k, "other", false),
+			 FETCH_OK); /* never light for another one */
 	assert_int_equal(requests(&k, "/software_deployments/"), 6);
-	stop(&k);
+	asked_close(&k);
 }
 
 /* A light answer that differs leads to the full document in the same poll. */
@@ -167,9 +145,9 @@ static void light_sees_changes(void **state)
 	(void)state;
 	start(&k, &sc);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(fetch(&k, NULL, false), FETCH_OK);
+		assert_int_equal(asked_fetch(&k, NULL, false), FETCH_OK);
 	assert_int_equal(requests(&k, "/resources/srv/metadata"), 4);
-	stop(&k);
+	asked_close(&k);
 }
 
 /* Where the light form is refused it is given up and the full one serves. */
@@ -181,9 +159,9 @@ static void light_refused(void **state)
 	(void)state;
 	start(&k, &sc);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(fetch(&k, NULL, false), FETCH_OK);
+		assert_int_equal(asked_fetch(&k, NULL, false), FETCH_OK);
 	assert_int_equal(requests(&k, "/software_deployments/"), 1);
-	stop(&k);
+	asked_close(&k);
 }
 
 /* One 401 costs a new token and a second try; a second one is a refusal. */
@@ -194,14 +172,14 @@ static void token_rejected(void **state)
 
 	(void)state;
 	start(&k, &once);
-	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
 	assert_int_equal(requests(&k, "/auth/tokens"), 2);
-	stop(&k);
+	asked_close(&k);
 	start(&k, &always);
-	assert_int_equal(fetch(&k, NULL, true), FETCH_REFUSED);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_REFUSED);
 	assert_int_equal(requests(&k, "/auth/tokens"), 2);
 	assert_int_equal(requests(&k, "/metadata"), 2);
-	stop(&k);
+	asked_close(&k);
 }
 
 struct refusal {
@@ -241,11 +219,11 @@ static void refusals(void **state)
 		struct asked k;
 
 		start(&k, &cases[i].script);
-		assert_int_equal(fetch(&k, cases[i].resource, true), cases[i].class);
+		assert_int_equal(asked_fetch(&k, cases[i].resource, true), cases[i].class);
 		assert_true(*k.rig.why);
 		assert_null(strstr(k.rig.why, "pw-7"));
 		assert_null(strstr(k.rig.why, "tok-1"));
-		stop(&k);
+		asked_close(&k);
 	}
 }
 
@@ -265,7 +243,7 @@ static void reach(void **state)
 	k.rig.creds.heat.kind = CREDENTIALS_APPLICATION;
 	assert_int_equal(source_heat.open(&k.rig.setup, &k.s, NULL), 0);
 	assert_true(source_heat.reaches(k.s, "other"));
-	stop(&k);
+	asked_close(&k);
 }
 
 /* Closed while it waits for a token, and while it waits for the document: silence. */
@@ -281,14 +259,14 @@ static void closed_while_busy(void **state)
 	rig_run_for(&k.rig, 30);
 	assert_int_equal(k.rig.answers, 0);
 	assert_int_equal(source_heat.open(&k.rig.setup, &k.s, NULL), 0);
-	assert_int_equal(fetch(&k, NULL, true), FETCH_OK);
+	assert_int_equal(asked_fetch(&k, NULL, true), FETCH_OK);
 	k.rig.answers = 0;
 	assert_int_equal(source_heat.fetch(k.s, NULL, true, rig_answered, &k.rig), 0);
 	rig_run_for(&k.rig, 1);
 	source_heat.close(k.s);
 	rig_run_for(&k.rig, 30);
 	k.s = NULL;
-	stop(&k);
+	asked_close(&k);
 }
 
 int main(void)
