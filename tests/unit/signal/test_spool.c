@@ -509,7 +509,7 @@ static void test_dropped_of_lives(void **state)
 		for (unsigned i = 0; i < 8; i++)
 			add(f, i, 900);
 		spool_flush(f->spool);
-		for (unsigned i = 0; i < 200; i++) {
+		for (unsigned i = 0; i < 1500; i++) {
 			run_ms(f, 10);
 			spool_counts(f->spool, &c);
 			if (c.in_memory == 0 && (life < 2 || c.disk_bytes <= 8000))

@@ -144,6 +144,14 @@ static void test_retry(void **state)
 	end(f);
 }
 
+static bool all_on_disk(struct fix *f)
+{
+	struct spool_counts c;
+
+	spool_counts(f->set->spool, &c);
+	return c.segments >= 1 && c.in_memory == 0;
+}
+
 /* A server that is gone: all waits, also over a restart of the agent, and arrives when it is back.
  */
 static void test_outage(void **state)
@@ -164,6 +172,7 @@ static void test_outage(void **state)
 		run_ms(f, 100);
 	}
 	UNTIL(f, 5, state_is(f, "retry"));
+	UNTIL(f, 20, all_on_disk(f));
 	end(f);
 
 	begin(f);
