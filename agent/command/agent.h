@@ -80,6 +80,7 @@ struct agent {
 	bool boot_spooled; /* an earlier life left its result in the outbox */
 	char failed_hook[64];
 	char health_state[16]; /* of the last health signal; "" = none yet */
+	bool health_soon;      /* the timer is armed for a change of it */
 	/* action */
 	struct action action;
 	bool action_known,

@@ -161,6 +161,7 @@ static void on_health_timer(struct loop *loop _unused_, void *ctx)
 				 ? HEALTH_MIN_GAP_MS
 				 : a->conf->health_interval_ms;
 
+	a->health_soon = false;
 	/* Until a document came nothing says where to, and Heat's id of this server is not known.
 	 */
 	if (a->seqkey_ready && health_target(a) && a->document_seen)
@@ -174,8 +175,10 @@ void agent_health_due(struct agent *a)
 
 	if (!a->health_timer || !health_target(a) || !a->document_seen)
 		return;
-	if (first || strcmp(a->health_state, agent_state(a)))
-		loop_timer_arm(a->health_timer, HEALTH_SOON_MS);
+	if (a->health_soon || (!first && !strcmp(a->health_state, agent_state(a))))
+		return; /* armed anew by each, a series of changes would hold it up */
+	a->health_soon = true;
+	loop_timer_arm(a->health_timer, HEALTH_SOON_MS);
 }
 
 void agent_health_now(struct agent *a)

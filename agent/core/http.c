@@ -359,8 +359,8 @@ static int socket_wanted(CURL *easy _unused_, curl_socket_t fd, int what, void *
 	}
 	if (!s)
 		curl_multi_assign(http->multi, fd, socket_new(http, fd, events));
-	else if (loop_io_mod(s->io, events) < 0)
-		loop_io_remove(s->io);
+	else if (s->io && loop_io_mod(s->io, events) < 0)
+		s->io = loop_io_remove(s->io); /* the call's time limit ends it */
 	return 0;
 }
 
