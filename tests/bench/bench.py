@@ -25,7 +25,7 @@ with open(os.path.join(HERE, "limits.json")) as f:
 POLLS = 60
 IDLE_S = 90
 PRESSURE_PERCENT = 50  # beyond it the machine is not idle, and stalls wake the agent
-PEERS_S = 300
+PEERS_S, CALM_PROCESSES = 300, 150  # a guest as the goals speak of
 CROWD, CROWD_S, CROWD_SETTLE_S = 1000, 30, 5
 TOP = os.path.join(HERE, "..", "..")
 PROGRAMS = os.path.join(TOP, "build", "release", "tests", "bench")  # whichever program is measured
@@ -71,6 +71,10 @@ def switches(pids):
             with open("/proc/%d/task/%s/status" % (pid, thread)) as f:
                 total += sum(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
     return total
+
+
+def processes():
+    return sum(map(str.isdigit, os.listdir("/proc")))
 
 
 def stall_us(kind):
@@ -289,7 +293,7 @@ def bench_live(t):
     show(t, figures, PEERS_S)
     for name, binary in agents.items():
         limit = "live_%s_ratio_to_collectd_min" % ("static" if is_static(binary) else "dynamic")
-        ratio(t, figures, "collectd", figures[name]["cpu_ms"], LIMITS[limit], "%s, all roles, for %d s" % (name, PEERS_S), 10)
+        ratio(t, figures, "collectd", figures[name]["cpu_ms"], LIMITS[limit], "%s, all roles, for %d s, %d processes on this machine" % (name, PEERS_S, processes()), 10)
     return figures
 
 
@@ -304,7 +308,8 @@ def main():
     if os.geteuid() != 0:
         t.skip("bench", "needs root")
         return t.end()
-    bench_back_to_back(t, bench_live(t))
+    with peers.crowd(max(0, CALM_PROCESSES - processes())):
+        bench_back_to_back(t, bench_live(t))
     bench_kernel_log(t)
     bench_growth(t)
     bench_pushes(t)

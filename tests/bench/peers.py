@@ -1,4 +1,5 @@
 """Beside the agents that people run today: collectd, node_exporter and sadc, at the same interval of 10 s in the same minutes."""
+import contextlib
 import json
 import os
 import shutil
@@ -129,11 +130,27 @@ def start_agent(binary):
     return g
 
 
+@contextlib.contextmanager
+def crowd(n):
+    """N more processes, all asleep."""
+    sleepers = [subprocess.Popen(["sleep", "100000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for child in sleepers:
+            child.kill()
+            child.wait()
+
+
 def measure(seconds, extra_processes=0, during=None, agents=None, settle_s=15):
     """name -> what it used per sample in that time; during() is called within. AGENTS: name -> program, of ours."""
+    with crowd(extra_processes):
+        return measure_now(seconds, during, agents, settle_s)
+
+
+def measure_now(seconds, during, agents, settle_s):
     folder, guests = tempfile.mkdtemp(prefix="hp-peers-", dir="/var/tmp"), []
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-    crowd = [subprocess.Popen(["sleep", "100000"], **quiet) for _ in range(extra_processes)]
     theirs, scraper = start_peers(folder, quiet)
     peers = dict(theirs)
     try:
@@ -150,7 +167,7 @@ def measure(seconds, extra_processes=0, during=None, agents=None, settle_s=15):
     finally:
         if scraper:
             scraper.stopped.set()
-        for child in crowd + list(theirs.values()):
+        for child in theirs.values():
             child.kill()
             child.wait()
         for g in guests:
