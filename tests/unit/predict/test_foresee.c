@@ -1,46 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Samples and records in, findings out: the way that the live agent goes, in simulated time. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-#include <cmocka.h>
 
-#include "predict/foresee.h"
-
-#define START_MS 1767323045000LL
 #define STEP_MS  10000
 #define HOUR     360 /* steps */
 
-static struct sample sample;
-
-static struct sample *sample_at(int step)
-{
-	sample_reset(&sample, START_MS - 1767000000000LL + (int64_t)step * STEP_MS,
-		     START_MS + (int64_t)step * STEP_MS);
-	return &sample;
-}
-
-static int setup(void **state)
-{
-	return foresee_new((struct foresee **)state);
-}
-
-static int teardown(void **state)
-{
-	foresee_free(*state);
-	return 0;
-}
-
-/* The open finding of a class, or false. */
-static bool find(struct foresee *f, const char *class, struct finding *ret)
-{
-	for (size_t i = 0; findings_get(foresee_findings(f), i, ret); i++)
-		if (!strcmp(ret->class_name, class))
-			return true;
-	return false;
-}
+#include "written_guest.h"
 
 /* Some noise that is the same in each run. */
 static double noise(int step)

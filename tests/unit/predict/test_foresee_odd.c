@@ -2,50 +2,16 @@
 /* Guests that are not as one thinks of them: hundreds of mounts with long names, limits that move,
  * things that go away, an agent that is started anew. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-#include <cmocka.h>
 
-#include "predict/foresee.h"
-
-#define START_MS 1767323045000LL
 #define STEP_MS  60000
 #define HOUR     60 /* steps */
 
-static struct sample sample;
-
-static struct sample *sample_at(int step)
-{
-	sample_reset(&sample, START_MS - 1767000000000LL + (int64_t)step * STEP_MS,
-		     START_MS + (int64_t)step * STEP_MS);
-	return &sample;
-}
-
-static int setup(void **state)
-{
-	return foresee_new((struct foresee **)state);
-}
-
-static int teardown(void **state)
-{
-	foresee_free(*state);
-	return 0;
-}
+#include "written_guest.h"
 
 static void take(struct foresee *f)
 {
 	foresee_sample(f, &sample);
 	foresee_tick(f, sample.real_ms, sample.boot_ms * 1000);
-}
-
-static bool find(struct foresee *f, const char *class, struct finding *ret)
-{
-	for (size_t i = 0; findings_get(foresee_findings(f), i, ret); i++)
-		if (!strcmp(ret->class_name, class))
-			return true;
-	return false;
 }
 
 static size_t count_of(struct foresee *f, const char *class)
