@@ -104,10 +104,11 @@ openssl_trim() {
   perl -0pi -e 's/^    \{\n        1,\n(?:(?! *\},).*\n)+    \},\n/$_ = $&; \/SSL_kANY,\/ ||
     \/SSL_k(RSA|ECDHE),\n\s+SSL_a(RSA|ECDSA),\n\s+SSL_(AES(128|256)(GCM)?|CHACHA20POLY1305),\/ ? $_ : ""/gme' ssl/s3_lib.c
   sed -i '/^ *EVP_add_cipher/d' crypto/evp/c_allc.c
-  # The texts of errors, 58 KiB in memory, are made a table of when the first is asked for, which is when the first error is told.
+  # The texts of errors, 58 KiB in memory, are made a table of when one is first asked for from outside. Not where a text is looked up: each
+  # library looks up its own first one before it adds them, inside of the pthread_once that would then wait for itself.
   sed -i '/^#include <openssl\/ssl\.h>$/d; s/^#include <openssl\/err\.h>$/&\n#include <openssl\/ssl.h>/
-    s/^        OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);$//
-    s/if (!RUN_ONCE(&err_string_init, do_err_strings_init)) {/if (!OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL)\n        || !RUN_ONCE(\&err_string_init, do_err_strings_init)) {/' crypto/err/err.c
+    s/^        OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);$//' crypto/err/err.c
+  perl -0pi -e 's/^void ossl_err_string_int\([^{]*\{.*?^    if \(len == 0\)\n        return;\n\K/    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);\n/sm' crypto/err/err.c
   sed -i 's/OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL)/OPENSSL_init_ssl(0, NULL)/' ssl/ssl_lib.c ssl/ssl_sess.c
   # Names of algorithms in 4 KiB that grow instead of 32.
   sed -i -E 's/^(#define NAMEMAP_HT_BUCKETS) 512/\1 64/' crypto/core_namemap.c
@@ -116,16 +117,14 @@ openssl_trim() {
 # The fast P-256 is 0.16 MB of tables; the general one serves for the certificates a client sees. It has no switch of its own. Sparse arrays in
 # small blocks: each algorithm begins two of them.
 make_openssl() {
-  local word out=()
-  (cd "$(source_of openssl)" && openssl_trim)
+  local word out=() source=openssl-$(upstream openssl)
+  # A copy of this build's own: another machine's build reads the source at the same time, and the next recipe changes it in another way.
+  cp -a "$(source_of openssl)" "$source"
+  (cd "$source" && openssl_trim && sed -i -E '/\$ECASM_(x86_64|aarch64)=/s/ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]//
+    /\$ECDEF_(x86_64|aarch64)=/s/ECP_NISTZ256_ASM//' crypto/ec/build.info)
   for word in $openssl_leaves_out; do out+=("no-$word"); done
-  # The source is that of all machines, and a file that is written anew stops a make of another one's build.
-  if grep -qE '\$EC(ASM|DEF)_(x86_64|aarch64)=.*(ecp_nistz256|ECP_NISTZ256_ASM)' "$(source_of openssl)/crypto/ec/build.info"; then
-    sed -i -E '/\$ECASM_(x86_64|aarch64)=/s/ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]//; /\$ECDEF_(x86_64|aarch64)=/s/ECP_NISTZ256_ASM//' \
-      "$(source_of openssl)/crypto/ec/build.info"
-  fi
   # A relative path, as the library holds the names of its files. Where it lives in the guest is said with DESTDIR alone.
-  CC=$CC AR="$binutils"ar RANLIB="$binutils"ranlib "../../src/openssl-$(upstream openssl)/Configure" "linux-$arch" no-pic "${out[@]}" \
+  CC=$CC AR="$binutils"ar RANLIB="$binutils"ranlib "$source/Configure" "linux-$arch" no-pic "${out[@]}" \
     --prefix=/usr --libdir=lib --openssldir=/etc/ssl $size_flags -DOPENSSL_SMALL_FOOTPRINT -DOPENSSL_SA_BLOCK_BITS=2
   make -j"$jobs" build_libs
   make install_dev DESTDIR="$sysroot"

@@ -393,6 +393,30 @@ static void add_extension(X509 *cert, int nid, const char *value)
 	X509_EXTENSION_free(ext);
 }
 
+/* By hand what X509_set_pubkey does: the static file's OpenSSL reads public keys but writes none.
+ */
+static void put_public_key(X509 *cert, EVP_PKEY *key)
+{
+	unsigned char *point = NULL;
+	size_t len = EVP_PKEY_get1_encoded_public_key(key, &point);
+
+	X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert), OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+			       V_ASN1_OBJECT, OBJ_nid2obj(NID_X9_62_prime256v1), point, (int)len);
+}
+
+/* The certificate as whoever reads it knows it: with its key. */
+static X509 *read_back(X509 *cert)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(cert, &der);
+	const unsigned char *p = der;
+	X509 *again = d2i_X509(NULL, &p, len);
+
+	OPENSSL_free(der);
+	X509_free(cert);
+	return again;
+}
+
 static X509 *make_certificate(EVP_PKEY *key, enum httpd_tls tls)
 {
 	bool wrong = tls == HTTPD_TLS_WRONG_NAME, expired = tls == HTTPD_TLS_EXPIRED;
@@ -406,12 +430,12 @@ static X509 *make_certificate(EVP_PKEY *key, enum httpd_tls tls)
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
 				   (const unsigned char *)"heat-pulse test", -1, -1, 0);
 	X509_set_issuer_name(cert, name);
-	X509_set_pubkey(cert, key);
+	put_public_key(cert, key);
 	add_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
 	add_extension(cert, NID_subject_alt_name,
 		      wrong ? "DNS:other.example" : "DNS:localhost,IP:127.0.0.1,IP:::1");
 	X509_sign(cert, key, EVP_sha256());
-	return cert;
+	return read_back(cert);
 }
 
 static SSL_CTX *make_tls(struct httpd *h)
