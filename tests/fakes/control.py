@@ -29,6 +29,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 class Listener:
     """A fake that can be up and down, again and again, on the port that it had first; use it as a context manager."""
     handler = None  # of its requests; both it and the server know the fake
+    ciphers = None  # those of TLS 1.2 alone that it offers from the next up() on, by OpenSSL's names
 
     def __init__(self, host, port, cert=None, key=None):
         self.host, self.port, self.server = host, port, None
@@ -46,6 +47,9 @@ class Listener:
             if self.cert:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(self.cert, self.key)
+                if self.ciphers:
+                    context.maximum_version = ssl.TLSVersion.TLSv1_2
+                    context.set_ciphers(self.ciphers)
                 self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
             self.port = self.server.server_address[1]
             threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

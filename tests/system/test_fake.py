@@ -151,15 +151,43 @@ def test_bad_servers(ctx):
     assert late <= 50 or beside.late_ms > 25, "the loop was late by %s ms, a sleeper beside it by %.0f ms" % (late, beside.late_ms)
 
 
-def test_wrong_certificate(ctx):
-    """A certificate nobody vouches for is refused and named; with ca-file it is good."""
-    g = ctx.guest("tls")
+def serve_tls(ctx, g):
+    """A server with a certificate of its own, which the guest has as /etc/heat-pulse/ca.pem; it is up."""
     cert, key = g.write("/etc/heat-pulse/ca.pem", ""), g.write("/key.pem", "")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=127.0.0.1",
                     "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
     fake = cfn_server.Fake(state(), cert=cert, key=key)
     fake.__enter__()
     ctx.later(lambda: fake.__exit__(None, None, None))
+    return fake
+
+
+def test_broken_tls(ctx):
+    """A server that agrees to no cipher, and one that speaks no TLS at all, are named; both cost nothing but their time."""
+    g = ctx.guest("broken-tls")
+    fake = serve_tls(ctx, g)
+    url, cert = fake.url, fake.cert
+    prepare(g, fake, "[agent]\nca-file = /etc/heat-pulse/ca.pem\n" + CONF)
+    g.start()
+    until("the first hook", 20, lambda: g.hooks_run() == ["app post.add"])
+    for number, broken in enumerate([{"ciphers": "CAMELLIA256-SHA"}, {"cert": None}]):
+        fake.down()
+        vars(fake).update(broken)
+        fake.up()
+        until("TLS is named with %s" % broken, 30, lambda: any("TLS" in json.dumps(p) for p in g.status()["problems"]))
+        fake.down()
+        vars(fake).update(ciphers=None, cert=cert)
+        fake.up()
+        assert fake.url == url
+        set_rev(fake, "after-%d" % number)
+        until("recovery from %s" % broken, 60, lambda: len(g.hooks_run()) == number + 2)
+        until("no problem is left", 20, lambda: not any("TLS" in json.dumps(p) for p in g.status()["problems"]))
+
+
+def test_wrong_certificate(ctx):
+    """A certificate nobody vouches for is refused and named; with ca-file it is good."""
+    g = ctx.guest("tls")
+    fake = serve_tls(ctx, g)
     prepare(g, fake)
     g.start()
     until("the certificate is named", 20, lambda: any("certificate" in json.dumps(p).lower() for p in g.status()["problems"]))
