@@ -97,6 +97,14 @@ static void on_all_gone(struct loop *loop, void *ctx)
 	loop_quit(loop, m->exit_code);
 }
 
+void runner_set_log(const struct runner_main *m)
+{
+	int asked = m->options->log_level;
+
+	log_setup((enum log_level)(asked >= 0 ? asked : m->conf.log_level),
+		  m->options->one_pass ? "cfn-hup" : "heat-pulse");
+}
+
 void runner_stop(struct runner_main *m, int exit_code)
 {
 	if (m->stopping)
@@ -218,7 +226,7 @@ static int start_loop(struct runner_main *m, struct err *e)
 	r = runner_watch_start(m);
 	if (!r)
 		r = settle_start(m->loop, &m->give_back);
-	if (m->options->for_ms > 0) {
+	if (!r && m->options->for_ms > 0) {
 		r = loop_timer_new(m->loop, 0, on_life_over, m, &m->life);
 		if (!r)
 			loop_timer_arm(m->life, m->options->for_ms);
@@ -283,9 +291,7 @@ static int runner_life(struct runner_main *m)
 		log_err("%s", e.text);
 		return EXIT_CONFIG;
 	}
-	log_setup(m->options->log_level >= 0 ? (enum log_level)m->options->log_level
-					     : (enum log_level)m->conf.log_level,
-		  m->options->one_pass ? "cfn-hup" : "heat-pulse");
+	runner_set_log(m);
 	if (take_lock(m)) {
 		log_info("an agent is running already, leaving the work to it");
 		return EXIT_GOOD;

@@ -107,9 +107,44 @@ bool runner_check_switch(struct runner_main *m, struct err *ret_why)
 	return off;
 }
 
+/* A folder that is not there has nothing to watch; it is looked for again with each reading of the
+ * configuration. Return: the watch or -1. */
+static int watch_folder(struct runner_main *m, const char *folder, const char *below)
+{
+	char path[ENV_PATH_MAX], full[ENV_PATH_MAX];
+
+	if (snprintf(full, sizeof(full), "%s%s", folder, below) >= (int)sizeof(full))
+		return -1;
+	return inotify_add_watch(m->inotify_fd, env_path(m->env, full, path),
+				 IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
+					 IN_DELETE | IN_ATTRIB);
+}
+
+/* Of a folder that is watched already the kernel gives the same watch again. */
+static void watch_folders(struct runner_main *m)
+{
+	const char *conf_dir = m->conf.hooks_conf_dir, *hooks_dir = m->options->hooks_dir;
+
+	m->conf_wd[0] = watch_folder(m, "/etc/heat-pulse", "");
+	m->conf_wd[1] = watch_folder(m, CONF_DIR, "");
+	watch_folder(m, conf_dir, "");
+	watch_folder(m, hooks_dir ? hooks_dir : conf_dir, hooks_dir ? "" : "/hooks.d");
+}
+
+/* What runs with the new values from now on; the roles have them when they start. */
+static void apply_conf(struct runner_main *m)
+{
+	runner_set_log(m);
+	if (m->inotify_fd >= 0)
+		watch_folders(m);
+	if (m->runner)
+		runner_set_hooks(m->runner, &m->hooks);
+}
+
 static void reload_conf(struct runner_main *m)
 {
-	struct runner_main fresh = {.env = m->env, .options = m->options};
+	/* The new agent names the same command again, which is no change: it stays known. */
+	struct runner_main fresh = {.env = m->env, .options = m->options, .trusted = m->trusted};
 	struct err e = ERR_INIT;
 
 	if (runner_load(&fresh, &e)) {
@@ -125,8 +160,7 @@ static void reload_conf(struct runner_main *m)
 	m->conf = fresh.conf;
 	m->hooks = fresh.hooks;
 	m->problems = fresh.problems;
-	if (m->runner)
-		runner_set_hooks(m->runner, &m->hooks);
+	apply_conf(m);
 	log_info("configuration reloaded: %zu hooks; the agent starts anew", m->hooks.n);
 	roles_restart(m->roles, ROLE_AGENT);
 }
@@ -227,23 +261,8 @@ static void on_inotify(struct loop *loop _unused_, uint32_t events _unused_, voi
 	}
 }
 
-/* A folder that is not there has nothing to watch; SIGHUP tells when one is made later. Return: the
- * watch or -1. */
-static int watch_folder(struct runner_main *m, const char *folder, const char *below)
-{
-	char path[ENV_PATH_MAX], full[ENV_PATH_MAX];
-
-	if (snprintf(full, sizeof(full), "%s%s", folder, below) >= (int)sizeof(full))
-		return -1;
-	return inotify_add_watch(m->inotify_fd, env_path(m->env, full, path),
-				 IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
-					 IN_DELETE | IN_ATTRIB);
-}
-
 void runner_watch_files(struct runner_main *m)
 {
-	const char *conf_dir = m->conf.hooks_conf_dir;
-
 	m->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (m->inotify_fd < 0 || loop_timer_new(m->loop, 50, on_settled, m, &m->settle) ||
 	    loop_io_add(m->loop, m->inotify_fd, EPOLLIN, on_inotify, m, &m->inotify_io)) {
@@ -252,9 +271,5 @@ void runner_watch_files(struct runner_main *m)
 			 strerror(errno));
 		return;
 	}
-	m->conf_wd[0] = watch_folder(m, "/etc/heat-pulse", "");
-	m->conf_wd[1] = watch_folder(m, CONF_DIR, "");
-	watch_folder(m, conf_dir, "");
-	watch_folder(m, m->options->hooks_dir ? m->options->hooks_dir : conf_dir,
-		     m->options->hooks_dir ? "" : "/hooks.d");
+	watch_folders(m);
 }

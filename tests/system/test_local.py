@@ -125,6 +125,17 @@ def test_reload_conf(ctx):
     assert g.hooks_run() == ["start", "end"], g.hooks_run()
 
 
+def test_reload_watches(ctx):
+    """A folder of hooks that the configuration names later is watched from then on, as the first one was."""
+    g = local_guest(ctx)
+    os.makedirs(g.path("/etc/other/hooks.d"))
+    g.start()
+    g.conf(LOCAL + "[hooks]\nconf-dir = /etc/other\n")
+    until("reloaded", 10, lambda: "configuration reloaded" in g.log())
+    g.write("/etc/other/hooks.d/late.conf", "[late]\npath=Resources.local.Metadata.app\ntriggers=post.add\naction=echo late >>%s\n" % g.path("/hooks.log"))
+    until("the late hook", 15, lambda: g.hooks_run() == ["late"])
+
+
 def test_hook_survives_stop(ctx):
     """Stopping the agent lets its hook finish; the next agent does not run it again."""
     g = local_guest(ctx)

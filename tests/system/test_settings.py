@@ -57,10 +57,17 @@ def test_trust(ctx):
     until("at a change", 20, lambda: g.read("/ran").split("\n")[1:] == ["a post.update root", ""])
     told(3, "b")
     until("the new one", 20, lambda: g.read("/ran").split("\n")[2:] == ["b post.update root", ""])
+    # Another configuration, the same command: a new agent that says nothing new.
+    before = g.roles()
+    g.write("/etc/heat-pulse/conf.d/other.conf", "[agent]\nlog-level = debug\n")
+    until("a new agent", 20, lambda: g.roles().get("pulse: agent", before["pulse: agent"]) != before["pulse: agent"] and g.status())
+    told(4, "b")
+    until("as before", 20, lambda: g.read("/ran").split("\n")[3:] == ["b post.update root", ""])
+    assert "debug: heat-pulse: " in g.log(), "the new log-level is not obeyed"
     os.unlink(g.path(trust))
     until("it is refused again", 30, lambda: "heat-pulse.command in the metadata is not obeyed" in texts(g))
-    told(4, "c")
-    until("the last change has come", 20, lambda: g.run("metadata", "rev").stdout.strip() == "4")
+    told(5, "c")
+    until("the last change has come", 20, lambda: g.run("metadata", "rev").stdout.strip() == "5")
     assert "c" not in g.read("/ran") and g.status()["hooks"] == [], g.read("/ran")
 
 
