@@ -47,15 +47,16 @@ size_t agent_findings(const struct agent *a, struct finding *list, size_t max)
 	return n;
 }
 
-/* The open findings as the next life reads them: whose boot they are of, then their own text. */
+/* The findings as the next life reads them: whose boot they are of, then their own text. */
 static void keep_findings(struct agent *a)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(256 << 10);
+	const struct env *env = a->setup->env;
 
 	buf_printf(&text, "%s\n", a->identity.boot_id);
-	if (findings_save(foresee_findings(a->foresee), &text) || buf_error(&text) ||
+	if (findings_save(foresee_findings(a->foresee), env->real_ms(), env->boot_ms(), &text) ||
 	    store_put(a->store, FINDINGS_ENTRY, text.data, text.len, NULL, NULL))
-		log_warn("open findings are not kept on disk: out of memory");
+		log_warn("findings are not kept on disk: out of memory");
 }
 
 static void read_findings(struct agent *a)
@@ -73,7 +74,7 @@ static void read_findings(struct agent *a)
 	if (findings_restore(foresee_findings(a->foresee), end + 1, text.len - head - 1,
 			     head == strlen(a->identity.boot_id) &&
 				     !memcmp(text.data, a->identity.boot_id, head),
-			     a->setup->env->real_ms()))
+			     a->setup->env->real_ms(), a->setup->env->boot_ms()))
 		log_warn("the findings of an earlier life cannot be read, beginning anew");
 }
 
@@ -211,8 +212,12 @@ static void tick(struct agent *a)
 		return;
 	a->tick_ms = now;
 	foresee_tick(a->foresee, clock_now(a), now * 1000);
-	if (now - a->mark_ms >= MARK_EVERY_MS)
-		keep_mark(a, false);
+	if (now - a->mark_ms < MARK_EVERY_MS)
+		return;
+	keep_mark(a, false);
+	/* What changes without news, and how far the day of their budget is on. */
+	if (findings_are_worth(foresee_findings(a->foresee), a->setup->env->real_ms()))
+		keep_findings(a);
 }
 
 /* The line that says more did not come: what is known is told. */

@@ -13,8 +13,7 @@
 #include "core/wide.h"
 #include "sample/sample.h"
 
-#define HOUR_MS    (3600 * INT64_C(1000))
-#define DAY_MS     (24 * HOUR_MS)
+#define DAY_MS     (24 * FINDINGS_HOUR_MS)
 #define FULL       0.97
 #define MISSING_MS (5 * 60 * 1000)
 
@@ -25,7 +24,7 @@ int findings_new(unsigned budget_a_day, struct findings **ret)
 	if (!f)
 		return -ENOMEM;
 	f->budget = budget_a_day ? budget_a_day : FINDINGS_BUDGET;
-	f->day = INT64_MIN;
+	f->day_ms = NEVER_MS;
 	findings_limits(f, FINDINGS_CRITICAL_ETA_S, INFINITY);
 	*ret = f;
 	return 0;
@@ -106,14 +105,19 @@ bool findings_take(struct findings *f, struct findings_news *ret)
 	return true;
 }
 
-/* Whether one more may be told today; says so once when not. */
+bool findings_is_day(const struct findings *f, int64_t now_ms)
+{
+	return now_ms - f->day_ms < DAY_MS;
+}
+
+/* Whether one more may be told today; says so once when not. A day begins with the first that is
+ * told: a clock that is set can move it, but makes no new one. */
 static bool affordable(struct findings *f, int64_t now_ms, enum finding_level level)
 {
-	int64_t day = now_ms / DAY_MS;
 	struct findings_news *n;
 
-	if (day != f->day) {
-		f->day = day;
+	if (!findings_is_day(f, now_ms)) {
+		f->day_ms = now_ms;
 		f->told_today = f->untold_today = 0;
 	}
 	if (f->told_today < (level == FINDING_CRITICAL ? 2 * f->budget : f->budget)) {
@@ -128,7 +132,8 @@ static bool affordable(struct findings *f, int64_t now_ms, enum finding_level le
 	n->finding.eta_s = -1;
 	n->finding.since_real_ms = now_ms;
 	snprintf(n->finding.evidence, sizeof(n->finding.evidence),
-		 "%u findings told today, %zu open: more of this day are in the status only",
+		 "%u findings told within a day, %zu open: more until it is over are in the status "
+		 "only",
 		 f->told_today, findings_count(f));
 	return false;
 }
@@ -142,11 +147,16 @@ static void tell(struct findings *f, struct slot *s, int64_t now_ms, enum findin
 	*push(f) = (struct findings_news){.event = event, .class = s->class, .finding = s->finding};
 }
 
+bool findings_told_lately(const struct slot *s, int64_t now_ms)
+{
+	return s->told_level >= 0 && s->told_ms > now_ms - FINDINGS_HOUR_MS;
+}
+
 /* Opened or raised: told at once, unless it was told within the hour at this level or above. */
 static void tell_change(struct findings *f, struct slot *s, int64_t now_ms,
 			enum findings_event event)
 {
-	bool lately = s->told_ms > now_ms - HOUR_MS && s->told_level >= (int)s->finding.level;
+	bool lately = findings_told_lately(s, now_ms) && s->told_level >= (int)s->finding.level;
 
 	if (!lately)
 		tell(f, s, now_ms, event);
@@ -291,6 +301,7 @@ void findings_missing(struct findings *f, int64_t now_ms,
 
 void findings_clock_set(struct findings *f, int64_t by_ms)
 {
+	f->day_ms += by_ms;
 	for (size_t i = 0; i < SLOTS; i++) {
 		struct slot *s = &f->slots[i];
 
@@ -306,6 +317,8 @@ void findings_clock_set(struct findings *f, int64_t by_ms)
 
 void findings_tick(struct findings *f, int64_t now_ms)
 {
+	if (f->day_ms > now_ms)
+		f->day_ms = now_ms;
 	for (size_t i = 0; i < SLOTS; i++) {
 		struct slot *s = &f->slots[i];
 
@@ -317,7 +330,7 @@ void findings_tick(struct findings *f, int64_t now_ms)
 			continue;
 		if (now_ms - s->last_bad_ms >= s->quiet_s * INT64_C(1000))
 			close_slot(f, s, now_ms);
-		else if (s->last_bad_ms > s->told_ms && s->told_ms <= now_ms - HOUR_MS &&
+		else if (s->last_bad_ms > s->told_ms && s->told_ms <= now_ms - FINDINGS_HOUR_MS &&
 			 s->finding.level > FINDING_NOTICE)
 			tell(f, s, now_ms, FINDINGS_REPEATED);
 	}

@@ -103,15 +103,19 @@ bool findings_get(const struct findings *f, size_t i, struct finding *ret);
  */
 double findings_risk(const struct findings *f, int64_t *ret_horizon_s);
 
-/** findings_save() - the open findings as text, a line each, with a version. Return:
- * buf_error(@out). */
-int findings_save(const struct findings *f, struct buf *out) _must_check_;
+/** findings_are_worth() - there is something to save. */
+bool findings_are_worth(const struct findings *f, int64_t real_ms);
+/** findings_save() - as text with a version: the open findings and those that ended within the
+ * hour, a line each, what is used of the budget, and the clocks. Return: buf_error(@out). */
+int findings_save(const struct findings *f, int64_t real_ms, int64_t boot_ms,
+		  struct buf *out) _must_check_;
 /**
  * findings_restore() - into an empty set; what was told before is not told again
  * @same_boot: else what a reboot ends is left out
  *
- * Lines that are not understood are skipped. Return: 0; -EINVAL when it is no such text or of a
- * newer version.
+ * When wall-clock time was set since, all times move with it, if that can be known; none is later
+ * than @real_ms. Lines that are not understood are skipped. Return: 0; -EINVAL when it is no such
+ * text or of a newer version.
  */
-int findings_restore(struct findings *f, const char *p, size_t n, bool same_boot,
-		     int64_t now_ms) _must_check_;
+int findings_restore(struct findings *f, const char *p, size_t n, bool same_boot, int64_t real_ms,
+		     int64_t boot_ms) _must_check_;

@@ -9,7 +9,8 @@
 #define BADS  6 /* the largest enter_n of the table, or more */
 
 /* Long before any time, with room for clocks that are set. */
-#define NEVER_MS (INT64_MIN / 2)
+#define NEVER_MS         (INT64_MIN / 2)
+#define FINDINGS_HOUR_MS (3600 * INT64_C(1000)) /* between two words of one finding, at least */
 
 enum slot_state { SLOT_FREE, SLOT_CLOSED, SLOT_PENDING, SLOT_OPEN };
 struct slot {
@@ -29,7 +30,7 @@ struct findings {
 	bool off[FAILURE_CLASSES];
 	double critical_eta_s, horizon_s;
 	unsigned budget, told_today, untold_today;
-	int64_t day;
+	int64_t day_ms; /* when the day of the budget began */
 	struct findings_news queue[QUEUE];
 	size_t queued;
 };
@@ -41,3 +42,7 @@ static inline unsigned slot_weight(const struct slot *s)
 }
 /** findings_slot() - of that class and entity, made if new. */
 struct slot *findings_slot(struct findings *f, enum failure_class class, const char *entity);
+/** findings_told_lately() - told within the hour: so it is not told again at that level. */
+bool findings_told_lately(const struct slot *s, int64_t now_ms);
+/** findings_is_day() - the day of the budget that was begun is not over. */
+bool findings_is_day(const struct findings *f, int64_t now_ms);

@@ -1,6 +1,7 @@
 """A finding starts a hook: from a process that metadata want watched to the hook's environment and file."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -10,6 +11,7 @@ from test_rights import LOCAL, find_role, local_guest
 
 SHOW = "echo $CFN_HOOK_NAME $HEAT_PULSE_CLASS $HEAT_PULSE_ENTITY $HEAT_PULSE_LEVEL $HEAT_PULSE_EVENT >>%s"
 METADATA = "/etc/heat-pulse/metadata.json"
+KEPT = "/var/lib/heat-pulse/state/findings"
 
 
 def watching(ctx):
@@ -30,7 +32,8 @@ def about(g):
 
 
 def test_process_down(ctx):
-    """A watched process that is missing starts the hook that wants it, once; its return starts the one on closed."""
+    """A watched process that is missing starts the hook that wants it, once; its return starts the one on closed; missing again within
+    the hour, it is told no more, whether the agent was started anew or not."""
     g = watching(ctx)
     g.write("/etc/cfn/hooks.d/findings.conf",
             "[finding.process_down]\naction=%s; cp $CFN_NEW_METADATA_FILE %s; echo $CFN_TRIGGER >%s\n"
@@ -52,7 +55,38 @@ def test_process_down(ctx):
     shutil.copy("/bin/sleep", g.path("/" + g.wanted))
     wanted = subprocess.Popen([g.path("/" + g.wanted), "120"])
     ctx.later(lambda: (wanted.kill(), wanted.wait()))
-    until("the end of it", 180, lambda: about(g)[1:] == ["finding.* process_down %s critical closed" % g.wanted])
+    both = [opened, "finding.* process_down %s critical closed" % g.wanted]
+    until("the end of it", 180, lambda: about(g) == both)
+    g.stop()
+    g.start()
+    wanted.kill()
+    wanted.wait()
+    until("it is found", 30, lambda: any(f["entity"] == g.wanted for f in (g.status() or {"findings": []})["findings"]))
+    time.sleep(3)
+    assert about(g) == both, "what was told within the hour was told again: %s" % g.hooks_run()
+
+
+def is_counted(g, told, more):
+    day = re.search(r"^day\t\d+\t(\d+)\t(\d+)$", g.read(KEPT), re.M)
+    return day and int(day.group(1)) >= told and (int(day.group(2)) > 0 or not more)
+
+
+def test_budget_of_all_lives(ctx):
+    """An agent that is killed again and again tells no more critical findings of a day than one that lives on: 48, and once that there are more."""
+    g = watching(ctx)
+    per_life, lives = 16, 5
+    for life in range(lives):
+        names = ["hp-%d-%d-%s" % (life, i, g.wanted[-5:]) for i in range(per_life)]
+        g.write(METADATA, json.dumps({"heat-pulse": {"watch": {"processes": names}}}))
+        if life:
+            os.kill(find_role(g, "agent"), 9)
+        else:
+            g.start()
+        until("all are found", 60, lambda: set(names) <= {f["entity"] for f in (g.status() or {"findings": []})["findings"]})
+        until("this is on disk", 30, lambda: is_counted(g, min(48, per_life * (life + 1)), life > 2))
+    told = re.findall("^.*finding process_down of .* opened.*$", g.log(), re.M)
+    assert 40 <= len(told) <= 48, "%d were told" % len(told)
+    assert len(re.findall("finding  ?of  ?summary", g.log())) == 1, g.log()
 
 
 def test_killed(ctx):

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a finding: enters on N of M, leaves by its own rule, is told hourly, within a budget,
- * and outlives the agent. */
+/* The life of a finding: enters on N of M, leaves by its own rule, is told hourly, within
+ * a budget. How it outlives the agent: test_findings_keep.c. */
 #include "fixture.h"
-
-#include <errno.h>
 
 #include "predict/findings.h"
 
@@ -321,58 +319,6 @@ static void copy_is_a_warning(void **state)
 	assert_true(findings_risk(f, &horizon) >= 0.9);
 }
 
-/* Saved and restored: the same open findings, nothing told again; a reboot ends what it ends. */
-static void outlives_the_agent(void **state)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
-	_cleanup_buf_ struct buf again = BUF_INIT(1 << 16);
-	struct findings *f = *state, *g = NULL;
-	struct finding a, b;
-	char t[64];
-
-	bad(f, T0, FAILURE_DISK_EXHAUSTION, "/srv", FINDING_WARNING);
-	bad(f, T0 + S, FAILURE_HUNG_TASK, "dd[1]", FINDING_CRITICAL);
-	assert_int_equal(findings_save(f, &text), 0);
-	assert_int_equal(findings_new(0, &g), 0);
-	assert_int_equal(findings_restore(g, text.data, text.len, true, T0 + MIN), 0);
-	assert_int_equal(findings_count(g), 2);
-	for (size_t i = 0; i < 2; i++) {
-		assert_true(findings_get(f, i, &a) && findings_get(g, i, &b));
-		assert_string_equal(a.entity, b.entity);
-		assert_string_equal(a.evidence, b.evidence);
-		assert_true(a.since_real_ms == b.since_real_ms && a.level == b.level &&
-			    a.risk == b.risk);
-	}
-	assert_int_equal(findings_save(g, &again), 0);
-	assert_int_equal(text.len, again.len);
-	bad(g, T0 + 2 * MIN, FAILURE_DISK_EXHAUSTION, "/srv", FINDING_WARNING);
-	assert_string_equal(told(g, t), "");
-	findings_free(g);
-	assert_int_equal(findings_new(0, &g), 0);
-	assert_int_equal(findings_restore(g, text.data, text.len, false, T0 + MIN), 0);
-	assert_int_equal(findings_count(g), 1);
-	findings_free(g);
-}
-
-/* Broken or newer text: refused as a whole or skipped by the line. */
-static void broken_text(void **state)
-{
-	static const char lines[] = "heat-pulse-findings 1\n"
-				    "no_such_class\tx\twarning\t1\t1\t1\t1\t-1\te\n"
-				    "hung_task\tx\tloud\t1\t1\t1\t1\t-1\te\n"
-				    "hung_task\tx\twarning\t1\t1\t1\t9\t-1\te\n"
-				    "anomaly\tx\tcritical\t1\t1\t1\t1\t-1\te\n"
-				    "hung_task\tx\twarning\t1\t1\t1\n"
-				    "hung_task\tx\x01\twarning\t1\t1\t1\t1\t-1\te\n"
-				    "hung_task\tx\twarning\t1\t1\t1\t1\t-1\tcut";
-	struct findings *f = *state;
-
-	assert_int_equal(findings_restore(f, "heat-pulse-findings 2\n", 22, true, T0), -EINVAL);
-	assert_int_equal(findings_restore(f, "", 0, true, T0), -EINVAL);
-	assert_int_equal(findings_restore(f, lines, sizeof(lines) - 1, true, T0), 0);
-	assert_int_equal(findings_count(f), 0);
-}
-
 /* More entities than there is room for: the table stays bounded and keeps what is most severe. */
 static void bounded(void **state)
 {
@@ -421,49 +367,18 @@ static void record_clears_in_its_time(void **state)
 	assert_int_equal(findings_count(f), 1);
 }
 
-/* What was seen and never told has no time of telling that a clock could move, nor is it lost when
- * the agent begins anew. */
-static void never_told(void **state)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(8192);
-	struct findings *f = *state;
-	char name[16];
-
-	for (int i = 0; i < FINDINGS_BUDGET + 2; i++) { /* two beyond the budget */
-		snprintf(name, sizeof(name), "vd%d", i);
-		bad(f, T0, FAILURE_DISK_FAILING, name, FINDING_WARNING);
-	}
-	findings_clock_set(f, -H);
-	findings_clock_set(f, H);
-	assert_int_equal(findings_save(f, &text), 0);
-	findings_switch(f, FAILURE_DISK_FAILING, false);
-	findings_switch(f, FAILURE_DISK_FAILING, true);
-	assert_int_equal(findings_restore(f, text.data, text.len, true, T0), 0);
-	assert_int_equal(findings_count(f), FINDINGS_BUDGET + 2);
-}
-
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LIFE(one_of_each),
-		LIFE(record_clears_in_its_time),
-		LIFE(never_told),
-		LIFE(n_of_m),
-		LIFE(leaves),
-		LIFE(repeats),
-		LIFE(budget),
-		LIFE(switched),
-		LIFE(risk),
-		LIFE(from_the_log),
-		LIFE(group_has_one_name),
-		LIFE(from_a_forecast),
-		LIFE(copy_is_a_warning),
-		LIFE(outlives_the_agent),
-		LIFE(broken_text),
-		LIFE(bounded),
-		LIFE(clock_set_back),
+		LIFE(one_of_each),     LIFE(record_clears_in_its_time),
+		LIFE(n_of_m),          LIFE(leaves),
+		LIFE(repeats),         LIFE(budget),
+		LIFE(switched),        LIFE(risk),
+		LIFE(from_the_log),    LIFE(group_has_one_name),
+		LIFE(from_a_forecast), LIFE(copy_is_a_warning),
+		LIFE(bounded),         LIFE(clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,11 +134,12 @@ static struct foresee *restarted(struct foresee *f)
 	_cleanup_buf_ struct buf text = BUF_INIT(64 << 10);
 	struct foresee *next = NULL;
 
-	assert_int_equal(findings_save(foresee_findings(f), &text), 0);
+	assert_int_equal(findings_save(foresee_findings(f), sample.real_ms, sample.boot_ms, &text),
+			 0);
 	assert_int_equal(foresee_new(&next), 0);
-	assert_int_equal(
-		findings_restore(foresee_findings(next), text.data, text.len, true, sample.real_ms),
-		0);
+	assert_int_equal(findings_restore(foresee_findings(next), text.data, text.len, true,
+					  sample.real_ms, sample.boot_ms),
+			 0);
 	foresee_free(f);
 	return next;
 }
