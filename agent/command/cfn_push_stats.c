@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/statvfs.h>
 
 #include "command/command.h"
 #include "command/control.h"
 #include "command/direct.h"
 #include "command/options.h"
+#include "core/fs.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "sample/sampler.h"
@@ -189,13 +189,15 @@ static int measure_disk(struct pushing *p, const struct env *env)
 	char full[ENV_PATH_MAX];
 	struct statvfs fs;
 	double block, used, free_space;
+	int r;
 
 	if (!a->disk_util && !a->disk_used && !a->disk_avail)
 		return 0;
 	if (path[0] != '/')
 		return command_usage(NAME, "--disk-path takes an absolute path, not '%s'", path);
-	if (statvfs(env_path(env, path, full), &fs) < 0) {
-		fprintf(stderr, NAME ": %s: %s\n", full, strerror(errno));
+	r = fs_statvfs(env_path(env, path, full), &fs);
+	if (r) {
+		fprintf(stderr, NAME ": %s: %s\n", full, strerror(-r));
 		return EXIT_CONFIG;
 	}
 	block = (double)fs.f_frsize;

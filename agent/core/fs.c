@@ -262,3 +262,21 @@ int fs_lock(const char *path)
 	r = fs_flock(fd, LOCK_EX | LOCK_NB);
 	return r < 0 ? r : take_fd(&fd);
 }
+
+static fsblkcnt_t at_most(fsblkcnt_t n, fsblkcnt_t most)
+{
+	return n < most ? n : most;
+}
+
+int fs_statvfs(const char *path, struct statvfs *ret)
+{
+	if (statvfs(path, ret) < 0)
+		return -errno;
+	ret->f_bfree = at_most(ret->f_bfree, ret->f_blocks);
+	ret->f_bavail = at_most(ret->f_bavail, ret->f_bfree);
+	ret->f_ffree = at_most(ret->f_ffree, ret->f_files);
+	ret->f_favail = at_most(ret->f_favail, ret->f_ffree);
+	if (!ret->f_frsize)
+		ret->f_frsize = ret->f_bsize;
+	return 0;
+}

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include "core/buf.h"
 #include "core/err.h"
@@ -39,6 +40,13 @@ void fs_remove_tree(const char *path);
 int fs_check_trusted(const char *path, const char *root_prefix, struct err *e) _must_check_;
 /** fs_check_private() - -EPERM with reason in @e when group or others may read or write @fd. */
 int fs_check_private(int fd, const char *name, struct err *e) _must_check_;
+
+/**
+ * fs_statvfs() - statvfs(3), but what is free is part of what there is, and what all may use part
+ * of what is free: a file system of a user's own program (FUSE) may say anything. Return: 0 or
+ * -errno.
+ */
+int fs_statvfs(const char *path, struct statvfs *ret) _must_check_;
 
 /** fs_blob() - a sealed memfd holding (@p, @n): how roles hand each other anything large. Return:
  * fd or -errno. */

@@ -68,7 +68,7 @@ static bool is_hung(const struct mount *m)
 /* The rule of df: what only root may use is neither used nor free. */
 static double used_percent(uint64_t all, uint64_t free, uint64_t available)
 {
-	uint64_t used = all > free ? all - free : 0;
+	uint64_t used = all - free;
 
 	if (!(used + available))
 		return 0;

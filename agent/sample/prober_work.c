@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
+#include "core/fs.h"
 #include "core/text.h"
 #include "sample/prober_device.h"
 #include "sample/prober_process.h"
@@ -35,10 +35,11 @@ static int work_statvfs(const struct env *env, const char *path, struct prober_a
 {
 	char full[ENV_PATH_MAX];
 	struct statvfs v;
+	int r = fs_statvfs(env_path(env, path, full), &v);
 
-	if (statvfs(env_path(env, path, full), &v))
-		return -errno;
-	ret->n[STATVFS_UNIT] = v.f_frsize ? v.f_frsize : v.f_bsize;
+	if (r)
+		return r;
+	ret->n[STATVFS_UNIT] = v.f_frsize;
 	ret->n[STATVFS_BLOCKS] = v.f_blocks;
 	ret->n[STATVFS_FREE] = v.f_bfree;
 	ret->n[STATVFS_AVAILABLE] = v.f_bavail;

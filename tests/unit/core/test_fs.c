@@ -419,11 +419,55 @@ static void test_lock(void **state)
 	close(second);
 }
 
+/* What the file system says: in place of statvfs(3), by either of its names. */
+static struct statvfs said;
+int __wrap_statvfs(const char *path, struct statvfs *ret);
+int __wrap_statvfs64(const char *path, struct statvfs *ret);
+
+int __wrap_statvfs(const char *path, struct statvfs *ret)
+{
+	*ret = said;
+	errno = path[1] ? ENOENT : 0;
+	return errno ? -1 : 0;
+}
+
+int __wrap_statvfs64(const char *path, struct statvfs *ret)
+{
+	return __wrap_statvfs(path, ret);
+}
+
+/* More free than there is, and more for all than is free, come from FUSE; the differences are
+ * taken. */
+static void test_statvfs_is_sane(void **state)
+{
+	struct statvfs v;
+
+	(void)state;
+	said = (struct statvfs){.f_bsize = 4096,
+				.f_blocks = 100,
+				.f_bfree = UINT64_MAX,
+				.f_bavail = 200,
+				.f_files = 10,
+				.f_ffree = 11,
+				.f_favail = UINT64_MAX - 1};
+	assert_int_equal(fs_statvfs("/x", &v), -ENOENT);
+	assert_int_equal(fs_statvfs("/", &v), 0);
+	assert_int_equal(v.f_frsize, 4096);
+	assert_true(v.f_blocks == 100 && v.f_bfree == 100 && v.f_bavail == 100);
+	assert_true(v.f_files == 10 && v.f_ffree == 10 && v.f_favail == 10);
+	said.f_frsize = 512;
+	said.f_bfree = 50;
+	said.f_bavail = 40;
+	assert_int_equal(fs_statvfs("/", &v), 0);
+	assert_true(v.f_frsize == 512 && v.f_bfree == 50 && v.f_bavail == 40);
+}
+
 #define FS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		FS_TEST(test_statvfs_is_sane),
 		FS_TEST(test_read_bounds),
 		FS_TEST(test_read_special),
 		FS_TEST(test_read_fifo),
