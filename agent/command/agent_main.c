@@ -14,6 +14,8 @@
 #include "core/log.h"
 #include "hooks/protocol.h"
 
+#define FINISH_MS 2000
+
 static void on_stop(struct loop *loop, int signo _unused_, void *ctx _unused_)
 {
 	loop_quit(loop, EXIT_GOOD);
@@ -130,6 +132,15 @@ static int make_all(struct agent *a, int link_fd, struct err *e)
 	return r;
 }
 
+/* What has been put last: places, the mark of a peaceful end, signals that are delivered. */
+static void hand_state_over(struct agent *a)
+{
+	int r = a->store ? store_finish(a->store, FINISH_MS) : 0;
+
+	if (r && store_pending(a->store))
+		log_warn("the state of the last moments is not kept: %s", strerror(-r));
+}
+
 static void free_all(struct agent *a)
 {
 	agent_identity_stop(a);
@@ -147,6 +158,7 @@ static void free_all(struct agent *a)
 	a->queue = hook_queue_free(a->queue);
 	a->deployments = deploy_queue_free(a->deployments);
 	a->http = http_free(a->http);
+	hand_state_over(a);
 	a->store = store_free(
 		a->store); /* after all that it answers into, with no turn of the loop in between */
 	loop_timer_free(a->store_timer);

@@ -20,7 +20,8 @@
 #include "core/store.h"
 #include "sample/sampler.h"
 
-#define STOP_GRACE_MS 3000
+#define STOP_GRACE_MS 6000 /* of each: the agent may wait for answers, then hands its state over   \
+			    */
 
 static int role_agent(int link_fd, void *ctx)
 {

@@ -57,19 +57,24 @@ struct link {
 
 /* ---- life ---- */
 
-static void drop_queues(struct link *link)
+static void drop_out(struct link *link)
 {
 	for (struct out *o = take_ptr(link->out), *next; o; o = next) {
 		next = o->next;
 		link_close_fds(o->fds, o->n_fds);
 		free(o);
 	}
+	link->n_out = 0;
+}
+
+static void drop_queues(struct link *link)
+{
+	drop_out(link);
 	for (struct in *i = take_ptr(link->backlog), *next; i; i = next) {
 		next = i->next;
 		link_close_fds(i->msg.fds, i->msg.n_fds);
 		free(i);
 	}
-	link->n_out = 0;
 }
 
 /* Ends the traffic; calls stay for their owner to be told. */
@@ -169,6 +174,11 @@ static int queue_packet(struct link *link, const struct link_packet *p)
 	return link->io ? loop_io_mod(link->io, EPOLLIN | EPOLLOUT) : 0;
 }
 
+static bool is_gone(int r)
+{
+	return r == -EPIPE || r == -ECONNRESET;
+}
+
 static int flush(struct link *link)
 {
 	while (link->out) {
@@ -185,6 +195,10 @@ static int flush(struct link *link)
 		r = link_packet_send(link->fd, &p);
 		if (r == -EAGAIN)
 			return 0;
+		if (is_gone(r)) {
+			drop_out(link);
+			(void)!loop_io_mod(link->io, EPOLLIN);
+		}
 		if (r < 0)
 			return r;
 		link->out = o->next;
@@ -387,13 +401,17 @@ static void on_io(struct loop *loop _unused_, uint32_t events, void *ctx)
 {
 	struct link *link = ctx;
 	bool up = true;
+	int r = 0;
 
 	free(take_ptr(link->waited)); /* the loop runs: nobody waits any more */
 	enter(link);
 	/* A dead peer's last words are still in the socket: read before believing EPOLLHUP. */
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		up = drain_backlog(link) && read_some(link);
-	if (up && events & EPOLLOUT && flush(link) < 0)
+	if (up && events & EPOLLOUT)
+		r = flush(link);
+	if (r < 0 && !is_gone(r)) /* who is gone may have said more than was read yet: the end comes
+				     after it */
 		close_link(link);
 	leave(link);
 }
@@ -434,7 +452,7 @@ int link_new(struct loop *loop, int fd, link_msg_fn *on_msg, link_closed_fn *on_
 	return 0;
 }
 
-/* ---- waiting before the loop runs ---- */
+/* ---- waiting while no loop runs ---- */
 
 static int keep_for_later(struct link *link, const uint8_t *data, const struct link_msg *msg)
 {
@@ -524,6 +542,25 @@ int link_call_wait(struct link *link, uint32_t type, const struct msg_writer *w,
 		link->wait_failed = true;
 		loop_timer_arm(link->kick, 0);
 		return -ECONNRESET;
+	}
+	return r;
+}
+
+int link_flush_wait(struct link *link, int64_t timeout_ms)
+{
+	int64_t due = loop_env(link->loop)->boot_ms() + timeout_ms;
+	int r = link->broken ? -EPIPE : 0;
+
+	while (r == 0 && link->out) {
+		struct pollfd p = {.fd = link->fd, .events = POLLOUT};
+		int64_t left = due - loop_env(link->loop)->boot_ms();
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (poll(&p, 1, left > INT32_MAX ? INT32_MAX : (int)left) < 0)
+			r = errno == EINTR ? 0 : -errno;
+		else if (p.revents)
+			r = flush(link);
 	}
 	return r;
 }

@@ -89,6 +89,11 @@ int link_reply(struct link *link, uint32_t id, int32_t status, const struct msg_
  * descriptors are the caller's to close. Return: 0, what link_answer_fn would get as @status, or -errno. */
 int link_call_wait(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds,
 		   size_t n_fds, int64_t timeout_ms, struct link_msg *ret) _must_check_;
+/** link_flush_wait() - blocks this process until the socket has taken all that waits for it, at
+ * most
+ * @timeout_ms: before link_free() at an end, which drops the rest. Return: 0, -ETIMEDOUT or -errno.
+ */
+int link_flush_wait(struct link *link, int64_t timeout_ms) _must_check_;
 /** link_decode() - the pure check of one packet (fuzzed): header, lengths, descriptor count.
  * -EBADMSG else; fds all -1. */
 int link_decode(const void *p, size_t n, size_t n_fds, struct link_msg *ret) _must_check_;

@@ -80,12 +80,14 @@ int link_packet_receive(int fd, uint8_t data[static LINK_PACKET_MAX], struct lin
 		.msg_controllen = sizeof(control.data),
 	};
 	int fds[LINK_FDS_MAX] = {-1, -1, -1, -1};
+	bool reset = false;
 	size_t n_fds;
 	ssize_t n;
 
+	/* A peer that went without reading all of ours is told of once, before what it said. */
 	do
 		n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -ECONNRESET;
 	n_fds = take_rights(&m, fds);

@@ -54,6 +54,7 @@ struct roles {
 	struct process list[ROLE_COUNT];
 	struct loop_timer *stopped_timer;
 	bool stopping;
+	int64_t grace_ms;
 	loop_timer_fn *stopped;
 	void *stopped_ctx;
 };
@@ -130,6 +131,17 @@ static void schedule_restart(struct process *p, int64_t lived, bool clean)
 	loop_timer_arm(p->restart, delay);
 }
 
+static void terminate(struct process *p, int64_t grace_ms)
+{
+	kill(p->pid, SIGTERM);
+	loop_timer_arm(p->kill, grace_ms);
+}
+
+static bool serves_still(const struct roles *roles, enum role role)
+{
+	return role == ROLE_STORE && roles->list[ROLE_AGENT].pid;
+}
+
 static void on_end(struct loop *loop, pid_t pid _unused_, int wstatus, void *ctx)
 {
 	struct process *p = ctx;
@@ -143,6 +155,8 @@ static void on_end(struct loop *loop, pid_t pid _unused_, int wstatus, void *ctx
 		schedule_restart(p, loop_env(loop)->boot_ms() - p->started, clean);
 	else if (all_gone(roles))
 		loop_timer_arm(roles->stopped_timer, 0);
+	else if (p->role == ROLE_AGENT && roles->list[ROLE_STORE].pid)
+		terminate(&roles->list[ROLE_STORE], roles->grace_ms);
 	roles->down(roles, p->role, clean, wstatus, roles->ctx);
 }
 
@@ -246,20 +260,15 @@ pid_t roles_pid(const struct roles *roles, enum role role)
 	return roles->list[role].pid;
 }
 
-static void terminate(struct process *p, int64_t grace_ms)
-{
-	kill(p->pid, SIGTERM);
-	loop_timer_arm(p->kill, grace_ms);
-}
-
 void roles_stop(struct roles *roles, int64_t grace_ms, loop_timer_fn *fn, void *ctx)
 {
 	roles->stopping = true;
+	roles->grace_ms = grace_ms;
 	roles->stopped = fn;
 	roles->stopped_ctx = ctx;
 	for (int i = 0; i < ROLE_COUNT; i++) {
 		loop_timer_disarm(roles->list[i].restart);
-		if (roles->list[i].pid)
+		if (roles->list[i].pid && !serves_still(roles, (enum role)i))
 			terminate(&roles->list[i], grace_ms);
 	}
 	if (all_gone(roles))

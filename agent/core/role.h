@@ -34,7 +34,8 @@ int roles_new(struct loop *loop, const struct role_spec *specs, const struct san
 	      role_up_fn *up, role_down_fn *down, void *ctx, struct roles **ret) _must_check_;
 int roles_start(struct roles *roles, enum role role) _must_check_;
 pid_t roles_pid(const struct roles *roles, enum role role); /* 0 = not running */
-/** roles_stop() - SIGTERM all, SIGKILL after @grace_ms; no restarts; @fn when the last is gone. */
+/** roles_stop() - SIGTERM all, SIGKILL after @grace_ms; no restarts; @fn when the last is gone. The
+ * store's time begins when the agent is gone, whose last words it is to write. */
 void roles_stop(struct roles *roles, int64_t grace_ms, loop_timer_fn *fn, void *ctx);
 /** roles_restart() - SIGTERM one; it comes back at once (reload). */
 void roles_restart(struct roles *roles, enum role role);

@@ -418,6 +418,43 @@ int store_delete(struct store *s, const char *name)
 	return store_name_valid(name) ? replace(s, name, NULL, 0, true, NULL) : -EINVAL;
 }
 
+/* ---- the end ---- */
+
+/* Nobody waits for the answer: the process serves what it was sent, in order, before it sees that
+ * the link is closed. */
+static int hand_over(struct store *s, const struct store_entry *e)
+{
+	_cleanup_close_ int fd = e->deleted ? -1 : fs_blob("state", e->value, e->n);
+	struct msg_writer w;
+
+	if (!e->deleted && fd < 0)
+		return fd;
+	msg_writer_init(&w);
+	msg_put_str(&w, e->name);
+	return link_send(s->link, e->deleted ? STORE_DELETE : STORE_PUT, &w, &fd, fd >= 0);
+}
+
+static bool is_under_way(const struct store *s, const struct store_entry *e)
+{
+	return e == s->flying && s->flight->gen == e->gen;
+}
+
+int store_finish(struct store *s, int64_t timeout_ms)
+{
+	int64_t due = loop_env(s->loop)->boot_ms() + timeout_ms;
+	int r = s->link ? 0 : -ENOTCONN;
+
+	for (const struct store_entry *e = s->entries; r == 0 && e; e = e->next) {
+		r = is_under_way(s, e) ? 0 : hand_over(s, e);
+		if (r != -ENOBUFS)
+			continue;
+		r = link_flush_wait(s->link, due - loop_env(s->loop)->boot_ms());
+		if (r == 0)
+			r = hand_over(s, e);
+	}
+	return r < 0 ? r : link_flush_wait(s->link, due - loop_env(s->loop)->boot_ms());
+}
+
 /* ---- the link ---- */
 
 static void bind_link(struct store *s)

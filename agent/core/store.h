@@ -66,6 +66,10 @@ const char *store_problem(const struct store *s);
 /** store_is_full() - the last write failed for want of room: what can be spared should go. */
 bool store_is_full(const struct store *s);
 size_t store_pending(const struct store *s); /* puts not yet on disk */
+/** store_finish() - before an end, when no loop runs any more: all that is not on disk yet,
+ * requests that wait for the socket too, is handed to the store process, which writes it before it
+ * ends. Blocks at most @timeout_ms. Return: 0, or -errno when not all was taken. */
+int store_finish(struct store *s, int64_t timeout_ms) _must_check_;
 /** Before the loop: as above, blocking at most @timeout_ms. */
 int store_get_wait(struct link *link, const char *name, int64_t timeout_ms,
 		   struct buf *out) _must_check_;

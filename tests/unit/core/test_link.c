@@ -9,116 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include "core/fs.h"
-#include "core/link.h"
+#include "link_pair.h"
 #include "tests/unit/descriptors.h"
-#include "tests/unit/turns.h"
-
-static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
-
-enum { SAY = 1, ECHO, SILENT, TWICE, LATE, HANG_UP };
-
-struct side {
-	struct loop *loop;
-	struct link *link;
-	int fd; /* raw end where there is no link */
-	int messages, closed, answers, status;
-	uint32_t last, late_id;
-	size_t fds;
-	bool stop_on_message, free_on_message;
-	char text[128];
-};
-
-struct pair {
-	struct loop *loop;
-	struct side a, b;
-};
-
-static void echo(struct link *link, struct link_msg *msg)
-{
-	struct msg_writer w = {.len = 0};
-	char *s = msg_get_str(&msg->body, LINK_PAYLOAD_MAX);
-
-	assert_int_equal(msg_reader_done(&msg->body), 0);
-	msg_put_str(&w, s);
-	assert_int_equal(link_reply(link, msg->id, 0, &w, msg->fds, msg->n_fds), 0);
-	free(s);
-}
-
-static void on_msg(struct link *link, struct link_msg *msg, void *ctx)
-{
-	struct side *s = ctx;
-
-	s->messages++;
-	s->last = msg->type;
-	s->fds += msg->n_fds;
-	if (msg->type == ECHO)
-		echo(link, msg);
-	if (msg->type == TWICE) {
-		assert_int_equal(link_reply(link, msg->id, 5, NULL, NULL, 0), 0);
-		assert_int_equal(link_reply(link, msg->id, 6, NULL, NULL, 0), 0);
-	}
-	if (msg->type == LATE)
-		s->late_id = msg->id;
-	if (msg->type == HANG_UP || s->free_on_message)
-		s->link = link_free(link);
-	if (s->stop_on_message)
-		loop_quit(s->loop, 0);
-}
-
-static void on_closed(struct link *link, void *ctx)
-{
-	struct side *s = ctx;
-
-	s->closed++;
-	s->link = link_free(link);
-	loop_quit(s->loop, 0);
-}
-
-static void on_answer(struct link *link, int status, struct link_msg *msg, void *ctx)
-{
-	struct side *s = ctx;
-
-	(void)link;
-	s->answers++;
-	s->status = status;
-	s->fds += msg ? msg->n_fds : 0;
-	if (msg && msg->body.left) {
-		char *t = msg_get_str(&msg->body, LINK_PAYLOAD_MAX);
-
-		snprintf(s->text, sizeof(s->text), "%s", t ? t : "(null)");
-		free(t);
-	}
-	loop_quit(s->loop, 0);
-}
-
-static void start(struct pair *p, bool raw)
-{
-	int fds[2];
-
-	memset(p, 0, sizeof(*p));
-	assert_int_equal(loop_new(&env, &p->loop), 0);
-	p->a.loop = p->b.loop = p->loop;
-	p->b.fd = -1;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(link_new(p->loop, fds[0], on_msg, on_closed, &p->a, &p->a.link), 0);
-	if (raw)
-		p->b.fd = fds[1];
-	else
-		assert_int_equal(link_new(p->loop, fds[1], on_msg, on_closed, &p->b, &p->b.link),
-				 0);
-}
-
-static void finish(struct pair *p)
-{
-	link_free(p->a.link);
-	link_free(p->b.link);
-	if (p->b.fd >= 0)
-		close(p->b.fd);
-	loop_free(p->loop);
-}
 
 /* What is written is read back; over-long, short and NUL-bearing input fails the reader and sticks.
  */
@@ -316,38 +209,6 @@ static void test_second_answer(void **state)
 	finish(&p);
 }
 
-/* The peer hangs up: open calls get -ECONNRESET, then closed is told, once; later sends fail. */
-static void test_peer_gone(void **state)
-{
-	struct pair p;
-
-	(void)state;
-	start(&p, false);
-	assert_int_equal(link_call(p.a.link, SILENT, NULL, NULL, 0, 5000, on_answer, &p.a), 0);
-	assert_int_equal(link_call(p.a.link, HANG_UP, NULL, NULL, 0, 5000, on_answer, &p.a), 0);
-	while (!p.a.closed)
-		assert_int_equal(run_loop(p.loop, 5000), 0);
-	assert_int_equal(p.a.answers, 2);
-	assert_int_equal(p.a.status, -ECONNRESET);
-	assert_null(p.a.link);
-	finish(&p);
-}
-
-/* A message sent just before the peer ended is still delivered. */
-static void test_last_words(void **state)
-{
-	struct pair p;
-
-	(void)state;
-	start(&p, false);
-	assert_int_equal(link_send(p.b.link, SAY, NULL, NULL, 0), 0);
-	p.b.link = link_free(p.b.link);
-	assert_int_equal(run_loop(p.loop, 5000), 0);
-	assert_int_equal(p.a.messages, 1);
-	assert_int_equal(p.a.closed, 1);
-	finish(&p);
-}
-
 /* A handler may free its link with more messages waiting. */
 static void test_free_inside(void **state)
 {
@@ -429,103 +290,6 @@ static void test_broken_peer(void **state)
 	expect_closed(p, LINK_HEADER, 0);
 }
 
-/* ---- waiting before the loop runs ---- */
-
-static pid_t fork_peer(int fds[2], bool answer)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		uint8_t p[LINK_HEADER + LINK_PAYLOAD_MAX], q[LINK_HEADER];
-		struct link_msg m;
-		ssize_t n;
-
-		close(fds[0]);
-		n = recv(fds[1], p, sizeof(p), 0);
-		if (n < 0 || link_decode(p, (size_t)n, 0, &m) < 0)
-			_exit(1);
-		link_encode_header(q, SAY, 0, 0, 0, 0);
-		if (send(fds[1], q, sizeof(q), 0) < 0)
-			_exit(1);
-		link_encode_header(p, LINK_TYPE_ANSWER, m.id, 0, m.body.left, 0);
-		if (answer && send(fds[1], p, (size_t)n, 0) < 0)
-			_exit(1);
-		_exit(0);
-	}
-	close(fds[1]);
-	return pid;
-}
-
-static int wait_call(struct side *s, struct loop *loop, bool answer, int64_t ms, struct link_msg *m,
-		     pid_t *pid)
-{
-	struct msg_writer w = {.len = 0};
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	*pid = fork_peer(fds, answer);
-	assert_int_equal(link_new(loop, fds[0], on_msg, on_closed, s, &s->link), 0);
-	msg_put_str(&w, "ping");
-	return link_call_wait(s->link, ECHO, &w, NULL, 0, ms, m);
-}
-
-/* link_call_wait() gets its answer; a message that came in between is delivered when the loop runs.
- */
-static void test_call_wait(void **state)
-{
-	struct side s = {0};
-	struct link_msg m;
-	char *t;
-	pid_t pid;
-
-	(void)state;
-	assert_int_equal(loop_new(&env, &s.loop), 0);
-	assert_int_equal(wait_call(&s, s.loop, true, 5000, &m, &pid), 0);
-	t = msg_get_str(&m.body, 10);
-	assert_string_equal(t, "ping");
-	free(t);
-	assert_int_equal(s.messages, 0);
-	assert_int_equal(run_loop(s.loop, 5000), 0);
-	assert_int_equal(s.messages, 1);
-	assert_int_equal(s.closed, 1);
-	waitpid(pid, NULL, 0);
-	loop_free(s.loop);
-}
-
-/* A peer that ends instead of answering gives -ECONNRESET; the loop then tells of the message and
- * of the end. */
-static void test_call_wait_peer_gone(void **state)
-{
-	struct side s = {0};
-	struct link_msg m;
-	pid_t pid;
-
-	(void)state;
-	assert_int_equal(loop_new(&env, &s.loop), 0);
-	assert_int_equal(wait_call(&s, s.loop, false, 5000, &m, &pid), -ECONNRESET);
-	assert_int_equal(s.closed, 0);
-	assert_int_equal(run_loop(s.loop, 5000), 0);
-	assert_int_equal(s.messages, 1);
-	assert_int_equal(s.closed, 1);
-	waitpid(pid, NULL, 0);
-	loop_free(s.loop);
-}
-
-/* A silent peer costs no more than the time given. */
-static void test_call_wait_timeout(void **state)
-{
-	struct pair p;
-	struct link_msg m;
-	int64_t start_ms = clock_boot_ms();
-
-	(void)state;
-	start(&p, true);
-	assert_int_equal(link_call_wait(p.a.link, SAY, NULL, NULL, 0, 30, &m), -ETIMEDOUT);
-	assert_true(clock_boot_ms() - start_ms >= 30);
-	assert_true(clock_boot_ms() - start_ms < 5000);
-	finish(&p);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,13 +301,8 @@ int main(void)
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_timeout_and_late_answer),
 		cmocka_unit_test(test_second_answer),
-		cmocka_unit_test(test_peer_gone),
-		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_free_inside),
 		cmocka_unit_test(test_broken_peer),
-		cmocka_unit_test(test_call_wait),
-		cmocka_unit_test(test_call_wait_peer_gone),
-		cmocka_unit_test(test_call_wait_timeout),
 	};
 
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);

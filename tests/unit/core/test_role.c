@@ -26,6 +26,7 @@ struct fix {
 	struct sandbox_user user;
 	int fds[ROLE_COUNT];
 	int ups, downs, clean, wstatus, stop_at_up;
+	enum role last_down;
 	int64_t up_at[16];
 };
 
@@ -61,6 +62,19 @@ static int ignore_term(int fd, void *ctx)
 	return obey(fd, ctx);
 }
 
+static void end_late(int signo)
+{
+	(void)signo;
+	usleep(300000);
+	_exit(0);
+}
+
+static int linger(int fd, void *ctx)
+{
+	signal(SIGTERM, end_late);
+	return obey(fd, ctx);
+}
+
 static int crash(int fd, void *ctx)
 {
 	(void)fd;
@@ -87,6 +101,7 @@ static void on_down(struct roles *roles, enum role role, bool clean, int wstatus
 	struct fix *f = ctx;
 
 	assert_int_equal(roles_pid(roles, role), 0);
+	f->last_down = role;
 	f->downs++;
 	f->clean += clean;
 	f->wstatus = wstatus;
@@ -274,6 +289,31 @@ static void test_stop(void **state)
 	finish(&f);
 }
 
+static const struct role_spec lingering[ROLE_COUNT] = {
+	[ROLE_AGENT] = {"agent", SANDBOX_AGENT, linger},
+	[ROLE_STORE] = {"store", SANDBOX_STORE, obey},
+};
+
+/* The store is there for the agent's last words: it is told to end when the agent has. */
+static void test_store_ends_last(void **state)
+{
+	struct fix f;
+
+	(void)state;
+	start(&f, lingering);
+	assert_int_equal(roles_start(f.roles, ROLE_STORE), 0);
+	assert_int_equal(roles_start(f.roles, ROLE_AGENT), 0);
+	ask(&f, ROLE_AGENT, 'n'); /* it is ready */
+	ask(&f, ROLE_STORE, 'n');
+	roles_stop(f.roles, 20000, on_stopped, NULL);
+	assert_int_equal(run_loop(f.loop, 15000), 7);
+	assert_int_equal(f.downs, 2);
+	assert_int_equal(f.last_down, ROLE_STORE);
+	assert_true(WIFSIGNALED(f.wstatus) && WTERMSIG(f.wstatus) == SIGTERM);
+	assert_int_equal(f.clean, 1);
+	finish(&f);
+}
+
 static int wait_for_end(int fd, void *ctx)
 {
 	(void)fd;
@@ -335,10 +375,10 @@ static void test_parent_dies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fresh_child), cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_backoff),     cmocka_unit_test(test_asked_restart),
-		cmocka_unit_test(test_link_end),    cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_parent_dies),
+		cmocka_unit_test(test_fresh_child),     cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_backoff),         cmocka_unit_test(test_asked_restart),
+		cmocka_unit_test(test_link_end),        cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_store_ends_last), cmocka_unit_test(test_parent_dies),
 	};
 
 	log_setup(LOG_LEVEL_ERR, "test");

@@ -457,6 +457,39 @@ static void test_no_store(void **state)
 	assert_int_equal(f->done, 1);
 }
 
+/* At an end all that waits is handed over, also to a store that is slow to take it, and is written
+ * though nobody waits for it: the newest values, deletions too. */
+static void test_finish(void **state)
+{
+	struct fix *f = *state;
+
+	store_child_start(&f->role);
+	assert_int_equal(put(f, "old", "x"), 0);
+	kill(f->role.pid, SIGSTOP);
+	assert_int_equal(store_put(f->role.store, "a", "1", 1, NULL, NULL), 0);
+	assert_int_equal(store_put(f->role.store, "a", "2", 1, NULL, NULL), 0);
+	assert_int_equal(store_delete(f->role.store, "old"), 0);
+	for (int i = 0; i < 800; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(store_put(f->role.store, name, "v", 1, NULL, NULL), 0);
+	}
+	assert_int_equal(store_finish(f->role.store, 100), -ETIMEDOUT);
+	kill(f->role.pid, SIGCONT);
+	assert_int_equal(store_finish(f->role.store, 60000), 0);
+	f->role.store = store_free(f->role.store);
+	store_child_stop(&f->role);
+	assert_int_equal(store_new(f->role.loop, &f->role.store), 0);
+	assert_int_equal(store_bind(f->role.store, UUID), 0);
+	assert_int_equal(store_finish(f->role.store, 100), -ENOTCONN);
+	store_child_start(&f->role);
+	assert_int_equal(get(f, "a"), 0);
+	assert_string_equal(buf_str(&f->value), "2");
+	assert_int_equal(get(f, "n799"), 0);
+	assert_int_equal(get(f, "old"), -ENOENT);
+}
+
 static void free_store(int status, void *ctx)
 {
 	struct fix *f = ctx;
@@ -514,6 +547,7 @@ int main(void)
 		WITH_STORE(test_full_disk),
 		WITH_STORE(test_frozen),
 		WITH_STORE(test_no_store),
+		WITH_STORE(test_finish),
 		WITH_STORE(test_free_inside),
 	};
 
