@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "command/run.h"
@@ -19,6 +20,7 @@
 #define CLIENTS_MAX       16
 #define CLIENT_TIMEOUT_MS 5000
 #define CLIENT_WAIT_MS    (15 * 60 * 1000)
+#define DOOR_PAUSE_MS     1000
 
 struct control_client {
 	struct control *control; /* NULL: slot free */
@@ -35,6 +37,7 @@ struct control {
 	struct loop *loop;
 	int fd;
 	struct loop_io *io;
+	struct loop_timer *pause; /* armed: nobody is let in until then */
 	control_fn *fn;
 	void *ctx;
 	uint64_t tickets; /* given out so far */
@@ -194,13 +197,31 @@ static int client_open(struct control *control, struct control_client *c, int fd
 	return 0;
 }
 
+/* While descriptors or memory have run out, whoever waits at the door would wake us without end. */
+static void pause_door(struct control *control)
+{
+	if (loop_io_mod(control->io, 0) == 0)
+		loop_timer_arm(control->pause, DOOR_PAUSE_MS);
+}
+
+static void on_pause_over(struct loop *loop _unused_, void *ctx)
+{
+	struct control *control = ctx;
+
+	if (loop_io_mod(control->io, EPOLLIN))
+		loop_timer_arm(control->pause, DOOR_PAUSE_MS);
+}
+
 static void on_listen(struct loop *loop _unused_, uint32_t events _unused_, void *ctx)
 {
 	struct control *control = ctx;
 	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			pause_door(control);
 		return;
+	}
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (!control->clients[i].control) {
 			(void)!client_open(control, &control->clients[i], fd);
@@ -217,9 +238,11 @@ int control_new(struct loop *loop, int listen_fd, control_fn *fn, void *ctx, str
 	if (!c)
 		return -ENOMEM;
 	*c = (struct control){.loop = loop, .fd = listen_fd, .fn = fn, .ctx = ctx};
-	r = loop_io_add(loop, listen_fd, EPOLLIN, on_listen, c, &c->io);
+	r = loop_timer_new(loop, 0, on_pause_over, c, &c->pause);
+	if (!r)
+		r = loop_io_add(loop, listen_fd, EPOLLIN, on_listen, c, &c->io);
 	if (r) {
-		free(c);
+		control_free(c);
 		return r;
 	}
 	*ret = c;
@@ -234,6 +257,7 @@ struct control *control_free(struct control *c)
 		if (c->clients[i].control)
 			client_close(&c->clients[i]);
 	loop_io_remove(c->io);
+	loop_timer_free(c->pause);
 	free(c);
 	return NULL;
 }
@@ -268,20 +292,44 @@ int control_listen(const char *path, gid_t gid, struct err *e)
 	return take_fd(&fd);
 }
 
+#define TOO_LATE "the agent did not answer in time"
+
+/* An agent that hangs lets nobody in: once its queue is full connect(2) waits, too, and so may
+ * send(2). */
+static int connect_agent(const struct env *env, int fd, int64_t timeout_ms, struct err *e)
+{
+	const struct timeval limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+	char path[ENV_PATH_MAX];
+	struct sockaddr_un sa;
+	int r = socket_address(env_path(env, CONTROL_PATH, path), &sa, e);
+
+	if (r)
+		return r;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)))
+		return err_sys(e, errno, "cannot ask the agent");
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return 0;
+	return errno == EAGAIN ? err_set(e, -ETIMEDOUT, TOO_LATE)
+			       : err_sys(e, errno, "no agent answers on %s", path);
+}
+
 static int ask_on(int fd, const char *line, size_t n, int64_t timeout_ms, struct buf *answer,
 		  struct err *e)
 {
 	int64_t end = clock_boot_ms() + timeout_ms;
+	ssize_t put = send(fd, line, n, MSG_NOSIGNAL);
 
-	if (send(fd, line, n, MSG_NOSIGNAL) != (ssize_t)n)
+	if (put < 0 && errno != EAGAIN)
 		return err_sys(e, errno, "cannot ask the agent");
+	if (put != (ssize_t)n)
+		return err_set(e, -ETIMEDOUT, TOO_LATE);
 	for (;;) {
 		struct pollfd pfd = {.fd = fd, .events = POLLIN};
 		int64_t left = end - clock_boot_ms();
 		ssize_t got;
 
 		if (left <= 0 || poll(&pfd, 1, (int)left) == 0)
-			return err_set(e, -ETIMEDOUT, "the agent did not answer in time");
+			return err_set(e, -ETIMEDOUT, TOO_LATE);
 		if (buf_reserve(answer, 65536))
 			return err_set(e, -EFBIG, "the agent's answer is too large");
 		got = recv(fd, answer->data + answer->len, 65536, 0);
@@ -299,21 +347,17 @@ static int ask_on(int fd, const char *line, size_t n, int64_t timeout_ms, struct
 int control_ask(const struct env *env, const json_t *request, int64_t timeout_ms, json_t **ret,
 		struct err *e)
 {
-	char path[ENV_PATH_MAX];
 	_cleanup_buf_ struct buf line = BUF_INIT(CONTROL_REQUEST_MAX),
 				 answer = BUF_INIT(CONTROL_ANSWER_MAX);
 	_cleanup_free_ char *text = json_compact(request);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un sa;
 	int r;
 
 	if (fd < 0 || !text)
 		return err_sys(e, fd < 0 ? errno : ENOMEM, "cannot ask the agent");
-	r = socket_address(env_path(env, CONTROL_PATH, path), &sa, e);
+	r = connect_agent(env, fd, timeout_ms, e);
 	if (r)
 		return r;
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return err_sys(e, errno, "no agent answers on %s", path);
 	buf_puts(&line, text);
 	buf_putc(&line, '\n');
 	if (buf_error(&line))

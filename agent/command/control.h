@@ -36,6 +36,8 @@ bool control_waits(const struct control *control, uint64_t ticket);
 /** control_listen() - the runner's part: make the socket, 0660. @gid: the group that may ask.
  * Return: fd or -errno. */
 int control_listen(const char *path, gid_t gid, struct err *e) _must_check_;
-/** control_ask() - for commands. -ECONNREFUSED or -ENOENT: no agent runs. @ret new reference. */
+/** control_ask() - for commands. -ECONNREFUSED or -ENOENT: no agent runs; -ETIMEDOUT: it does not
+ * answer.
+ * @timeout_ms: above 0, of connecting, asking and the answer each. @ret new reference. */
 int control_ask(const struct env *env, const json_t *request, int64_t timeout_ms, json_t **ret,
 		struct err *e) _must_check_;

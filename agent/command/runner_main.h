@@ -56,5 +56,5 @@ void runner_watch_alive(struct runner_main *m); /* the agent has answered, or is
 void runner_tell(const char *state);            /* the service manager, if there is one */
 /* runner_main.c */
 void runner_stop(struct runner_main *m, int exit_code);
-void runner_set_log(
-	const struct runner_main *m); /* the command line's level, else the configured one */
+/** runner_set_log() - the level that the command line names, else that of the configuration. */
+void runner_set_log(const struct runner_main *m);

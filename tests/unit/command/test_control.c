@@ -8,12 +8,18 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "command/control.h"
+#include "command/run.h"
 #include "core/clock.h"
+#include "core/fs.h"
+#include "core/json.h"
 
 static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
 
@@ -129,10 +135,85 @@ static void places(void **state)
 	end(&d);
 }
 
+/* Return: the limit before; no descriptor can be opened until it is set again. */
+static struct rlimit no_descriptors(void)
+{
+	struct rlimit before, none;
+	int next = dup(STDOUT_FILENO);
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	return before;
+}
+
+/* Whoever comes while there are no descriptors costs no wake-ups, and is served when there are. */
+static void without_descriptors(void **state)
+{
+	static const char line[] = "{\"v\":1,\"do\":\"wait\"}\n";
+	struct rlimit before;
+	uint64_t wakeups;
+	struct desk d;
+	int fd;
+
+	(void)state;
+	begin(&d);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&d.address, d.address_n), 0);
+	assert_int_equal(send(fd, line, strlen(line), 0), strlen(line));
+	before = no_descriptors();
+	wakeups = loop_get_stats(d.loop)->wakeups;
+	run(&d, 500);
+	wakeups = loop_get_stats(d.loop)->wakeups - wakeups;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(d.n, 0);
+	assert_true(wakeups < 10);
+	for (int i = 0; i < 1000 && d.n == 0; i++)
+		run(&d, 10);
+	assert_int_equal(d.n, 1);
+	close(fd);
+	end(&d);
+}
+
+/* An agent that lets nobody in any more: the question ends when its time is over. */
+static void nobody_lets_in(void **state)
+{
+	char root[] = "/tmp/hp-control-XXXXXX", path[ENV_PATH_MAX];
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	_cleanup_json_ json_t *request = json_pack("{s:i}", "v", 1);
+	json_t *answer = NULL;
+	struct err e = ERR_INIT;
+	struct env here = env;
+	int door, first;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	snprintf(here.root, sizeof(here.root), "%s", root);
+	assert_int_equal(fs_mkdirs(env_path(&here, CONTROL_DIR, path), 0700), 0);
+	env_path(&here, CONTROL_PATH, path);
+	assert_true(snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) <
+		    (int)sizeof(sa.sun_path));
+	door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(door, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(door, 0), 0);
+	first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(first, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(control_ask(&here, request, 200, &answer, &e), -ETIMEDOUT);
+	assert_string_equal(e.text, "the agent did not answer in time");
+	close(first);
+	close(door);
+	fs_remove_tree(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(places),
+		cmocka_unit_test(without_descriptors),
+		cmocka_unit_test(nobody_lets_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
