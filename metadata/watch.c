@@ -543,6 +543,14 @@ const struct document *watch_document(const struct watch *w, const char *resourc
 	return item && item->has_doc ? &item->doc : NULL;
 }
 
+const char *watch_changes(const struct watch *w, const struct document *doc)
+{
+	for (size_t i = 0; i < w->n_items; i++)
+		if (&w->items[i]->doc == doc)
+			return w->items[i]->changes;
+	return "";
+}
+
 static const char *state_of(const struct watch_item *item)
 {
 	if (item->answered && fetch_policy(item->class)->code)

@@ -65,6 +65,11 @@ void watch_poll_now(struct watch *w);
 void watch_kept(struct watch *w);
 /** watch_document() - the last good one; @resource NULL = own. Borrowed, until the next event. */
 const struct document *watch_document(const struct watch *w, const char *resource);
+/** watch_changes() - for a log: the first paths in which @doc, as handed to the event, is not as
+ * the one before
+ * ("a.b: updated, c: added, 3 more"); "" for the first one, or where the change is beside the
+ * metadata. */
+const char *watch_changes(const struct watch *w, const struct document *doc);
 /** watch_status() - array for `status`: name, resource, state ("ok", "backoff", "never"), last_ok,
  * next_s, error, interval_s. New reference. */
 json_t *watch_status(const struct watch *w);

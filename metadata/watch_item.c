@@ -14,6 +14,7 @@
 #define IN_PROGRESS_MS  10000 /* while the stack is being changed */
 #define PRIMED_SPLAY_MS 30000
 #define BARE_SPLAY_MS   3000
+#define CHANGES_MAX     3
 #define SLACK_SHARE     50 /* a poll may be late by that part of the interval to share a wake-up */
 
 const char *watch_item_name(const struct watch_item *item)
@@ -123,6 +124,16 @@ static bool document_differs(const struct document *a, const struct document *b)
 	       !text_equal(a->status, b->status) || !text_equal(a->stack_id, b->stack_id);
 }
 
+/* Paths alone: values may be secrets. */
+static void note_changes(struct watch_item *item, const struct document *doc)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(32768);
+
+	if (item->has_doc)
+		diff_summary(item->doc.metadata, doc->metadata, CHANGES_MAX, &out);
+	text_print(item->changes, sizeof(item->changes), "%s", buf_str(&out));
+}
+
 int watch_item_keep(struct watch_item *item, const struct document *doc, bool *changed)
 {
 	struct document copy;
@@ -131,6 +142,8 @@ int watch_item_keep(struct watch_item *item, const struct document *doc, bool *c
 	if (r < 0)
 		return r;
 	*changed = !item->has_doc || document_differs(&item->doc, &copy);
+	if (*changed)
+		note_changes(item, &copy);
 	document_deinit(&item->doc);
 	item->doc = copy;
 	item->has_doc = true;

@@ -8,6 +8,7 @@
 #define WATCH_SOURCES_MAX 16
 #define WATCH_TRIES_MAX	  5
 #define WATCH_ITEMS_MAX   64
+#define WATCH_CHANGES_SIZE 200
 
 struct watch_source {
 	struct watch *w;
@@ -41,6 +42,7 @@ struct watch_item {
 	bool answered;           /* at least one answer came */
 	bool has_doc;
 	struct document doc; /* last good one */
+	char changes[WATCH_CHANGES_SIZE]; /* which paths of it are not as in the one before */
 	struct loop_timer *timer;
 	struct fetch_pacer pacer;
 	enum fetch_class class;  /* of the last answer */

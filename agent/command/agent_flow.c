@@ -93,17 +93,25 @@ static void keep_document(struct agent *a, const struct document *doc, bool own)
 		log_warn("the document of %s is not kept on disk: out of memory", doc->resource);
 }
 
+/* What cron runs each minute must not chatter about what runs no hook. */
+static void log_document(const struct agent *a, const struct document *doc, bool changed)
+{
+	const char *what = watch_changes(a->watch, doc);
+
+	log_at(a->setup->one_pass ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	       "%s document of %s from source %s%s%s%s", changed ? "new" : "first",
+	       doc->resource ? doc->resource : "this guest", doc->source,
+	       doc->in_progress ? " (its resource is in progress: hooks wait)" : "",
+	       *what ? ": " : "", what);
+}
+
 void agent_on_document(const struct document *doc, bool changed, void *ctx)
 {
 	struct agent *a = ctx;
 	bool own = is_own(a, doc);
 
 	if (changed || (own && !a->document_seen)) {
-		/* What cron runs each minute must not chatter about what runs no hook. */
-		log_at(a->setup->one_pass ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-		       "%s document of %s from source %s%s", changed ? "new" : "first",
-		       doc->resource ? doc->resource : "this guest", doc->source,
-		       doc->in_progress ? " (its resource is in progress: hooks wait)" : "");
+		log_document(a, doc, changed);
 		if (own)
 			take_settings(a, doc);
 		keep_document(a, doc, own);

@@ -53,6 +53,7 @@ static void local_file(void **state)
 	rig_run(&rig);
 	assert_int_equal(t.changes, 1);
 	assert_string_equal(t.note, "one");
+	assert_string_equal(t.what, "");
 	assert_string_equal(t.resource, "box");
 	folder_write(&f, "{\"note\":\"two\"}");
 	t.stop_documents = 2;
@@ -60,6 +61,7 @@ static void local_file(void **state)
 	rig_run(&rig);
 	assert_true(clock_boot_ms() - began < 2000);
 	assert_string_equal(t.note, "two");
+	assert_string_equal(t.what, "note: updated"); /* where, and not what */
 	assert_int_equal(t.changes, 2);
 	folder_write(&f, "{\"note\":");
 	t.stop_problems = 1;

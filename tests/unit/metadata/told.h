@@ -23,6 +23,7 @@ struct told {
 	unsigned stop_documents, stop_problems, stop_clears; /* quit the loop when that many came */
 	bool stop_round, drop_in_event;
 	char code[32], cleared[32], text[512], note[64], resource[64];
+	char what[256]; /* watch_changes() */
 };
 
 static _unused_ void on_document(const struct document *doc, bool changed, void *ctx)
@@ -34,6 +35,7 @@ static _unused_ void on_document(const struct document *doc, bool changed, void 
 	snprintf(t->resource, sizeof(t->resource), "%s", doc->resource);
 	snprintf(t->note, sizeof(t->note), "%s",
 		 json_str(doc->metadata, "note") ? json_str(doc->metadata, "note") : "");
+	snprintf(t->what, sizeof(t->what), "%s", watch_changes(t->w, doc));
 	if (t->drop_in_event)
 		assert_int_equal(watch_set_resources(t->w, NULL, 0), 0);
 	if (t->documents == t->stop_documents)
