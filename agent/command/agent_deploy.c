@@ -64,7 +64,7 @@ static void cancel(const char *id, void *ctx)
 	char key[64];
 
 	signal_deployment_key(id, key);
-	outbox_cancel(a->outbox, key);
+	outbox_withdraw(a->outbox, key);
 }
 
 static bool waits(const char *id, void *ctx)

@@ -410,17 +410,6 @@ int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void
 	return 0;
 }
 
-void outbox_cancel(struct outbox *o, const char *key)
-{
-	struct entry *e = outbox_waiting(o, key);
-
-	if (!e)
-		return;
-	outbox_spool_delete(o, e);
-	supersede(o, e); /* one under way is let go on, and is not tried again */
-	outbox_plan(o);
-}
-
 void outbox_route_changed(struct outbox *o)
 {
 	backoff_reset(&o->pause);
@@ -454,7 +443,7 @@ void outbox_withdraw(struct outbox *o, const char *key)
 	if (!e)
 		return;
 	outbox_spool_delete(o, e);
-	supersede(o, e);
+	supersede(o, e); /* one under way is let go on */
 	outbox_plan(o);
 }
 

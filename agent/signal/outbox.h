@@ -51,8 +51,6 @@ int outbox_load(struct outbox *o) _must_check_; /* what an earlier life left */
  * when it is on disk (status 0) or kept in memory only (-errno); may be NULL. It is sent at the
  * same time as it is stored. -ENOSPC: too many custom signals wait. */
 int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void *ctx) _must_check_;
-/** outbox_cancel() - what waits under @key is not to be told any more. */
-void outbox_cancel(struct outbox *o, const char *key);
 /** outbox_route_changed() - credentials or document came, or Heat answered a poll: try what had no
  * route and what waited for the server. Cheap. */
 void outbox_route_changed(struct outbox *o);
@@ -60,7 +58,8 @@ bool outbox_holds(const struct outbox *o, const char *key); /* waits (or is unde
 /** outbox_peek() - the signal of that key which waits or is under way, or NULL; borrowed until the
  * loop turns */
 const struct signal *outbox_peek(const struct outbox *o, const char *key);
-/** outbox_withdraw() - it is not to be told any more; one under way may still arrive. */
+/** outbox_withdraw() - what waits under @key is not to be told any more; one under way may still
+ * arrive, and is not tried again. */
 void outbox_withdraw(struct outbox *o, const char *key);
 size_t outbox_depth(const struct outbox *o);
 /** {"depth":N,"oldest_s":…,"last_error":…,"memory_only":false,"no_route":N,"unreadable":N} new
