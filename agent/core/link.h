@@ -34,7 +34,6 @@ static inline void msg_writer_init(struct msg_writer *w)
 void msg_put_u32(struct msg_writer *w, uint32_t v);
 void msg_put_u64(struct msg_writer *w, uint64_t v);
 void msg_put_i64(struct msg_writer *w, int64_t v);
-void msg_put_f64(struct msg_writer *w, double v);
 void msg_put_str(struct msg_writer *w, const char *s); /* NULL is sent as NULL */
 
 struct msg_reader {
@@ -45,7 +44,6 @@ struct msg_reader {
 uint32_t msg_get_u32(struct msg_reader *r);
 uint64_t msg_get_u64(struct msg_reader *r);
 int64_t msg_get_i64(struct msg_reader *r);
-double msg_get_f64(struct msg_reader *r);
 /** msg_get_str() - new string (or NULL as sent) of at most @max bytes without NUL inside; longer
  * fails the reader. */
 char *msg_get_str(struct msg_reader *r, size_t max);

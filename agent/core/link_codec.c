@@ -41,14 +41,6 @@ void msg_put_i64(struct msg_writer *w, int64_t v)
 	msg_put_u64(w, (uint64_t)v);
 }
 
-void msg_put_f64(struct msg_writer *w, double v)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &v, sizeof(bits));
-	msg_put_u64(w, bits);
-}
-
 void msg_put_str(struct msg_writer *w, const char *s)
 {
 	size_t n = s ? strlen(s) : 0;
@@ -93,15 +85,6 @@ uint64_t msg_get_u64(struct msg_reader *r)
 int64_t msg_get_i64(struct msg_reader *r)
 {
 	return (int64_t)msg_get_u64(r);
-}
-
-double msg_get_f64(struct msg_reader *r)
-{
-	uint64_t bits = msg_get_u64(r);
-	double v;
-
-	memcpy(&v, &bits, sizeof(v));
-	return v;
 }
 
 static char *fail(struct msg_reader *r)

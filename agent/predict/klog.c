@@ -59,14 +59,6 @@ struct klog *klog_free(struct klog *k)
 	return NULL;
 }
 
-enum klog_class klog_class_find(const char *name, size_t n)
-{
-	for (size_t i = 0; i < KLOG_CLASSES; i++)
-		if (strlen(klog_classes[i].name) == n && !memcmp(klog_classes[i].name, name, n))
-			return (enum klog_class)i;
-	return KLOG_NONE;
-}
-
 static bool fits(size_t row, void *ctx)
 {
 	struct candidate *c = ctx;

@@ -49,8 +49,6 @@ struct klog_class_info {
 		      */
 };
 extern const struct klog_class_info klog_classes[KLOG_CLASSES];
-/** klog_class_find() - by name; KLOG_NONE when there is none. */
-enum klog_class klog_class_find(const char *name, size_t n);
 
 /*
  * One row. The pattern: '#' a number (decimal or hex), '*' anything, '@' the entity, '%' its pid,

@@ -12,8 +12,6 @@ struct disk_info {
 	bool rotational;
 	double size_mb;
 };
-struct sampler;
-/** sampler_disk() - of the disk of that name. Return: false when there is none, or none is known. */
-bool sampler_disk(const struct sampler *s, const char *name, struct disk_info *ret);
-/** probe_disk_find() - the same of the probe's state. */
+/** probe_disk_find() - of the disk of that name; @state is the probe's. Return: false when there is
+ * none. */
 bool probe_disk_find(const void *state, const char *name, struct disk_info *ret);

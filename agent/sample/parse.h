@@ -9,9 +9,8 @@
 #include "core/macro.h"
 
 /* ---- lines "Key:   123 kB" and "key 123" (meminfo, vmstat) ---- */
-#define PARSE_KEYS_MAX 64
 struct parse_keys {
-	const char *const *keys; /* borrowed; fewer than PARSE_KEYS_MAX */
+	const char *const *keys; /* borrowed; at most 64: each has a bit of the result */
 	size_t n;
 };
 /** parse_keyed() - @values[i] and bit i of the result for each key found with a number. The first

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "core/privpath.h"
-#include "sample/disk.h"
 #include "sample/effort.h"
 #include "sample/mounts.h"
 #include "sample/probe.h"
@@ -449,14 +448,6 @@ void sampler_set_prober(struct sampler *s, struct link *prober)
 const struct sample *sampler_last(const struct sampler *s)
 {
 	return &s->last;
-}
-
-bool sampler_disk(const struct sampler *s, const char *name, struct disk_info *ret)
-{
-	for (size_t i = 0; i < probes_n; i++)
-		if (probes[i] == &probe_disk && s->slots[i].state)
-			return probe_disk_find(s->slots[i].state, name, ret);
-	return false;
 }
 
 const struct kmsg_reader *sampler_kmsg(const struct sampler *s)

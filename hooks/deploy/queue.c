@@ -324,8 +324,3 @@ void deploy_queue_disable(struct deploy_queue *q, bool disabled)
 	}
 	deploy_queue_kick(q, 0);
 }
-
-bool deploy_queue_idle(const struct deploy_queue *q)
-{
-	return q->loaded && !deploy_queue_next(q);
-}

@@ -42,7 +42,6 @@ int deploy_queue_offer(struct deploy_queue *q, const json_t *list) _must_check_;
 void deploy_queue_told(struct deploy_queue *q, const char *id);
 void deploy_queue_outbox_loaded(struct deploy_queue *q); /* @waits can be asked from now on */
 void deploy_queue_disable(struct deploy_queue *q, bool disabled); /* kill switch: nothing starts */
-bool deploy_queue_idle(const struct deploy_queue *q);
 /** deploy_queue_status() - array: id, name, group, action, state (waiting, running, disabled, done,
  * signalled, foreign), code once it ended, for_s while it runs. New reference. */
 json_t *deploy_queue_status(const struct deploy_queue *q);

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static void read_one(struct msg_reader *r, unsigned kind)
 {
-	switch (kind % 5) {
+	switch (kind % 4) {
 	case 0:
 		msg_get_u32(r);
 		break;
@@ -18,9 +18,6 @@ static void read_one(struct msg_reader *r, unsigned kind)
 		break;
 	case 2:
 		msg_get_i64(r);
-		break;
-	case 3:
-		msg_get_f64(r);
 		break;
 	default:
 		free(msg_get_str(r, kind));
