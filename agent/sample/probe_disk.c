@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <libudev.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/loop.h"
 #include "core/text.h"
@@ -44,6 +45,7 @@ struct disk {
 	bool used, seen;
 	bool asked; /* for its serial; an answer is on its way here */
 	bool has_rotational;
+	ino_t folder; /* of the kernel's: another one is another disk, whatever its name */
 	struct disk_info info;
 	char hardware[64];
 	int fds[DISK_FILES];
@@ -172,21 +174,43 @@ static struct disk *place_for(struct disks *s, const char *name)
 	return free_one;
 }
 
-static void update_disk(struct disks *s, struct udev_device *device, uint64_t sectors)
+static ino_t folder_of(struct udev_device *device)
 {
+	struct stat st;
+
+	return stat(udev_device_get_syspath(device), &st) ? 0 : st.st_ino;
+}
+
+/* The row of that disk, made if new. One that was swapped between two looks gets a new one: an
+ * answer that is on its way may be the old one's. */
+static struct disk *row_of(struct disks *s, struct udev_device *device)
+{
+	const char *sysname = udev_device_get_sysname(device);
+	ino_t folder = folder_of(device);
 	char name[sizeof(s->list[0].info.name)];
-	const char *text, *sysname = udev_device_get_sysname(device);
 	struct disk *d;
 
 	sample_escape(name, sizeof(name), sysname, strlen(sysname));
 	d = place_for(s, name);
+	if (d && d->used && d->folder != folder) {
+		close_disk(d);
+		d = place_for(s, name);
+	}
+	if (!d || d->used)
+		return d;
+	*d = (struct disk){.used = true, .folder = folder};
+	memcpy(d->info.name, name, sizeof(name));
+	open_files(d, device);
+	return d;
+}
+
+static void update_disk(struct disks *s, struct udev_device *device, uint64_t sectors)
+{
+	struct disk *d = row_of(s, device);
+	const char *text;
+
 	if (!d)
 		return;
-	if (!d->used) {
-		*d = (struct disk){.used = true};
-		memcpy(d->info.name, name, sizeof(name));
-		open_files(d, device);
-	}
 	d->seen = true;
 	d->info.size_mb = (double)sectors / 2048.0; /* 512-byte units, whatever the disk's own */
 	text = udev_device_get_sysattr_value(device, "queue/rotational");
