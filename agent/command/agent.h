@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent role's own state, shared by the files that make it up: agent_main.c (life),
- * agent_links.c (other roles), agent_identity.c (who the guest is), agent_flow.c (documents, hooks,
- * settings), agent_transport.c (ways to metadata), agent_pulse.c (boot and health signals),
- * agent_action.c (the action signal), agent_carry.c (signals to sinks), agent_control.c (questions).
+ * The agent role's own state, shared by the files agent_*.c that make it up. Each has a section
+ * below, and this folder's README says what it is for.
  */
 #pragma once
 
@@ -130,9 +128,10 @@ const char *agent_server_id(const struct agent *a); /* id of its signals */
 /** agent_transport_recall() - what documents of earlier lives said goes into a->creds; before the watch is
  * made, blocking, short. @newest: documents on disk may be followed, no file is newer. */
 int agent_transport_recall(struct agent *a, bool *newest) _must_check_;
+void agent_on_transport(const struct credentials_set *creds, void *ctx);
+/* agent_trust.c */
 /** agent_trust_apply() - what the settings hold that needs trust; @doc: whose they are */
 void agent_trust_apply(const struct agent *a, const struct document *doc);
-void agent_on_transport(const struct credentials_set *creds, void *ctx);
 /* agent_pulse.c */
 int agent_pulse_start(struct agent *a, struct err *e) _must_check_;
 void agent_pulse_stop(struct agent *a);

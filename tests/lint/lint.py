@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """House rules over the tracked sources; one TAP line per rule."""
+import fnmatch
 import os
 import re
 import subprocess
@@ -94,6 +95,17 @@ def folders_without_readme(files):
             yield folder
 
 
+def unnamed_sources(files):
+    """By name, or by one with * in it, in backticks; a header and its source have one name."""
+    for readme in (f for f in files if re.match(r"(agent/|hooks|metadata)(.*/)?README\.md$", f)):
+        quoted = " ".join(re.findall(r"`([^`\n]+)`", text_of(readme)))
+        names = {re.sub(r"\.(c|h|def|\[ch\]|\*)$", "", word) for word in re.split(r"[\s,]+", quoted)}
+        own = {os.path.splitext(f)[0] for f in files if os.path.dirname(f) == os.path.dirname(readme) and f.endswith((".c", ".h", ".def"))}
+        for stem in sorted(os.path.basename(f) for f in own if not f.endswith("_private")):
+            if not any(fnmatch.fnmatchcase(stem, name) for name in names if name[:1].isalpha()):
+                yield "%s says nothing of %s" % (readme, stem)
+
+
 def forbidden_calls(files):
     for path in files:
         if OWN.match(path):
@@ -121,6 +133,7 @@ RULES = [
     ("no line of code over %d columns" % COLUMNS, wide_lines),
     ("each source names its licence", without_licence),
     ("each folder says what lives in it", folders_without_readme),
+    ("each folder of the program says what its files are for", unnamed_sources),
     ("no unbounded or shell-running call", forbidden_calls),
     ("the README names every option", unnamed_options),
 ]
