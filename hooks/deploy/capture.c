@@ -6,13 +6,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "core/clock.h"
 #include "core/spawn.h"
 #include "hooks/deploy/result.h"
 
-#define LOOK_MS  50  /* how often the end is looked for while both streams are silent */
+#define LOOK_MS  50  /* without pidfd (before Linux 5.3): between two looks for the end */
 #define GRACE_MS 200 /* for what stands in the pipes when the program has ended */
 
 static void pass_on(const char *line, size_t n, unsigned dropped, void *ctx)
@@ -72,10 +73,12 @@ static pid_t start_by_shell(struct capture *c, char *const *argv, char *const *e
 	return start(c, by_shell, envp, cwd, e);
 }
 
-static void look(struct capture *c, int timeout_ms)
+/* @pidfd: -1 = only the streams are waited for. */
+static void look(struct capture *c, int pidfd, int timeout_ms)
 {
 	struct pollfd fds[] = {{.fd = c->out.fd, .events = POLLIN},
-			       {.fd = c->err.fd, .events = POLLIN}};
+			       {.fd = c->err.fd, .events = POLLIN},
+			       {.fd = pidfd, .events = POLLIN}};
 
 	poll(fds, ARRAY_SIZE(fds), timeout_ms);
 	if (fds[0].revents)
@@ -92,16 +95,17 @@ static bool open_ends(const struct capture *c)
 /* The end of the program is its own: a child it leaves behind may hold the pipes open for ever. */
 static void follow(struct capture *c, pid_t pid)
 {
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int wstatus = 0;
 	int64_t end;
 	pid_t r;
 
 	while ((r = waitpid(pid, &wstatus, WNOHANG)) == 0 || (r < 0 && errno == EINTR))
-		look(c, LOOK_MS);
+		look(c, pidfd, pidfd < 0 ? LOOK_MS : -1);
 	c->code = WIFSIGNALED(wstatus) ? -WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
 	end = clock_boot_ms() + GRACE_MS;
 	while (open_ends(c) && clock_boot_ms() < end)
-		look(c, LOOK_MS);
+		look(c, -1, LOOK_MS);
 	hook_output_end(&c->out.output, clock_boot_ms());
 	hook_output_end(&c->err.output, clock_boot_ms());
 }
