@@ -40,18 +40,31 @@ static void wipe(struct buf *b)
 
 /* ---- keys ---- */
 
+static bool is_for(const json_t *entry, const char *url)
+{
+	const json_t *uris = json_object_get(entry, "uris"), *uri;
+	size_t i;
+
+	json_array_foreach(uris, i, uri)
+	{
+		if (json_string_length(uri) > 0 && text_starts(url, json_string_value(uri)))
+			return true;
+	}
+	return false;
+}
+
 static const json_t *entry_for(const json_t *auth, const char *name, const char *url)
 {
 	const char *key;
-	const json_t *entry, *uri;
-	size_t i;
+	const json_t *entry;
 
 	if (name)
 		return json_object_get(auth, name);
 	json_object_foreach((json_t *)(uintptr_t)auth, key, entry)
-		json_array_foreach(json_object_get(entry, "uris"), i,
-				   uri) if (json_is_string(uri) && json_string_length(uri) > 0 &&
-					    text_starts(url, json_string_value(uri))) return entry;
+	{
+		if (is_for(entry, url))
+			return entry;
+	}
 	return NULL;
 }
 
@@ -132,7 +145,8 @@ int fetch_next_url(const char *url, const char *location, struct buf *out)
 
 enum outcome { GOT, AGAIN, MOVED, LOST };
 
-static int say(struct download *d, const char *why)
+/* Keeps the reason. Return: LOST, for whoever gives up by it. */
+static enum outcome say(struct download *d, const char *why)
 {
 	_cleanup_buf_ struct buf shown = BUF_INIT(URL_MAX);
 
@@ -147,7 +161,7 @@ static enum outcome follow(struct download *d, const struct http_answer *a)
 
 	if (fetch_next_url(buf_str(&d->url), a->location, &next) < 0) {
 		wipe(&next);
-		return (enum outcome)say(d, "it leads to where it is not followed");
+		return say(d, "it leads to where it is not followed");
 	}
 	wipe(&d->url);
 	d->url = next;
@@ -167,7 +181,7 @@ static enum outcome judge(struct download *d, const struct http_answer *a)
 	char why[64];
 
 	if (a->failure == HTTP_BAD_ANSWER && no_room(d))
-		return (enum outcome)say(d, "there is no room for it in /var/tmp");
+		return say(d, "there is no room for it in /var/tmp");
 	if (a->failure != HTTP_OK) {
 		say(d, a->why);
 		return a->failure == HTTP_CERT || a->failure == HTTP_TOO_BIG ||
@@ -199,9 +213,9 @@ static enum outcome try_once(struct download *d)
 	enum outcome outcome;
 
 	if (request.timeout_ms <= 0)
-		return (enum outcome)say(d, "not whole in time");
+		return say(d, "not whole in time");
 	if (ftruncate(d->fd, 0) < 0 || lseek(d->fd, 0, SEEK_SET) < 0)
-		return (enum outcome)say(d, "the file for it cannot be begun again");
+		return say(d, "the file for it cannot be begun again");
 	if (http_fetch(env, &d->setup->http, &request, &answer, d->e) < 0) {
 		say(d, "no request could be made");
 		return LOST;
@@ -211,13 +225,12 @@ static enum outcome try_once(struct download *d)
 	return outcome;
 }
 
-static int pause_ms(int64_t ms)
+static void pause_ms(int64_t ms)
 {
 	struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 
 	while (nanosleep(&left, &left) < 0 && errno == EINTR)
 		;
-	return 0;
 }
 
 static int download(struct download *d)

@@ -103,25 +103,31 @@ static int read_file(struct init *in, struct file *f, const json_t *value, struc
 
 /* ---- its content ---- */
 
+/* Wrapped lines are as good as one. */
+static void join_lines(struct buf *text)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < text->len; i++)
+		if (text->data[i] != '\n' && text->data[i] != '\r')
+			text->data[to++] = text->data[i];
+	text->len = to;
+}
+
 static int from_tree(struct file *f, struct err *e)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(CONTENT_MAX);
 	int r = value_text((json_t *)(uintptr_t)f->content, &text);
 
-	if (r == 0 && f->base64)
-		/* Wrapped lines are as good as one. */
-		for (size_t i = 0, to = 0, n = text.len; i < n; i++) {
-			char c = text.data[i];
-
-			if (c != '\n' && c != '\r')
-				text.data[to++] = c;
-			text.len = to;
-		}
-	if (r == 0 && f->base64 && text_base64_decode(&f->text, buf_str(&text), text.len) < 0)
-		return err_set(e, -EINVAL, "content is not base64");
-	if (r == 0 && !f->base64)
+	if (r < 0)
+		return err_sys(e, -r, "the content");
+	if (!f->base64) {
 		r = buf_put(&f->text, buf_str(&text), text.len);
-	return r < 0 ? err_sys(e, -r, "the content") : 0;
+		return r < 0 ? err_sys(e, -r, "the content") : 0;
+	}
+	join_lines(&text);
+	r = text_base64_decode(&f->text, buf_str(&text), text.len);
+	return r < 0 ? err_set(e, -EINVAL, "content is not base64") : 0;
 }
 
 static int render(struct file *f, struct err *e)
