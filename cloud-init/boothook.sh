@@ -12,7 +12,9 @@ unit=heat-pulse.service
 mkdir -p "$data"
 for name in cfn-init-data cfn-userdata cfn-boto-cfg; do
   [ -e "$data/$name" ] || (umask 077 && : >"$data/$name")
-  chmod 600 "$data/$name"
+done
+for file in "$data"/cfn-*; do
+  [ ! -e "$file" ] || chmod 600 "$file"
 done
 
 for folder in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do

@@ -322,6 +322,14 @@ class Root:
         shutil.copy(source, self.at(to))
         return to
 
+    def openrc(self):
+        """OpenRC beside the shell, and what a boot by it leaves."""
+        self.unpack("openrc", "libeinfo1", "librc1")
+        self.write("/etc/init.d/localmount", "#!/sbin/openrc-run\nstart() { :; }\n", 0o755)
+        self.write("/etc/insserv.conf", "")
+        self.must("sh", "-c", "for d in daemons exclusive failed hotplugged inactive options scheduled started starting stopping tmp wasinactive; do "
+                  "mkdir -p /run/openrc/$d; done; touch /run/openrc/softlevel")
+
     # ---- the agent ----
     def watch_local(self, value="1"):
         """The local source, and one hook on its value app, as an administrator writes them."""
