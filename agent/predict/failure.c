@@ -65,7 +65,7 @@ const struct failure_info failures[FAILURE_CLASSES] = {
 		{0.2f, 0.4f, 0.9f}, DAY},
 	[FAILURE_NETWORK_DEGRADED] = {"network_degraded", C, 1, 1, 0, false, false, 0, 20 * MIN,
 		{0.1f, 0.4f, 0.7f}, 30 * MIN},
-	[FAILURE_CLOCK_UNSYNCHRONISED] = {"clock_unsynchronised", C, 1, 1, 0, false, false, 0, HOUR,
+	[FAILURE_CLOCK_UNSYNCHRONISED] = {"clock_unsynchronised", C, 1, 1, 0, true, false, 5 * MIN, HOUR,
 		{0.1f, 0.2f, 0.4f}, DAY},
 	[FAILURE_ANOMALY] = {"anomaly", N, 1, 1, 0, false, false, 0, HOUR,
 		{0.1f, 0.1f, 0.1f}, HOUR},

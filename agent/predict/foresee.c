@@ -20,6 +20,7 @@
 #define DISPROOF_MS  (60 * 60 * 1000)
 #define GONE_MS      (15 * 60 * 1000) /* the slowest reading is one a minute */
 #define HEAD         20               /* of a name that is too long */
+#define LOOKS        4                /* at least, within the time that something must last */
 
 int foresee_new(struct foresee **ret)
 {
@@ -229,8 +230,10 @@ static double measured(struct foresee *f, const struct watch_rule *rule, const c
 	double last;
 
 	*ret_since_ms = s->real_ms;
-	if (rule->kind == WATCH_ABOVE || rule->kind == WATCH_BELOW)
+	if (rule->kind == WATCH_ABOVE || rule->kind == WATCH_BELOW || rule->kind == WATCH_LOST)
 		return value;
+	if (rule->kind == WATCH_BEYOND)
+		return fabs(value);
 	counter = counter_for(f, rule, entity);
 	*ret_since_ms = counter->fed_ms;
 	counter->fed_ms = s->real_ms;
@@ -262,6 +265,40 @@ static int level_of(const struct foresee *f, const struct watch_rule *rule, doub
 	return -1;
 }
 
+/* Time in which nobody looked, as the guest slept, counts for a part only. */
+static void count_bad(struct counter *c, const struct watch_rule *rule, int64_t now_ms)
+{
+	int64_t most = rule->lasts_s * INT64_C(1000) / LOOKS, since = now_ms - c->fed_ms;
+
+	if (!c->bad || since < 0)
+		since = 0;
+	c->bad_ms = (c->bad ? c->bad_ms : 0) + (since < most ? since : most);
+	c->bad = true;
+}
+
+/* Whether a look that is bad by its level is one by its row's time, too. A finding that is open
+ * stays so: an earlier life of the agent has waited. */
+static bool has_lasted(struct foresee *f, const struct watch_rule *rule, const char *entity,
+		       int64_t now_ms, bool bad)
+{
+	struct counter *c;
+
+	if (!rule->lasts_s)
+		return bad;
+	c = counter_for(f, rule, entity);
+	if (bad) {
+		count_bad(c, rule, now_ms);
+	} else {
+		c->bad = false;
+		c->value = 0;
+	}
+	c->fed_ms = now_ms;
+	if (!bad || findings_is_open(f->findings, rule->class, entity))
+		return bad;
+	return c->bad_ms >= rule->lasts_s * INT64_C(1000) &&
+	       !(rule->kind == WATCH_LOST && isnan(c->value));
+}
+
 static bool is_counted(const struct foresee *f, const struct sample_value *v)
 {
 	return watch_rules[f->watch_of[v->metric] - 1].kind == WATCH_GROWS;
@@ -280,15 +317,17 @@ static void watch_value(struct foresee *f, const struct watch_rule *rule, const 
 				.evidence = evidence,
 				.eta_s = -1,
 				.sampled = !rule->entity};
+	bool lasted;
 	int level;
 
 	if (isnan(number))
 		return;
 	level = level_of(f, rule, number);
-	if (level < 0) {
+	lasted = has_lasted(f, rule, entity, s->real_ms, level >= 0);
+	if (level < 0)
 		findings_good(f->findings, s->real_ms, rule->class, entity);
+	if (level < 0 || !lasted)
 		return;
-	}
 	snprintf(evidence, sizeof(evidence), "%s%s%s", rule->before,
 		 sample_number(number, number_text), rule->after);
 	o.level = (enum finding_level)level;

@@ -26,7 +26,9 @@ struct counter { /* the last value of a watched counter or state */
 	const struct watch_rule *rule;
 	char entity[ENTITY_MAX];
 	int64_t fed_ms;
-	double value;
+	double value; /* of what must last: NAN as long as it never was good */
+	bool bad;     /* what must last: the last look was; for so long no other was good */
+	int64_t bad_ms;
 };
 
 /* Kills that a control group counted and no record told of yet. */

@@ -17,10 +17,12 @@ extern const struct series_rule series_rules[];
 extern const size_t series_rules_n;
 
 enum watch_kind {
-	WATCH_ABOVE, /* bad while the value is at or above the level's number */
-	WATCH_BELOW, /* ... at or below */
-	WATCH_GROWS, /* a counter: each growth is one bad look; by how much decides the level */
-	WATCH_FLIPS, /* a state that becomes 1: what was 1 from the start is meant to be */
+	WATCH_ABOVE,  /* bad while the value is at or above the level's number */
+	WATCH_BELOW,  /* ... at or below */
+	WATCH_BEYOND, /* ... at or above, whatever its sign */
+	WATCH_LOST,   /* as WATCH_ABOVE; where it never was below, it is meant to be so */
+	WATCH_GROWS,  /* a counter: each growth is one bad look; by how much decides the level */
+	WATCH_FLIPS,  /* a state that becomes 1: what was 1 from the start is meant to be */
 };
 struct watch_rule {
 	enum metric metric;
@@ -29,6 +31,7 @@ struct watch_rule {
 	double levels[3];           /* notice, warning, critical; NAN: no such level */
 	const char *entity;         /* NULL: the value's own */
 	const char *before, *after; /* the evidence, around the number */
+	int lasts_s;                /* bad only after so long without a good look; 0: at once */
 };
 #define WATCH_RULES_MAX 32
 extern const struct watch_rule watch_rules[];

@@ -13,6 +13,7 @@
 #include <sys/timex.h>
 #include <time.h>
 
+#include "sample/clock_keeper.h"
 #include "sample/clock_watch.h"
 
 struct clock {
@@ -126,11 +127,11 @@ static int clock_read(void *state, int64_t now_ms)
 
 static void report_timex(const struct clock *c, struct sample *out)
 {
-	double per_ms = c->timex.status & STA_NANO ? 1e6 : 1e3;
+	struct clock_kept k = clock_kept_of(&c->timex);
 
-	sample_add(out, METRIC_CLOCK_SYNCHRONISED, -1, !(c->timex.status & STA_UNSYNC));
-	sample_add(out, METRIC_CLOCK_OFFSET_MS, -1, (double)c->timex.offset / per_ms);
-	sample_add(out, METRIC_CLOCK_ERROR_MAX_MS, -1, (double)c->timex.maxerror / 1e3);
+	sample_add(out, METRIC_CLOCK_SYNCHRONISED, -1, k.kept);
+	sample_add(out, METRIC_CLOCK_OFFSET_MS, -1, k.offset_ms);
+	sample_add(out, METRIC_CLOCK_ERROR_MAX_MS, -1, k.error_max_ms);
 }
 
 static void clock_report(const void *state, struct sample *out)
@@ -158,7 +159,7 @@ static void clock_explain(const void *state, struct problems *problems)
 			     "none needed if this guest does without",
 			     "whether the clock is kept right is not known: adjtimex: %s",
 			     strerror(c->adjtimex_error));
-	else if (c->timex.status & STA_UNSYNC)
+	else if (!clock_kept_of(&c->timex).kept)
 		problems_add(problems, PROBLEM_WARN, "clock-unsynchronised",
 			     "run chrony, systemd-timesyncd or another that keeps time",
 			     "nothing keeps this guest's clock right");

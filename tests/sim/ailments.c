@@ -85,12 +85,6 @@ static void lose_link(struct guest_view *v, double ill_s, double part)
 	guest_set(v, METRIC_NET_LINK_LOST, "device", "eth0", "", 1);
 }
 
-static void drift(struct guest_view *v, double ill_s, double part)
-{
-	(void)ill_s, (void)part;
-	v->of[METRIC_CLOCK_OFFSET_MS] = 4200;
-}
-
 /* Nothing near a limit, and many things at once as they never were. */
 static void behave_oddly(struct guest_view *v, double ill_s, double part)
 {
@@ -159,7 +153,8 @@ const struct ailment ailments[] = {
 	 LINES("mce: [Hardware Error]: CPU 0: Machine Check: 0 Bank 4: be00000000800400",
 	       "mce: [Hardware Error]: Machine check events logged")},
 	{"network_degraded", lose_link, NULL, 0},
-	{"clock_unsynchronised", drift, NULL, 0},
+	{"clock_unsynchronised", NULL, NULL, 0, .mood = NTP_DEAD},
+	{"clock_unsynchronised:offset", NULL, NULL, 0, .mood = NTP_IN_VAIN},
 	{"anomaly", behave_oddly, NULL, 0},
 	{"copy-to-75", copy_much, NULL, 0, true},
 	{"copy-to-88", copy_very_much, NULL, 0, true},

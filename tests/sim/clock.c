@@ -38,14 +38,19 @@ int64_t world_true_ms(void)
 	return WORLD_START_MS + world.shared->boot_ms;
 }
 
-int64_t world_real_ms(void)
+int64_t world_set_ms(int64_t since_ms)
 {
-	int64_t now = world_since_ms(), ms = world_true_ms();
+	int64_t ms = 0;
 
 	for (size_t i = 0; i < world.n_steps; i++)
-		if (now >= world.steps[i].at_ms)
+		if (since_ms >= world.steps[i].at_ms)
 			ms += world.steps[i].by_ms;
 	return ms;
+}
+
+int64_t world_real_ms(void)
+{
+	return world_true_ms() + world_set_ms(world_since_ms());
 }
 
 int64_t world_since_ms(void)

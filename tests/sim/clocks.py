@@ -1,5 +1,6 @@
 """A guest whose wall clock is wrong, is set, or that sleeps: nothing is lost, nothing is told twice, nothing comes all at once, and what is foreseen stays."""
 import collections
+import json
 
 import bodies
 import world
@@ -77,7 +78,7 @@ def stepped(*steps):
 
 def slept(seconds):
     told = run("--suspend", "%d,%d" % (STEP, seconds))
-    assert not [f for f in told.findings() if f["level"] != "notice"], told.findings()
+    assert not [f for f in told.findings() if f["level"] != "notice" or f["class"] == "clock_unsynchronised"], told.findings()
     taken, key = judged(told)
     verified(taken[:3] + taken[-3:], key)
     awake = [t for t, _ in taken if t >= STEP + seconds]
@@ -87,7 +88,56 @@ def slept(seconds):
     return "%d signals" % len(taken)
 
 
+def said(told):
+    """What the kernel said of its clock: {metric: [value, ...]}, and what the agent made of it."""
+    values = collections.defaultdict(list)
+    for _, body in told.bodies("monasca"):
+        for m in json.loads(body) if body else []:
+            values[m["name"]].append(m["value"])
+    return values, [f for f in told.findings() if f["class"] == "clock_unsynchronised"]
+
+
+def looked(seconds, *options, interval="10s"):
+    with World(sections={"sinks": {"monasca": SINKS["sinks"]["monasca"], **world.KEYSTONE}, "sample": {"interval": interval}}) as w:
+        told = w.run(seconds, *options)
+    assert told.code == 0, told.err
+    return said(told)
+
+
+def kept_by(keeper, least, most):
+    """Two days of a clock as that daemon keeps it: nothing is said of it. @least, @most: the error of the last day, ms."""
+    values, found = looked(2 * DAY, "--keeper", keeper)
+    assert not found, found
+    errors = values["guest.clock.error_max_ms"]
+    day = errors[len(errors) // 2:]
+    assert least <= min(day) and max(day) <= most, (min(day), max(day))
+    assert errors[0] == 16000, "a kernel that boots"
+    return "%d looks, at most %g ms" % (len(errors), max(day))
+
+
+def slewed_at_boot():
+    """A look each second, to see the 390 ms that timesyncd slews."""
+    values, found = looked(2 * HOUR, interval="1s")
+    offsets = values["guest.clock.offset_ms"]
+    assert -400 < min(offsets) < -250, "at most %g ms" % min(offsets)
+    assert not found, found
+    return "%g ms" % min(offsets)
+
+
+def alone_after(*options):
+    """Who wakes the guest or sets its clock ended the daemon, too: told when an hour is over."""
+    _, found = looked(STEP + 6 * HOUR, "--ill", "clock_unsynchronised,%d,%d" % (STEP - 60, STEP + 6 * HOUR), *options)
+    assert [f["event"] for f in found].count("opened") == 1, found
+    assert 3600 <= found[0]["t"] - STEP - (3 * HOUR if options[0] == "--suspend" else 0) < 3700, found[0]
+    return "after %d s" % (found[0]["t"] - STEP)
+
+
 def tests():
+    for keeper, least, most in (("timesyncd", 0, 1025), ("chrony", 35, 1060), ("busybox", 16000, 16000), ("nobody", 16000, 16000)):
+        yield "the clock is kept by %s: nothing is said of it" % keeper, lambda k=keeper, a=least, b=most: kept_by(k, a, b)
+    yield "at boot the clock is slewed by 390 ms: nothing is said of it", slewed_at_boot
+    yield "the clock is set and its daemon is gone: told after an hour", lambda: alone_after("--clock", "%d,90" % STEP)
+    yield "the guest wakes without its daemon: told after an hour", lambda: alone_after("--suspend", "%d,%d" % (STEP, 3 * HOUR))
     for words, by in (("three days ahead", 3 * DAY), ("five hours back", -5 * HOUR)):
         yield ("the clock is set %s: a leak is foreseen as without, samples are held, signals go on" % words, lambda b=by: stepped((STEP, b)))
         yield ("the clock is %s for forty minutes: each sample arrives once, at its true time" % words, lambda b=by: stepped((STEP, b), (STEP + 40 * MINUTE, -b)))

@@ -2,6 +2,7 @@
 /* The simulated guest: what its kernel would show to probes and log, at any time of its life. */
 #pragma once
 
+#include "ntp.h"
 #include "sample/sample.h"
 
 #define GUEST_ENTITIES_MAX 16
@@ -29,13 +30,14 @@ struct habit { /* how a healthy guest lives */
 extern const struct habit habits[];
 extern const size_t habits_n;
 
-/* What befalls a guest. @ill_s: since it began; @part: 0..1 of its time; @kernel: writes a line to the kernel's log. */
+/* What befalls a guest. @class_name: with ":" and more where a class has several; @ill_s: since it began; @part: 0..1 of its time; @kernel: writes a line to the kernel's log. */
 struct ailment {
 	const char *class_name;
 	void (*befall)(struct guest_view *v, double ill_s, double part);
 	const char *const *lines; /* written once, one each second, from the start on */
 	size_t n_lines;
 	bool harmless; /* looks like a failure for a while: class_name is its own name */
+	enum ntp_mood mood; /* of who keeps the clock */
 };
 extern const struct ailment ailments[];
 extern const size_t ailments_n;

@@ -3,7 +3,7 @@
  * Runs the real agent through simulated time and tells on stdout what came of it, a JSON object a
  * line. Its configuration is that of the root; the judge is sim.py.
  *
- *   simulate --root DIR --for S [--habit NAME] [--ill CLASS,FROM,TO] [--fault SERVICE,TROUBLE,FROM,TO[,STATUS[,RETRY]]]...
+ *   simulate --root DIR --for S [--habit NAME] [--keeper NAME] [--ill CLASS,FROM,TO] [--fault SERVICE,TROUBLE,FROM,TO[,STATUS[,RETRY]]]...
  *            [--clock AT,BY]... [--suspend AT,FOR] [--disk FIRST,N,ERRNO] [--kill INSTANT,...] [--list]
  *
  * Times are seconds since the start. A kill ends agent and store at that instant; the next life
@@ -66,6 +66,11 @@ static int take_habit(char *value)
 {
 	world.habit = value;
 	return 0;
+}
+
+static int take_keeper(char *value)
+{
+	return ntp_keeper(value) ? 0 : -EINVAL;
 }
 
 static int take_ill(char *value)
@@ -151,7 +156,7 @@ static const struct {
 } options[] = {
 	{"--root", take_root},	 {"--for", take_for},	{"--habit", take_habit}, {"--ill", take_ill},
 	{"--fault", take_fault}, {"--disk", take_disk}, {"--kill", take_kill},	 {"--clock", take_clock},
-	{"--suspend", take_suspend},
+	{"--suspend", take_suspend}, {"--keeper", take_keeper},
 };
 
 static int read_options(int argc, char **argv)

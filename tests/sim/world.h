@@ -10,6 +10,7 @@
 
 #include "core/http.h"
 #include "core/loop.h"
+#include "ntp.h"
 
 #define WORLD_FAULTS_MAX 8
 #define WORLD_STEPS_MAX	 4
@@ -58,6 +59,8 @@ struct world_shared { /* one page, shared by all processes of a run */
 	_Atomic uint64_t token;	     /* number of the token given last */
 	_Atomic int64_t line_ms[8];  /* when the kernel wrote its nth line; 0 = not yet */
 	_Atomic uint64_t kill_at; /* instant; 0 = none */
+	struct ntp ntp;		  /* of the guest's kernel, and the second that it was brought to */
+	int64_t ntp_s;
 };
 
 struct world {
@@ -88,6 +91,7 @@ int64_t world_boot_ms(void);
 int64_t world_real_ms(void);  /* as the guest's clock has it */
 int64_t world_true_ms(void);  /* as everybody else's has it */
 int64_t world_since_ms(void); /* since the start */
+int64_t world_set_ms(int64_t since_ms); /* by how much the guest's clock is set until then */
 /** world_instant() - one more point at which a process may be killed. */
 void world_instant(void);
 int agent_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms);

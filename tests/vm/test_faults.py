@@ -64,7 +64,7 @@ class Story:
     """What a guest said at the end of its script."""
 
     def __init__(self, text):
-        parts = dict(part.partition("\n")[::2] for part in text.split("\n== ")[1:])
+        parts = self.parts = dict(part.partition("\n")[::2] for part in text.split("\n== ")[1:])
         self.found = [(float(line.split()[0]), line.split(" ", 1)[1]) for line in parts["found"].splitlines() if line]
         self.limit = float(parts["limit"].split()[0]) if parts["limit"].split() else None
         self.log, self.records = parts["log"], []
@@ -240,6 +240,21 @@ def test_healthy(ring):
     story = play(ring, "n=0; while [ $n -lt %d ]; do dd if=/dev/zero of=/run/work bs=1M count=$((n %% 20)) 2>/dev/null; find / -xdev >/dev/null; sleep 300; "
                  "rm -f /run/work; n=$((n + 1)); done" % rounds, 3600 if ring.deep else 300)
     story.only()
+
+
+def test_clock(ring):
+    """A time daemon that died is told an hour after the clock may be 8 s off, and closed when it is back; samples hold what it set, in either unit"""
+    story = play(ring, "look() { echo; echo \"== $1\"; heat-pulse sample | grep guest.clock; }; look boot; inside ntp nano -400000000 0; look nano; "
+                 "inside ntp micro -400000 7900000; look micro; cut -d' ' -f1 /proc/uptime >/run/limit; found clock_unsynchronised 5400; "
+                 "inside ntp nano 0 0; found 'clock_unsynchronised closed' 1500; look kept", 600)
+    for name, synchronised, offset, error in (("boot", 0, 0, 16000), ("nano", 1, -400, 0), ("micro", 1, -400, 7900), ("kept", 1, 0, 0)):
+        said = {k: float(v) for k, v in re.findall(r"guest\.clock\.(\w+)\S*\s+(-?[\d.]+)", story.parts[name])}
+        assert said["synchronised"] == synchronised and abs(said["offset_ms"] - offset) < 2 and error <= said["error_max_ms"] < error + 1000, (name, said)
+    late = story.finding("clock_unsynchronised opened warning clock ") - story.limit
+    assert 3800 <= late < 3900, story  # 100 ms of error take 200 s
+    ring.note("a clock without its daemon: told %.0f s after; %s" % (late, "; ".join(re.findall("the kernel says.*", "".join(story.parts.values())))))
+    story.finding("clock_unsynchronised closed")
+    story.only("clock_unsynchronised")
 
 
 def test_forged(ring):

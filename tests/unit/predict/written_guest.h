@@ -21,19 +21,19 @@ static struct sample *sample_at(int step)
 	return &sample;
 }
 
-static int setup(void **state)
+static _unused_ int setup(void **state)
 {
 	return foresee_new((struct foresee **)state);
 }
 
-static int teardown(void **state)
+static _unused_ int teardown(void **state)
 {
 	foresee_free(*state);
 	return 0;
 }
 
 /* The open finding of a class, or false. */
-static bool find(struct foresee *f, const char *class, struct finding *ret)
+static _unused_ bool find(struct foresee *f, const char *class, struct finding *ret)
 {
 	for (size_t i = 0; findings_get(foresee_findings(f), i, ret); i++)
 		if (!strcmp(ret->class_name, class))

@@ -4,11 +4,13 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
 #include "core/fs.h"
 #include "core/loop.h"
+#include "sample/clock_keeper.h"
 #include "sample/clock_watch.h"
 #include "sample/lastboot.h"
 #include "sample/probe.h"
@@ -57,6 +59,43 @@ static void clocks_told_apart(void **state)
 	assert_int_equal(w.jumps, 3);
 	assert_int_equal(w.jump_last_ms, 60000);
 	assert_int_equal(w.pauses, 2);
+}
+
+/* What kernels answer, and what that is in milliseconds. */
+static void clock_keepers(void **state)
+{
+	static const struct {
+		int status;
+		long offset, maxerror;
+		bool kept;
+		double offset_ms, error_max_ms;
+	} rows[] = {
+		{STA_UNSYNC, 0, 16000000, false, 0, 16000}, /* since boot */
+		{STA_UNSYNC, 0, 15999999, true, 0, 15999.999},
+		{STA_UNSYNC, 0, 1500, true, 0, 1.5},         /* chrony without rtcsync */
+		{STA_PLL, -1000, 16000000, false, -1, 16000}, /* busybox for a moment */
+		{STA_PLL | STA_NANO, 400000000, 0, true, 400, 0},
+		{STA_PLL | STA_NANO, -500000000, 500, true, -500, 0.5},
+		{STA_PLL | STA_NANO, 1500, 1024000, true, 0.0015, 1024},
+		{STA_PLL, 500000, 0, true, 500, 0},
+		{STA_PLL, -500000, 0, true, -500, 0},
+		/* the same of kernels that cut it */
+		{STA_PLL, 4294967, 0, true, -0.000296, 0},
+		{STA_PLL, 4294967 - 1000, 0, true, -1.000296, 0},
+		{STA_PLL, 3794967, 0, true, -500.000296, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct timex t = {.status = rows[i].status,
+				  .offset = rows[i].offset,
+				  .maxerror = rows[i].maxerror};
+		struct clock_kept k = clock_kept_of(&t);
+
+		assert_int_equal(k.kept, rows[i].kept);
+		assert_true(fabs(k.offset_ms - rows[i].offset_ms) < 1e-6);
+		assert_true(fabs(k.error_max_ms - rows[i].error_max_ms) < 1e-6);
+	}
 }
 
 /* The probe on this machine: says whether the clock is kept, and counts from nothing. */
@@ -343,6 +382,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clocks_told_apart),
+		cmocka_unit_test(clock_keepers),
 		cmocka_unit_test(clock_of_this_machine),
 		cmocka_unit_test(step_wakes),
 		cmocka_unit_test(mark_is_read_as_written),

@@ -5,6 +5,7 @@
  *
  *   inside serve NAME         answers on the virtio port NAME: "LENGTH\n" and a shell command in, "LENGTH CODE\n" and its output out
  *   inside clock              when the guest was booted, by its wall clock: seconds since 1970
+ *   inside ntp UNIT OFFSET ERROR  does what a time daemon does: OFFSET in UNIT (nano or micro) is to be slewed, at the slowest; ERROR in us
  *   inside kmsg               the kernel log as raw records, "prio,seq,usec,flags;text"
  *   inside leak KIB           touches that much more memory each second until it is killed
  *   inside fill FILE KIB      writes until the disk is full, and keeps the file open
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -216,6 +218,23 @@ static int boot_clock(void)
 	return 0;
 }
 
+static int set_ntp(const char *unit, const char *offset, const char *error)
+{
+	struct timex t = {
+		.modes = ADJ_STATUS | ADJ_OFFSET | ADJ_TIMECONST | ADJ_MAXERROR,
+		.status = STA_PLL,
+		.constant = 10,
+		.offset = strtol(offset, NULL, 10),
+		.maxerror = strtol(error, NULL, 10),
+	};
+
+	t.modes |= strcmp(unit, "nano") ? ADJ_MICRO : ADJ_NANO;
+	if (adjtimex(&t) < 0)
+		return errno;
+	t.modes = 0;
+	return adjtimex(&t) < 0 ? errno : printf("the kernel says status %d offset %ld maxerror %ld\n", t.status, t.offset, t.maxerror) < 0;
+}
+
 static bool leak_step(void *unused)
 {
 	const size_t step = 64 * 1024;
@@ -298,6 +317,8 @@ int main(int c, char **v)
 		return kmsg();
 	if (!strcmp(op, "clock"))
 		return boot_clock();
+	if (!strcmp(op, "ntp") && c == 5)
+		return set_ntp(v[2], v[3], v[4]);
 	if (!strcmp(op, "leak") && c == 3) {
 		at_rate(last / 64, leak_step, NULL);
 	} else if (!strcmp(op, "fill") && c == 4) {
