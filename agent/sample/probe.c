@@ -37,8 +37,10 @@ int probe_own_root(const struct env *env, const char *path, struct err *e)
 
 void probe_add_of(struct sample *out, enum metric metric, int entity, double value)
 {
-	if (entity < 0)
-		out->dropped++;
-	else
+	if (entity >= 0) {
 		sample_add(out, metric, entity, value);
+		return;
+	}
+	out->dropped++;
+	out->no_room++;
 }

@@ -72,6 +72,7 @@ struct cgroups {
 	int memory_dir, pids_dir; /* roots; -1: no such controller */
 	int64_t look_due_ms;
 	struct probe_hints *hints;
+	unsigned no_room; /* groups of the last look that are worth it and found none */
 	struct group groups[GROUPS_MAX];
 };
 
@@ -205,15 +206,15 @@ static void consider(struct cgroups *s, const char *name, unsigned depth)
 	for (size_t i = 0; !g && i < GROUPS_MAX; i++)
 		if (!s->groups[i].used)
 			g = &s->groups[i];
-	if (!g)
-		return;
 	open_group(s, &fresh, name);
 	read_group(&fresh);
 	fresh.seen = true;
-	if (is_worth_it(&fresh, depth))
+	if (g && is_worth_it(&fresh, depth)) {
 		*g = fresh;
-	else
-		close_group(&fresh);
+		return;
+	}
+	s->no_room += is_worth_it(&fresh, depth);
+	close_group(&fresh);
 }
 
 static int open_folder(int dir, const char *name)
@@ -246,6 +247,7 @@ static void look(struct cgroups *s)
 	struct dirwalk walk;
 	const char *child;
 
+	s->no_room = 0;
 	for (size_t i = 0; i < GROUPS_MAX; i++)
 		s->groups[i].seen = false;
 	consider(s, "", 0);
@@ -497,6 +499,19 @@ static void cgroup_report(const void *state, struct sample *out)
 	}
 }
 
+static void cgroup_explain(const void *state, struct problems *problems)
+{
+	const struct cgroups *s = state;
+
+	if (s->no_room)
+		problems_add(
+			problems, PROBLEM_WARN, "probe-cgroup",
+			"none needed; the groups of the first level come first, and the guest as "
+			"a whole is measured",
+			"%u control groups are not measured: there is room for %d", s->no_room,
+			GROUPS_MAX);
+}
+
 const struct probe_ops probe_cgroup = {
 	.name = "cgroup",
 	.source = "cgroup",
@@ -506,5 +521,6 @@ const struct probe_ops probe_cgroup = {
 	.read = cgroup_read,
 	.report = cgroup_report,
 	.stress = cgroup_stress,
+	.explain = cgroup_explain,
 	.close = cgroup_close,
 };

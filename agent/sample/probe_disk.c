@@ -60,6 +60,7 @@ struct disks {
 	struct prober *prober;
 	struct sampler *sampler;
 	bool stale;
+	unsigned no_room; /* disks of the last scan that found none */
 	int64_t scan_due_ms;
 	struct disk list[DISKS_MAX];
 };
@@ -209,8 +210,10 @@ static void update_disk(struct disks *s, struct udev_device *device, uint64_t se
 	struct disk *d = row_of(s, device);
 	const char *text;
 
-	if (!d)
+	if (!d) {
+		s->no_room++;
 		return;
+	}
 	d->seen = true;
 	d->info.size_mb = (double)sectors / 2048.0; /* 512-byte units, whatever the disk's own */
 	text = udev_device_get_sysattr_value(device, "queue/rotational");
@@ -253,6 +256,7 @@ static int scan(struct disks *s)
 
 	if (!list)
 		return -ENOMEM;
+	s->no_room = 0;
 	for (size_t i = 0; i < DISKS_MAX; i++)
 		if (s->list[i].used) /* the others stay without memory */
 			s->list[i].seen = false;
@@ -430,6 +434,11 @@ static void disk_explain(const void *state, struct problems *problems)
 			     "none needed: disks are listed every ten minutes",
 			     "disks that come and go are not seen at once: %s",
 			     s->monitor_why.text);
+	if (s->no_room)
+		problems_add(problems, PROBLEM_WARN, "probe-disk",
+			     "none needed; the first disks are known by size, kind and errors",
+			     "%u disks are not looked at: there is room for %d", s->no_room,
+			     DISKS_MAX);
 }
 
 static void disk_close(void *state)

@@ -57,6 +57,7 @@ struct filesystem {
 	bool looked; /* at the table of mounts, since the list was given */
 	const char *conf_list;
 	bool named; /* the list is given, not found */
+	size_t no_room; /* mounts of the list that found none */
 	struct mount list[MOUNTS_MAX];
 };
 
@@ -208,6 +209,27 @@ static struct mount *find_mount(struct filesystem *f, const char *path)
 	return NULL;
 }
 
+static void release(struct mount *m)
+{
+	if (m->errors_fd >= 0)
+		close(take_fd(&m->errors_fd));
+	m->used = false;
+}
+
+/* What left the list makes room, but for one that an answer is still on its way to. */
+static struct mount *free_place(struct filesystem *f)
+{
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (!f->list[i].used)
+			return &f->list[i];
+	for (size_t i = 0; i < MOUNTS_MAX; i++)
+		if (!f->list[i].wanted && !f->list[i].asked) {
+			release(&f->list[i]);
+			return &f->list[i];
+		}
+	return NULL;
+}
+
 static struct mount *add_mount(struct filesystem *f, const char *p, size_t n)
 {
 	char path[PROBER_PATH_MAX];
@@ -220,16 +242,18 @@ static struct mount *add_mount(struct filesystem *f, const char *p, size_t n)
 	memcpy(path, p, n);
 	path[n] = '\0';
 	m = find_mount(f, path);
-	for (size_t i = 0; !m && i < MOUNTS_MAX; i++)
-		if (!f->list[i].used) {
-			m = &f->list[i];
-			*m = (struct mount){
-				.of = f, .used = true, .errors = ERRORS_UNKNOWN, .errors_fd = -1};
-			memcpy(m->path, path, n + 1);
-			sample_escape(m->shown, sizeof(m->shown), path, n);
+	if (!m) {
+		m = free_place(f);
+		if (!m) {
+			f->no_room++;
+			return NULL;
 		}
-	if (m)
-		m->wanted = true;
+		*m = (struct mount){
+			.of = f, .used = true, .errors = ERRORS_UNKNOWN, .errors_fd = -1};
+		memcpy(m->path, path, n + 1);
+		sample_escape(m->shown, sizeof(m->shown), path, n);
+	}
+	m->wanted = true;
 	return m;
 }
 
@@ -263,9 +287,7 @@ static void drop_unwanted(struct filesystem *f)
 
 		if (!m->used || m->wanted || m->asked)
 			continue;
-		if (m->errors_fd >= 0)
-			close(take_fd(&m->errors_fd));
-		m->used = false;
+		release(m);
 	}
 }
 
@@ -283,6 +305,7 @@ static void list_named(struct filesystem *f)
 /* Places that were never used are not written to: they stay without memory. */
 static void want_none(struct filesystem *f)
 {
+	f->no_room = 0;
 	for (size_t i = 0; i < MOUNTS_MAX; i++)
 		if (f->list[i].used)
 			f->list[i].wanted = false;
@@ -464,6 +487,11 @@ static void filesystem_explain(const void *state, struct problems *problems)
 	if (!f->mounts || (f->looked && !f->generation))
 		problems_add(problems, PROBLEM_WARN, "probe-filesystem", "mount /proc",
 			     "what is mounted cannot be read: only the root is measured");
+	if (f->no_room)
+		problems_add(problems, PROBLEM_WARN, "mounts-many",
+			     "name those that matter: mounts in section sample",
+			     "%zu mounts of the list are not measured: there is room for %d",
+			     f->no_room, MOUNTS_MAX);
 	for (size_t i = 0; i < MOUNTS_MAX; i++)
 		if (f->list[i].used && f->list[i].wanted)
 			explain_mount(&f->list[i], problems);

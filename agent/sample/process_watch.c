@@ -67,6 +67,7 @@ struct watch {
 	int64_t now_ms, walked_ms;
 	struct loop_timer *again;
 	int64_t again_ms;
+	size_t no_room; /* names that found none */
 	struct watched list[NAMES_MAX];
 };
 
@@ -361,12 +362,17 @@ static void watch_names(struct watch *all, const char *const *names, size_t n)
 	for (size_t i = 0; i < NAMES_MAX; i++)
 		if (all->list[i].name[0] && !is_wanted(&all->list[i], names, n))
 			forget(&all->list[i]);
+	all->no_room = 0;
 	for (size_t i = 0; i < n; i++) {
-		struct watched *w =
-			names[i][0] && !find_name(all, names[i]) ? free_place(all) : NULL;
+		struct watched *w;
 
-		if (!w)
+		if (!names[i][0] || find_name(all, names[i]))
 			continue;
+		w = free_place(all);
+		if (!w) {
+			all->no_room++;
+			continue;
+		}
 		*w = (struct watched){.watch = all};
 		snprintf(w->name, sizeof(w->name), "%s", names[i]);
 		sample_escape(w->shown, sizeof(w->shown), names[i], strlen(names[i]));
@@ -377,14 +383,19 @@ static void watch_configured(struct watch *all)
 {
 	const char *list = all->context.conf->watch_processes, *item, *names[NAMES_MAX];
 	char texts[NAMES_MAX][sizeof(all->list[0].name)];
-	size_t pos = 0, len, n = 0;
+	size_t pos = 0, len, n = 0, more = 0;
 
-	while (list && n < NAMES_MAX && text_list_next(list, ',', &pos, &item, &len)) {
+	while (list && text_list_next(list, ',', &pos, &item, &len)) {
+		if (n == NAMES_MAX) {
+			more++;
+			continue;
+		}
 		snprintf(texts[n], sizeof(texts[n]), "%.*s", (int)len, item);
 		names[n] = texts[n];
 		n++;
 	}
 	watch_names(all, names, n);
+	all->no_room += more;
 }
 
 static void watch_apply(void *state, const struct sampler_settings *settings)
@@ -487,6 +498,11 @@ static void watch_explain(const void *state, struct problems *problems)
 {
 	const struct watch *all = state;
 
+	if (all->no_room)
+		problems_add(problems, PROBLEM_WARN, "processes-many",
+			     "name those that matter: the first ones named are watched",
+			     "%zu named processes beyond %d are not watched", all->no_room,
+			     NAMES_MAX);
 	for (size_t i = 0; i < NAMES_MAX; i++) {
 		const struct watched *w = &all->list[i];
 

@@ -8,22 +8,27 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/types.h"
+
 void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms)
 {
 	s->boot_ms = boot_ms;
 	s->real_ms = real_ms;
 	s->n_values = 0;
 	s->n_entities = 0;
-	s->dropped = 0;
+	s->dropped = s->no_room = 0;
 	s->stale = false;
 }
 
 void sample_add(struct sample *s, enum metric metric, int entity, double value)
 {
 	bool known = metric < METRIC_COUNT && entity >= -1 && entity < (int)s->n_entities;
+	bool sane = known && isfinite(value);
+	bool room = s->n_values < SAMPLE_VALUES_MAX - (entity < 0 ? 0 : SAMPLE_OWN_ROOM);
 
-	if (!known || !isfinite(value) || s->n_values == SAMPLE_VALUES_MAX) {
+	if (!sane || !room) {
 		s->dropped++;
+		s->no_room += sane;
 		return;
 	}
 	s->values[s->n_values++] = (struct sample_value){
@@ -32,6 +37,17 @@ void sample_add(struct sample *s, enum metric metric, int entity, double value)
 		.stale = s->stale,
 		.value = value,
 	};
+}
+
+void sample_problems(const struct sample *s, struct problems *problems)
+{
+	if (s->no_room)
+		problems_add(problems, PROBLEM_WARN, "sample-full",
+			     "name the mounts and processes that matter in section sample; what is "
+			     "of the guest as a whole is measured",
+			     "%u values of mounts, disks, control groups and processes found no "
+			     "room in the sample",
+			     s->no_room);
 }
 
 /* Copies what fits and never leaves half an escape at the cut. */

@@ -30,6 +30,7 @@ bool metric_in_vm_profile(enum metric metric);
 
 #define SAMPLE_VALUES_MAX   1024
 #define SAMPLE_ENTITIES_MAX 256
+#define SAMPLE_OWN_ROOM     128 /* of the values: kept for those of the guest as a whole */
 struct sample_entity {
 	char kind[16];
 	char name[112];
@@ -47,12 +48,16 @@ struct sample {
 	struct sample_value values[SAMPLE_VALUES_MAX];
 	struct sample_entity entities[SAMPLE_ENTITIES_MAX];
 	unsigned dropped; /* values that found no room or were not finite */
+	unsigned no_room; /* those of them that found none */
 	bool extra;	  /* between two regular ones, for stress: a sink may leave it out */
 	bool stale;	  /* what is added from now on is */
 };
 void sample_reset(struct sample *s, int64_t boot_ms, int64_t real_ms);
 /** sample_add() - one value. NaN and infinities are dropped and counted: no sink takes them. */
 void sample_add(struct sample *s, enum metric metric, int entity, double value);
+/** sample_problems() - says what did not fit, and what to do. */
+struct problems;
+void sample_problems(const struct sample *s, struct problems *problems);
 /** sample_entity() - index of that entity, made if new; -1 when full. @name and @detail are
  * printable already (sample_escape()); cut at their fields' size. */
 int sample_entity(struct sample *s, const char *kind, const char *name, const char *detail);

@@ -488,4 +488,5 @@ void sampler_problems(const struct sampler *s, struct problems *problems)
 {
 	for (size_t i = 0; i < probes_n; i++)
 		probe_problem(s, i, problems);
+	sample_problems(&s->last, problems);
 }

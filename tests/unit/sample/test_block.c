@@ -501,6 +501,39 @@ static void settings_name_the_mounts(void **state)
 	close_ext4(t);
 }
 
+/* On a guest whose list is full of mounts, those that settings name find room at once: that is what
+ * the status advises. More than there is room for are said. */
+static void named_mounts_find_room(void **state)
+{
+	static const char *const one[] = {"/named"};
+	const struct sampler_settings named = {.mounts = one, .n_mounts = 1};
+	struct sampler_settings many = {.n_mounts = MOUNTS_MAX + 2};
+	const char *paths[MOUNTS_MAX + 2];
+	char text[8192], texts[MOUNTS_MAX + 2][8];
+	struct tree *t = open_ext4("rw");
+	int n = 0;
+
+	(void)state;
+	for (int i = 0; i < MOUNTS_MAX + 2; i++) {
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			      "%d 1 254:%d / /m%d rw - ext4 /dev/vd%d rw\n", i, i, i, i);
+		snprintf(texts[i], sizeof(texts[i]), "/n%d", i);
+		paths[i] = texts[i];
+	}
+	tree_put(t, "/proc/self/mountinfo", text);
+	tree_put(t, "/named/none", "");
+	read_and_wait(t, 1000);
+	assert_true(has_problem(t, "mounts-many"));
+	t->ops->apply(t->probe, &named);
+	read_and_wait(t, 2000);
+	assert_int_equal(tree_entity(t, "mount_point", "/named"), 0);
+	assert_int_equal(t->sample.n_entities, 1);
+	many.mounts = paths;
+	t->ops->apply(t->probe, &many);
+	assert_true(has_problem(t, "mounts-many"));
+	close_ext4(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +556,7 @@ int main(void)
 		cmocka_unit_test(ext4_that_says_emergency),
 		cmocka_unit_test(ext4_that_goes_on),
 		cmocka_unit_test(settings_name_the_mounts),
+		cmocka_unit_test(named_mounts_find_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

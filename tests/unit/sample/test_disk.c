@@ -14,10 +14,10 @@
 static struct udev_device {
 	const char *name, *serial; /* name NULL: there is none */
 	char syspath[256];
-} devices[2];
+} devices[80];
 static struct udev_list_entry {
 	struct udev_device *device;
-} entries[2];
+} entries[80];
 static int nothing;
 
 struct udev *udev_new(void)
@@ -250,11 +250,35 @@ static void gone_and_back(void **state)
 	tree_free(t);
 }
 
+/* More disks than there is room for: the first ones are reported, and the rest is said. */
+static void too_many_disks_are_said(void **state)
+{
+	static char names[70][8];
+	struct tree *t = begin();
+	struct problems p = {0};
+	struct disk_info info;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(names[i], sizeof(names[i]), "vd%zu", i);
+		plug(t, i, names[i], NULL, "0x0\n");
+	}
+	tree_read(t, 1000);
+	assert_true(probe_disk_find(t->probe, "vd63", &info));
+	assert_false(probe_disk_find(t->probe, "vd64", &info));
+	probe_disk.explain(t->probe, &p);
+	assert_int_equal(p.n, 1);
+	assert_non_null(strstr(p.list[0].text, "6 disks are not looked at: there is room for 64"));
+	problems_deinit(&p);
+	tree_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(swapped_disk_is_another),
 		cmocka_unit_test(gone_and_back),
+		cmocka_unit_test(too_many_disks_are_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

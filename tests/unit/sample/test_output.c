@@ -86,8 +86,13 @@ static void bounds_are_kept(void **state)
 	assert_int_equal(sample_entity(s, "process", "one more", NULL), -1);
 	for (int i = 0; i < SAMPLE_VALUES_MAX + 5; i++)
 		sample_add(s, METRIC_PROCESS_RSS_MB, i % 3, i);
+	assert_int_equal(s->n_values, SAMPLE_VALUES_MAX - SAMPLE_OWN_ROOM);
+	assert_int_equal(s->dropped, 4 + SAMPLE_OWN_ROOM + 5);
+	assert_int_equal(s->no_room, SAMPLE_OWN_ROOM + 5);
+	for (int i = 0; i < SAMPLE_OWN_ROOM + 1; i++)
+		sample_add(s, METRIC_MEM_FREE_MB, -1, i);
 	assert_int_equal(s->n_values, SAMPLE_VALUES_MAX);
-	assert_int_equal(s->dropped, 9);
+	assert_int_equal(s->no_room, SAMPLE_OWN_ROOM + 6);
 	assert_true(sample_get_of(s, METRIC_PROCESS_RSS_MB, 2, &v));
 	assert_int_equal((int)v, 2);
 	free(s);

@@ -9,6 +9,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static bool is_said(struct bench *b, const char *code, const char *words)
+{
+	struct problems p = {0};
+	bool found = false;
+
+	process_watch.explain(b->view_state, &p);
+	for (size_t i = 0; i < p.n; i++)
+		found |= !strcmp(p.list[i].code, code) && strstr(p.list[i].text, words);
+	problems_deinit(&p);
+	return found;
+}
+
 /* Sums over all of that name, told apart by 15 characters as the kernel keeps no more; the ended do
  * not count; a worker's end is none of the service, its main process' is. */
 static void watched_sums(void **state)
@@ -69,6 +81,35 @@ static void watched_sums(void **state)
 	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, name) == 2);
 	walk(b, 16000 + 310000, rows, ARRAY_SIZE(rows));
 	assert_true(value_of(&b->got, METRIC_WATCH_STARTS_5MIN, name) == 0);
+}
+
+/* More names than there is room for: the first ones are watched, and the status says so, until
+ * fewer are named. */
+static void too_many_names_are_said(void **state)
+{
+	static char texts[20][8];
+	const char *names[20];
+	struct sampler_settings settings = {.processes = names, .n_processes = 20};
+	struct process_row row = {.pid = 50, .ppid = 1, .state = 'S', .threads = 1, .name = "p15"};
+	struct bench *b = *state;
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "p%d", i);
+		names[i] = texts[i];
+	}
+	use(b, &process_watch);
+	process_watch.apply(b->view_state, &settings);
+	walk(b, 10000, &row, 1);
+	assert_true(value_of(&b->got, METRIC_WATCH_PID_COUNT, "p15") == 1);
+	assert_true(isnan(value_of(&b->got, METRIC_WATCH_PID_COUNT, "p16")));
+	assert_true(is_said(b, "processes-many", "4 named processes beyond 16"));
+	settings.n_processes = 16;
+	process_watch.apply(b->view_state, &settings);
+	assert_false(is_said(b, "processes-many", ""));
+	settings.n_processes = 0; /* what the configuration names, again */
+	b->conf.watch_processes = "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r";
+	process_watch.apply(b->view_state, &settings);
+	assert_true(is_said(b, "processes-many", "2 named processes beyond 16"));
 }
 
 /* A pool of one service, started together at boot, is no crash loop; one of them that is started
@@ -229,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(watched_sums, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(too_many_names_are_said, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(pool_starts_together, bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(death_wakes_the_agent, bench_up, bench_down),
 	};
