@@ -133,6 +133,16 @@ static void on_life_over(struct loop *loop _unused_, void *ctx)
 	runner_stop(ctx, EXIT_GOOD);
 }
 
+/* The user may be another than last time: removed and made again, or named otherwise by an image.
+ */
+static int give_folder(struct runner_main *m, const char *path)
+{
+	if (geteuid() != 0 || !m->user.drop)
+		return 0;
+	fs_give_tree(path, m->user.uid, m->user.gid);
+	return lchown(path, m->user.uid, m->user.gid) ? -errno : 0;
+}
+
 /* One folder, made if absent, with owner and mode as they must be. */
 static int make_folder(struct runner_main *m, const char *folder, mode_t mode, bool for_roles,
 		       struct err *e)
@@ -142,8 +152,9 @@ static int make_folder(struct runner_main *m, const char *folder, mode_t mode, b
 
 	if (r)
 		return err_sys(e, -r, "cannot make %s", path);
-	if (geteuid() == 0 && for_roles && m->user.drop && lchown(path, m->user.uid, m->user.gid))
-		return err_sys(e, errno, "cannot give %s to uid %u", path, (unsigned)m->user.uid);
+	r = for_roles ? give_folder(m, path) : 0;
+	if (r)
+		return err_sys(e, -r, "cannot give %s to uid %u", path, (unsigned)m->user.uid);
 	if (chmod(path, mode))
 		return err_sys(e, errno, "cannot set the mode of %s", path);
 	return 0;

@@ -28,6 +28,13 @@ int fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode,
 int fs_mkdirs(const char *path, mode_t mode) _must_check_;
 /** fs_remove_tree() - best effort, never crosses a mount or follows a link. Depth is bounded. */
 void fs_remove_tree(const char *path);
+/**
+ * fs_give_tree() - best effort: a folder that is another user's, with all that is in it
+ *
+ * The folder itself comes last, so that a try that was cut off is made again. One that is @uid's is
+ * left alone, as are links, devices, mounts below and files that have a second name.
+ */
+void fs_give_tree(const char *path, uid_t uid, gid_t gid);
 
 /**
  * fs_check_trusted() - may root obey this file?

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removing a tree that may be hostile: no recursion, a fixed stack of open folders, each step
- * relative to the descriptor of its folder so that nothing can be swapped under it, no links
- * followed, no mount entered. What cannot be removed stays.
+ * Removing a tree that may be hostile, or giving it to another user: no recursion, a fixed stack of
+ * open folders, each step relative to the descriptor of its folder so that nothing can be swapped
+ * under it, no links followed, no mount entered. What cannot be removed or given stays.
  */
 #include "core/fs.h"
 
@@ -23,6 +23,11 @@ struct fs_tree {
 	} levels[FS_TREE_DEPTH];
 	size_t depth;
 	dev_t dev;
+	void (*entry)(struct fs_tree *tree, int at_fd, const char *name);
+	void (*leave)(struct fs_tree *tree,
+		      int at_fd); /* the innermost folder, which is in at_fd */
+	uid_t uid;                /* who is given it */
+	gid_t gid;
 };
 
 /* A bind mount has the same device; statx(2) tells it since Linux 5.8, rmdir's EBUSY protects the rest. */
@@ -35,11 +40,25 @@ static bool fs_is_mount_root(int fd)
 	return (stx.stx_attributes_mask & stx.stx_attributes & FS_MOUNT_ROOT) != 0;
 }
 
+/* @fd becomes the tree's. */
+static int fs_tree_enter(struct fs_tree *tree, int fd, const char *name)
+{
+	DIR *dir = fdopendir(fd);
+
+	if (!dir) {
+		close(fd);
+		return -errno;
+	}
+	tree->levels[tree->depth].dir = dir;
+	memcpy(tree->levels[tree->depth].name, name, strlen(name) + 1);
+	tree->depth++;
+	return 0;
+}
+
 static int fs_tree_push(struct fs_tree *tree, int at_fd, const char *name)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	DIR *dir;
 
 	if (tree->depth == FS_TREE_DEPTH || strlen(name) >= sizeof(tree->levels[0].name))
 		return -ELOOP;
@@ -48,48 +67,73 @@ static int fs_tree_push(struct fs_tree *tree, int at_fd, const char *name)
 		return -errno;
 	if (st.st_dev != tree->dev || fs_is_mount_root(fd))
 		return -EXDEV;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	tree->levels[tree->depth].dir = dir;
-	memcpy(tree->levels[tree->depth].name, name, strlen(name) + 1);
-	tree->depth++;
-	return 0;
+	return fs_tree_enter(tree, take_fd(&fd), name);
 }
 
-static void fs_tree_pop(struct fs_tree *tree, int top_fd)
-{
-	size_t i = --tree->depth;
-	int above = i > 0 ? dirfd(tree->levels[i - 1].dir) : top_fd;
-
-	closedir(tree->levels[i].dir);
-	unlinkat(above, tree->levels[i].name, AT_REMOVEDIR);
-}
-
-static void fs_tree_remove(struct fs_tree *tree, int top_fd)
+static void fs_tree_walk(struct fs_tree *tree, int top_fd)
 {
 	while (tree->depth > 0) {
-		DIR *dir = tree->levels[tree->depth - 1].dir;
-		const struct dirent *entry = readdir(dir);
+		size_t i = tree->depth - 1;
+		const struct dirent *entry = readdir(tree->levels[i].dir);
 
 		if (!entry) {
-			fs_tree_pop(tree, top_fd);
-			continue;
+			tree->leave(tree, i > 0 ? dirfd(tree->levels[i - 1].dir) : top_fd);
+			closedir(tree->levels[i].dir);
+			tree->depth = i;
+		} else if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+			tree->entry(tree, dirfd(tree->levels[i].dir), entry->d_name);
 		}
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno == EISDIR &&
-		    fs_tree_push(tree, dirfd(dir), entry->d_name) < 0)
-			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
 	}
+}
+
+static void remove_entry(struct fs_tree *tree, int at_fd, const char *name)
+{
+	if (unlinkat(at_fd, name, 0) < 0 && errno == EISDIR && fs_tree_push(tree, at_fd, name) < 0)
+		unlinkat(at_fd, name, AT_REMOVEDIR);
+}
+
+static void remove_folder(struct fs_tree *tree, int at_fd)
+{
+	unlinkat(at_fd, tree->levels[tree->depth - 1].name, AT_REMOVEDIR);
+}
+
+/* A file that has a second name may be another's. */
+static void give_entry(struct fs_tree *tree, int at_fd, const char *name)
+{
+	_cleanup_close_ int fd = openat(at_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	if (S_ISDIR(st.st_mode))
+		(void)!fs_tree_push(tree, at_fd, name);
+	else if (S_ISREG(st.st_mode) && st.st_nlink == 1)
+		(void)!fchownat(fd, "", tree->uid, tree->gid, AT_EMPTY_PATH);
+}
+
+static void give_folder(struct fs_tree *tree, int at_fd _unused_)
+{
+	(void)!fchown(dirfd(tree->levels[tree->depth - 1].dir), tree->uid, tree->gid);
+}
+
+void fs_give_tree(const char *path, uid_t uid, gid_t gid)
+{
+	struct fs_tree tree = {.entry = give_entry, .leave = give_folder, .uid = uid, .gid = gid};
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid == uid)
+		return;
+	tree.dev = st.st_dev;
+	if (fs_tree_enter(&tree, take_fd(&fd), "") == 0)
+		fs_tree_walk(&tree, AT_FDCWD);
 }
 
 void fs_remove_tree(const char *path)
 {
 	_cleanup_free_ char *copy = strdup(path);
 	_cleanup_close_ int top_fd = -1;
-	struct fs_tree tree = {0};
+	struct fs_tree tree = {.entry = remove_entry, .leave = remove_folder};
 	struct stat st;
 	char *base;
 
@@ -109,5 +153,5 @@ void fs_remove_tree(const char *path)
 	}
 	tree.dev = st.st_dev;
 	if (top_fd >= 0 && fs_tree_push(&tree, top_fd, base ? base + 1 : copy) == 0)
-		fs_tree_remove(&tree, top_fd);
+		fs_tree_walk(&tree, top_fd);
 }

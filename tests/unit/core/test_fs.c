@@ -252,6 +252,47 @@ static void test_remove_tree(void **state)
 	}
 }
 
+static uid_t owner(struct place *p, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(at(p, name), &st), 0);
+	return st.st_uid;
+}
+
+/* A tree of another user is given with all that is in it, but for links and files with a second
+ * name; one whose folder is the user's already is left alone. */
+static void test_give_tree(void **state)
+{
+	struct place *p = *state;
+	char target[256];
+
+	if (geteuid() != 0)
+		skip_because("only root can give files away");
+	assert_int_equal(fs_mkdirs(at(p, "t/a/b"), 0700), 0);
+	put(p, "outside", "x", 0600);
+	put(p, "t/a/b/f", "x", 0600);
+	put(p, "both", "x", 0600);
+	snprintf(target, sizeof(target), "%s/both", p->dir);
+	assert_int_equal(link(target, at(p, "t/a/both")), 0);
+	snprintf(target, sizeof(target), "%s/outside", p->dir);
+	assert_int_equal(symlink(target, at(p, "t/a/link")), 0);
+	assert_int_equal(mkfifo(at(p, "t/pipe"), 0600), 0);
+	fs_give_tree(at(p, "t"), 4242, 4243);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(owner(p, (const char *[]){"t", "t/a", "t/a/b", "t/a/b/f"}[i]),
+				 4242);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(
+			owner(p, (const char *[]){"outside", "both", "t/a/link", "t/pipe"}[i]), 0);
+	put(p, "t/new", "x", 0600);
+	fs_give_tree(at(p, "t"), 4242, 4243);
+	assert_int_equal(owner(p, "t/new"), 0);
+	fs_give_tree(at(p, "absent"), 4242, 4243);
+	fs_give_tree(at(p, "outside"), 4242, 4243);
+	assert_int_equal(owner(p, "outside"), 0);
+}
+
 /* Writable by group or others: refused, for the file, its folder and any folder above, with the
  * part named. */
 static void test_trust_modes(void **state)
@@ -477,6 +518,7 @@ int main(void)
 		FS_TEST(test_writers_do_not_mix),
 		FS_TEST(test_mkdirs),
 		FS_TEST(test_remove_tree),
+		FS_TEST(test_give_tree),
 		FS_TEST(test_trust_modes),
 		FS_TEST(test_trust_prefix),
 		FS_TEST(test_trust_links),
