@@ -360,7 +360,31 @@ class Root:
         time.sleep(3)
         assert self.read("/var/log/own").split("\n") == ["begin", "upgraded 0", "end", ""], self.read("/var/log/own")
 
+    def lsb(self):
+        """The init script of a running agent: its words and their exit codes as LSB has them; the agent is stopped at the end."""
+        def say(word, code):
+            done = self.run("/etc/init.d/heat-pulse", word)
+            assert done.returncode == code, "%s: exit %d, not %d\n%s" % (word, done.returncode, code, done.stdout)
+            return self.runner_pid()
+        pid = say("status", 0)
+        assert pid and say("start", 0) == pid and say("reload", 0) == pid and say("force-reload", 0) == pid
+        again = say("try-restart", 0)
+        assert again not in (None, pid)
+        self.must("kill", "-KILL", str(again))
+        until("the roles' end", 10, lambda: self.runner_pid() is None)
+        say("status", 1)
+        assert say("start", 0) and say("status", 0)
+        assert say("stop", 0) is None
+        for word, code in (("status", 3), ("stop", 0), ("reload", 7), ("force-reload", 7), ("try-restart", 0), ("status", 3), ("unknown", 2)):
+            assert say(word, code) is None
+
     def runner_pid(self):
-        """Inside's pid of the runner: the parent of the roles."""
-        out = self.run("pgrep", "-xo", "heat-pulse").stdout.split()
-        return int(out[0]) if out else None
+        """Inside's pid of the runner, the parent of the roles: the oldest process of that name. Looked up from outside, as a guest may have no pgrep."""
+        found = []
+        for path in glob.glob("/proc/%d/root/proc/[0-9]*/stat" % self.pid):
+            with contextlib.suppress(OSError), open(path, errors="replace") as f:
+                pid, rest = f.read().split(" (", 1)
+                name, rest = rest.rsplit(") ", 1)
+                if name == "heat-pulse" and rest[0] not in "ZX":
+                    found.append((int(rest.split()[19]), int(pid)))
+        return min(found)[1] if found else None
