@@ -44,6 +44,25 @@ static void test_service_restarted(void **state)
 	agent_free(a);
 }
 
+/* What a start leaves running with its output does not die of its first word. */
+static void test_service_goes_on(void **state)
+{
+	struct agent *a = make(
+		state,
+		"[h]\ntriggers=service.restarted\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
+
+	fake_systemctl(*state, "case $2 in start) touch $D/up; "
+			       "(while ! test -e $D/told; do sleep 0.05; done; echo one; echo two; "
+			       "echo lives >> $D/log) & ;; "
+			       "*) test -e $D/up && echo active || echo inactive;; esac");
+	agent_offer(a, "R1", SERVICE_DOC("true"));
+	agent_wait(a, 1, 1);
+	clear_log(a);
+	fixture_write(*state, "/tmp/told", "", 0644);
+	wait_log(a, "lives\n");
+	agent_free(a);
+}
+
 /* A service that cannot be started fires nothing and is left alone for a while. */
 static void test_service_fails(void **state)
 {
@@ -102,6 +121,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_service_restarted, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_service_goes_on, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_service_fails, fixture_setup,
 						fixture_teardown),
