@@ -207,7 +207,7 @@ static void append_entry(struct store *s, struct store_entry *e)
 	*tail = e;
 }
 
-static bool is_silence(int status)
+bool store_is_silent(int status)
 {
 	return status == -ETIMEDOUT || status == -ECONNRESET || status == -EPIPE ||
 	       status == -ENOTCONN || status == -ENOBUFS || status == -EMFILE ||
@@ -247,7 +247,7 @@ static void refused(struct store *s, struct store_entry *e, int status)
 {
 	s->problem = problem_of(status);
 	wait_and_retry(s);
-	if (is_silence(status)) {
+	if (store_is_silent(status)) {
 		s->stalled = true;
 		return;
 	}
@@ -264,7 +264,7 @@ void store_write_done(struct store *s, uint64_t gen, int status)
 	s->flight = NULL;
 	s->flying = NULL;
 	/* Silence is no answer: those that wait are told when they have waited long enough. */
-	if (!is_silence(status))
+	if (!store_is_silent(status))
 		collect(e, gen, INT64_MAX, &list);
 	if (status == 0)
 		accepted(s, e, gen);
@@ -311,7 +311,7 @@ static void write_next(struct store *s)
 		e = e->next;
 	r = e ? start_write(s, e) : 0;
 	if (r < 0)
-		refused(s, e, is_silence(r) ? r : -ENOBUFS);
+		refused(s, e, store_is_silent(r) ? r : -ENOBUFS);
 }
 
 static void on_retry(struct loop *loop _unused_, void *ctx)

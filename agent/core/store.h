@@ -61,6 +61,9 @@ int store_delete(struct store *s, const char *name) _must_check_;
 int store_get(struct store *s, const char *name, store_get_fn *fn, void *ctx) _must_check_;
 /** store_list() - names below @prefix, newline separated, in C order. */
 int store_list(struct store *s, const char *prefix, store_get_fn *fn, void *ctx) _must_check_;
+/** store_is_silent() - this status is no word about an entry: nobody answered, or there was no room
+ * to ask. What was to be read may be there all the same. */
+bool store_is_silent(int status);
 /** store_problem() - NULL, or one sentence ("state disk full; state is kept in memory only"). */
 const char *store_problem(const struct store *s);
 /** store_is_full() - the last write failed for want of room: what can be spared should go. */

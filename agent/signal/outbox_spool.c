@@ -196,12 +196,6 @@ static int add_loaded(struct outbox *o, const char *name, const char *p, size_t 
 	return 0;
 }
 
-/* The store could not say: no process, no answer. Everything else is about the file itself and stays so. */
-static bool ask_again(int status)
-{
-	return status == -ENOTCONN || status == -ECONNRESET || status == -ETIMEDOUT || status == -ENOMEM;
-}
-
 static void loaded_file(int status, const char *p, size_t n, void *ctx)
 {
 	struct loading *l = ctx;
@@ -209,7 +203,7 @@ static void loaded_file(int status, const char *p, size_t n, void *ctx)
 
 	if (status == 0 && !l->over)
 		status = add_loaded(o, l->name, p, n);
-	if (ask_again(status))
+	if (store_is_silent(status)) /* everything else is about the file itself and stays so */
 		o->load_status = status;
 	else if (status < 0 && status != -ENOENT)
 		o->unreadable++;

@@ -65,6 +65,34 @@ static void test_cut_off(void **state)
 	agent_free(a);
 }
 
+/* A store that does not answer when the agent starts is waited for: what it knows is not run again.
+ */
+static void test_silent_store(void **state)
+{
+	struct agent *a = make(state, "[h]\n" ALL "action=echo $CFN_NEW_METADATA >> %(log)s\n");
+	struct link *link;
+
+	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
+	assert_log(a, "1\n");
+	agent_stop(a);
+	world_connect(a->w);
+	agent_start_store(a);
+	link = take_ptr(a->store_link);
+	agent_start_queue(a);
+	agent_count_from_here(a);
+	agent_offer(a, "R1", "{\"v\": 1}");
+	world_turn(a->w, 500);
+	assert_log(a, "1\n");
+	assert_false(hook_queue_idle(a->queue));
+	a->store_link = link;
+	store_set_link(a->store, link);
+	agent_wait(a, 1, 0);
+	assert_log(a, "1\n");
+	agent_offer_and_wait(a, "R1", "{\"v\": 2}");
+	assert_log(a, "1\n2\n");
+	agent_free(a);
+}
+
 /* Agent, runner or both die while a hook runs: it is waited for, not run again. */
 static void test_deaths_while_running(void **state)
 {
@@ -147,9 +175,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cut_off, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_deaths_while_running, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_silent_store, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_deaths_while_running, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_one_pass, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_one_pass_order, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_one_pass_order, fixture_setup,
+						fixture_teardown),
 	};
 
 	log_setup(LOG_LEVEL_WARN, "test");
