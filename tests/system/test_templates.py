@@ -99,7 +99,7 @@ def test_names_only(ctx):
 
 
 def test_user_data(ctx):
-    """agent-user-data.yaml makes a boothook and a cloud-config that hold the scripts of cloud-init/ word for word"""
+    """agent-user-data.yaml makes a boothook, a cloud-config and a script; the scripts are those of cloud-init/ word for word, with URL and sum in their places"""
     cloud = ctx.cloud
     made = dict(body(os.path.join(FOLDER, "agent-user-data.yaml")), stack_name="userdata", timeout_mins=5)
     made["parameters"]["settings"] = "[agent]\nlog-level = debug\n"
@@ -112,8 +112,8 @@ def test_user_data(ctx):
     assert found["cloud-boothook"].strip() == read(os.path.join(TOP, "cloud-init", "boothook.sh")).strip(), found.keys()
     config = yaml.safe_load(found["cloud-config"])
     assert found["cloud-config"].startswith("#cloud-config")
-    assert config["write_files"][1]["content"].strip() == read(os.path.join(TOP, "cloud-init", "install.sh")).strip()
-    assert config["runcmd"] == [["sh", "/var/lib/cloud/heat-pulse-install.sh", VALUES["url"], VALUES["sha256"]]], config["runcmd"]
+    script = read(os.path.join(TOP, "cloud-init", "install.sh")).replace("@URL@", VALUES["url"]).replace("@SHA256@", VALUES["sha256"])
+    assert found["x-shellscript"].strip() == script.strip() and VALUES["url"] in script, found["x-shellscript"][:600]
     assert config["write_files"][0]["content"] == "[agent]\nlog-level = debug\n"
 
 

@@ -1,9 +1,12 @@
 """The large guest: Debian with systemd, udev and cloud-init, its seeds in each form that OpenStack has, and a shop that serves the agent."""
+import email
+import email.mime.text
 import functools
 import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 import uuid
@@ -28,6 +31,8 @@ path = Resources.srv.Metadata.app
 action = echo "$CFN_TRIGGER $CFN_NEW_METADATA" >>/var/log/hooks
 runas = root
 """
+HOOK_FILE = {"path": "/etc/cfn/hooks.d/app.conf", "permissions": "0644", "content": HOOK}
+USERS_MARK = "/var/log/users-runcmd"
 LONG = 600  # seconds for a boot on a busy machine
 
 
@@ -63,9 +68,41 @@ def parts(shop, host):
     for one in config["write_files"]:
         if one["path"].endswith("50-cloud-init.conf"):
             one["content"] = CONF
-    config["write_files"].append({"path": "/etc/cfn/hooks.d/app.conf", "permissions": "0644", "content": HOOK})
+    config["write_files"].append(HOOK_FILE)
     with open(os.path.join(PARTS, "boothook.sh")) as f:
         return user_data.parts(f.read(), "#cloud-config\n" + yaml.safe_dump(config, width=1000))
+
+
+def script(shop, host):
+    """Our script alone, with URL and sum in their places."""
+    with open(os.path.join(PARTS, "install.sh")) as f:
+        return f.read().replace("@URL@", shop.url(host)).replace("@SHA256@", shop.digest)
+
+
+def parts_of_heat(heat, shop, host):
+    """The same, but made by Heat from the template that ships; between cloud-configs of the user's own, of which the first has our hook, the last a
+    runcmd and no word on merging."""
+    folder = os.path.join(images.TOP, "hooks", "templates")
+
+    def read(path):
+        with open(os.path.join(folder, path)) as f:
+            return f.read()
+
+    template = read("agent-user-data.yaml")
+    heat.ask("POST", "/stacks", {"stack_name": "userdata", "template": template, "files": {p: read(p) for p in re.findall(r"get_file: ([^\s}]+)", template)},
+                                 "parameters": {"url": shop.url(host), "sha256": shop.digest, "settings": CONF}})
+    stack = heat.wait("userdata", "CREATE_COMPLETE", LONG)
+    made = heat.ask("GET", "/stacks/userdata/%s/resources/parts" % stack["id"])["resource"]["physical_resource_id"]
+    whole = email.message_from_string(heat.ask("GET", "/software_configs/" + made)["software_config"]["config"])
+    first, last = ({"write_files": [HOOK_FILE]}, {"runcmd": ["touch " + USERS_MARK]})
+    whole.set_payload([user_part(first), *whole.get_payload(), user_part(last)])
+    return whole.as_string()
+
+
+def user_part(config):
+    part = email.mime.text.MIMEText("#cloud-config\n" + yaml.safe_dump(config), _subtype="cloud-config", _charset="us-ascii")
+    part.add_header("Content-Disposition", "attachment", filename="users.yaml")
+    return part
 
 
 def nova_files(server_id, text):

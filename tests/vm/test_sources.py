@@ -26,10 +26,6 @@ def begin(ring):
     ring.later(Place.shop.close)
 
 
-def user_data(layout, host):
-    return debian.user_data.build(layout, BLOCK, debian.parts(Place.shop, host))
-
-
 def installed(ring, source, server_id, args=(), net=""):
     with debian.boot(ring, Place.image, server_id, args, net) as one:
         debian.wait_for_agent(one)
@@ -38,9 +34,10 @@ def installed(ring, source, server_id, args=(), net=""):
 
 
 def test_nocloud(ring):
-    """From a NoCloud disk"""
+    """From a NoCloud disk, by a script in Heat's older format"""
     server_id = str(uuid.uuid4())
-    installed(ring, "nocloud", server_id, debian.seed(ring.path("nocloud.img"), "NoCloud", server_id, user_data("SOFTWARE_CONFIG", "10.0.2.2")))
+    text = debian.user_data.build("HEAT_CFNTOOLS", BLOCK, debian.script(Place.shop, "10.0.2.2"))
+    installed(ring, "nocloud", server_id, debian.seed(ring.path("nocloud.img"), "NoCloud", server_id, text))
 
 
 class Metadata(http.server.BaseHTTPRequestHandler):
@@ -63,7 +60,7 @@ class Metadata(http.server.BaseHTTPRequestHandler):
 def test_metadata_service(ring):
     """From the metadata service at 169.254.169.254"""
     server_id = str(uuid.uuid4())
-    Metadata.files = debian.nova_files(server_id, user_data("SOFTWARE_CONFIG", "169.254.169.2"))
+    Metadata.files = debian.nova_files(server_id, debian.user_data.build("SOFTWARE_CONFIG", BLOCK, debian.parts(Place.shop, "169.254.169.2")))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     relay = "/usr/bin/python3 %s %d" % (os.path.join(HERE, "src", "relay.py"), server.server_address[1])

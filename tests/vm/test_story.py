@@ -21,11 +21,13 @@ class Recorder:
     def __init__(self, heat, server_id):
         self.heat, self.server_id = heat, server_id
         self.entries, self.stopping = [], threading.Event()
+        self.looked, self.pause = time.monotonic(), 0.0  # the longest between two looks: what came and went within it was not read
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def look(self):
-        held = self.heat.metadata(STACK, "health").get(self.server_id)
+        held, now = self.heat.metadata(STACK, "health").get(self.server_id), time.monotonic()
+        self.pause, self.looked = max(self.pause, now - self.looked), now
         if held:
             data = json.loads(held["data"]) if isinstance(held["data"], str) else held["data"]
             if not self.entries or self.entries[-1][1]["seq"] != data["seq"]:
@@ -76,17 +78,18 @@ def begin(ring):
 
     making = threading.Thread(target=make)  # the control plane ends with the thread that started it: that is ours
     making.start()
+    Story.shop = debian.Shop(ring.folder, ring.binary)
+    ring.later(Story.shop.close)
     try:
         Story.cloud.up()
         Story.cloud.create(STACK, TEMPLATE)
+        parts = debian.parts_of_heat(Story.cloud, Story.shop, ring.host)
         Story.block = Story.cloud.block(STACK)
     finally:
         making.join()
     if trouble:
         raise trouble[0]
-    Story.shop = debian.Shop(ring.folder, ring.binary)
-    ring.later(Story.shop.close)
-    text = debian.user_data.build("SOFTWARE_CONFIG", {"deployments": [], "os-collect-config": Story.block}, debian.parts(Story.shop, ring.host))
+    text = debian.user_data.build("SOFTWARE_CONFIG", {"deployments": [], "os-collect-config": Story.block}, parts)
     seed = debian.seed(ring.path("seed.iso"), "ConfigDrive", Story.server_id, text)
     Story.guest = debian.boot(ring, Story.image, Story.server_id, seed)
     ring.later(Story.guest.end)
@@ -108,6 +111,7 @@ def test_boot(ring):
     boot = json.loads(Story.cloud.output(STACK, "boot_data"))
     assert list(boot) == [Story.server_id], boot
     assert "heat" in [s["name"] for s in shown["sources"]], shown["sources"]
+    Story.guest.until("the user's own commands", 120, "test -e " + debian.USERS_MARK)
 
 
 def test_protected(ring):
@@ -202,25 +206,42 @@ def test_reset(ring):
     assert Story.recorder.entries[-1][1]["seq"] > last["seq"]
     lines = guest.sh("cat /var/log/hooks").splitlines()
     assert [line.split()[0] for line in lines] == ["post.add", "post.update"], lines
+    written, started = (int(guest.sh("systemctl show --value -p %sTimestampMonotonic %s" % one)) for one in (("ActiveEnter", "cloud-init"), ("ExecMainStart", "heat-pulse")))
+    assert 0 < written <= started, "cloud-init's network stage was over at %d us, the agent started at %d us" % (written, started)
+
+
+def judge(ring, data, last):
+    done = subprocess.run([ring.binary, "verify", "--key", Story.key, "--id", Story.server_id, "--last-seq", str(last)], input=json.dumps(data), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def news(data):
+    """What a health signal tells; it is told again after five minutes at the earliest where none of it is other than before."""
+    return data["boot_id"], data["state"], data["risk"], sorted((f["class"], f["entity"], f["level"]) for f in data.get("findings", []))
 
 
 def test_record(ring):
-    """What the recorder read is accepted by verify, one after the other; each event stands there once, in order"""
-    last, boots = 0, []
-    for _, data, _ in list(Story.recorder.entries):
-        done = subprocess.run([ring.binary, "verify", "--key", Story.key, "--id", Story.server_id, "--last-seq", str(last)], input=json.dumps(data), text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert done.returncode == 0, "%d %s\n%s" % (done.returncode, done.stdout, data)
-        last = data["seq"]
+    """What the recorder read is accepted by verify, one after the other, and nothing else; each event stands there once, in order, and not again after the reset"""
+    last, boots, before = 0, [], None
+    for at, data, _ in list(Story.recorder.entries):
+        code, said = judge(ring, data, last)
+        assert code == 0, "%d %s\n%s" % (code, said, data)
+        assert judge(ring, data, data["seq"])[0] == 11 and judge(ring, dict(data, state="no"), last)[0] in (10, 14), data
+        assert not before or news(data) != news(before[1]) or at - before[0] > 240, "told twice:\n%s\n%s" % (before[1], data)
+        before, last = (at, data), data["seq"]
         if not boots or boots[-1]["id"] != data["boot_id"]:
-            boots.append({"id": data["boot_id"], "opened": [], "open": set()})
+            # What is open outlives a boot: that a disk still fails is no news.
+            boots.append({"id": data["boot_id"], "opened": [], "open": boots[-1]["open"] if boots else set()})
         now = {(f["class"], f["entity"]) for f in data.get("findings", []) if f["level"] != "notice"}
         boots[-1]["opened"] += sorted(now - boots[-1]["open"])
         boots[-1]["open"] = now
     opened = boots[0]["opened"]
-    ring.note("%d signals; opened: %s" % (len(Story.recorder.entries), ", ".join("%s of %s" % one for one in opened)))
+    ring.note("%d signals, read each second, the longest pause was %.1f s; opened: %s" % (len(Story.recorder.entries), Story.recorder.pause, ", ".join("%s of %s" % one for one in opened)))
     assert len(boots) == 2, boots
     assert len(opened) == len(set(opened)), "told twice: %s" % opened
     wanted = ["memory_exhaustion", "oom_kill", "disk_failing", "filesystem_readonly"]
     order = [class_name for class_name, _ in opened if class_name in wanted]
     assert list(dict.fromkeys(order)) == wanted, opened
+    again = [one for one in boots[1]["opened"] if one[0] in wanted]
+    assert not again, "told again after the reset: %s" % again
