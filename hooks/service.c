@@ -74,6 +74,7 @@ static void answer(struct services *s, int value)
 	q.fn(value, q.ctx);
 }
 
+/* What is started keeps its output for life: that is never our pipe. */
 static pid_t run_step(struct services *s, int out_fd)
 {
 	char *argv[INIT_SYSTEM_ARGS];
@@ -84,7 +85,7 @@ static pid_t run_step(struct services *s, int out_fd)
 			     .envp = envp,
 			     .umask = 022,
 			     .fd_in = -1,
-			     .fd_out = out_fd,
+			     .fd_out = s->step == STEP_STATUS ? out_fd : -1,
 			     .fd_err = -1,
 			     .new_session = true,
 			     .reset_oom = true};
