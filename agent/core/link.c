@@ -308,6 +308,20 @@ static struct call *take_call(struct link *link, uint32_t id)
 	return NULL;
 }
 
+bool link_forget(struct link *link, const void *ctx)
+{
+	struct call *c = link->calls;
+
+	while (c && c->ctx != ctx)
+		c = c->next;
+	if (!c)
+		return false;
+	free(take_call(link, c->id));
+	link->n_calls--;
+	arm_deadline(link);
+	return true;
+}
+
 static struct call *take_late(struct link *link, int64_t now)
 {
 	for (struct call *c = link->calls; c; c = c->next)

@@ -79,6 +79,9 @@ int link_send(struct link *link, uint32_t type, const struct msg_writer *w, cons
 	      size_t n_fds) _must_check_;
 int link_call(struct link *link, uint32_t type, const struct msg_writer *w, const int *fds,
 	      size_t n_fds, int64_t timeout_ms, link_answer_fn *fn, void *ctx) _must_check_;
+/** link_forget() - nobody wants the answer to the open call with that @ctx: its function is not
+ * called. Return: whether there was one. */
+bool link_forget(struct link *link, const void *ctx);
 int link_reply(struct link *link, uint32_t id, int32_t status, const struct msg_writer *w,
 	       const int *fds, size_t n_fds);
 /** link_call_wait() - a call that blocks this process up to @timeout_ms: only before a loop runs.

@@ -111,8 +111,9 @@ struct store *store_free(struct store *s)
 		return NULL;
 	for (struct store_request *q = s->requests, *next; q; q = next) {
 		next = q->next;
-		q->store = NULL; /* an open call is freed when it is answered */
-		if (q->kind == REQUEST_LOCAL)
+		q->store = NULL; /* one whose answer is being given, or of an earlier link, is freed
+				    with that */
+		if (q->kind == REQUEST_LOCAL || (s->link && link_forget(s->link, q)))
 			store_request_free(q);
 	}
 	for (struct store_entry *e = s->entries, *next; e; e = next) {

@@ -192,6 +192,24 @@ static void test_timeout_and_late_answer(void **state)
 	finish(&p);
 }
 
+/* Whoever has forgotten a call is not told of its answer, nor of a time-out. */
+static void test_forgotten_call(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	start(&p, false);
+	assert_int_equal(link_call(p.a.link, LATE, NULL, NULL, 0, 200, on_answer, &p.a), 0);
+	assert_int_equal(run_loop(p.loop, 20), OUT_OF_TIME);
+	assert_true(link_forget(p.a.link, &p.a));
+	assert_false(link_forget(p.a.link, &p.a));
+	assert_int_equal(link_reply(p.b.link, p.b.late_id, 0, NULL, NULL, 0), 0);
+	assert_int_equal(run_loop(p.loop, 500), OUT_OF_TIME);
+	assert_int_equal(p.a.answers, 0);
+	assert_int_equal(p.a.closed, 0);
+	finish(&p);
+}
+
 /* A second answer to one call reaches nobody. */
 static void test_second_answer(void **state)
 {
@@ -298,6 +316,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_timeout_and_late_answer),
+		cmocka_unit_test(test_forgotten_call),
 		cmocka_unit_test(test_second_answer),
 		cmocka_unit_test(test_free_inside),
 		cmocka_unit_test(test_broken_peer),

@@ -267,7 +267,6 @@ static _unused_ void end(struct life *l)
 	for (int i = 0; i < 500 && l->link && (dead || store_pending(l->store) > 0); i++)
 		(void)run(l, 10);
 	outbox_free(l->outbox);
-	store_set_link(l->store, NULL);
 	store_free(l->store);
 	link_free(l->link);
 	loop_timer_free(l->answer);
