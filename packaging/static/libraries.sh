@@ -20,10 +20,14 @@ write_pc() { # name version
 
 # ---- the C library and the compiler for it ----
 
-# musl 1.2.5: resolver with TCP, relative relocations in the start code of a static PIE; older ones have neither.
+# musl 1.2.5: resolver with TCP, relative relocations in the start code of a static PIE; older ones have neither. What else its resolver needs
+# stands at the head of the patch.
 make_musl() {
+  local source=musl-$(upstream musl)
+  cp -a "$(source_of musl)" "$source"
+  patch -s -d "$source" -p1 <"$here/musl-resolver.patch"
   CC=${binutils}gcc CFLAGS="$size_flags ${maps[*]}" AR="$binutils"ar RANLIB="$binutils"ranlib \
-    "$(source_of musl)/configure" --prefix="$sysroot" --syslibdir="$sysroot/lib" \
+    "$source/configure" --prefix="$sysroot" --syslibdir="$sysroot/lib" \
     --disable-shared --enable-wrapper=no
   make -j"$jobs"
   make install
@@ -110,6 +114,8 @@ openssl_trim() {
     s/^        OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);$//' crypto/err/err.c
   perl -0pi -e 's/^void ossl_err_string_int\([^{]*\{.*?^    if \(len == 0\)\n        return;\n\K/    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);\n/sm' crypto/err/err.c
   sed -i 's/OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL)/OPENSSL_init_ssl(0, NULL)/' ssl/ssl_lib.c ssl/ssl_sess.c
+  # A private key beside the certificates of a bundle is passed over: what would read it is not here, and its error was the whole bundle's.
+  sed -i 's/(str = strstr(name, PEM_STRING_PKCS8INF)) != NULL/(str = NULL) != NULL/' crypto/pem/pem_info.c
   # Names of algorithms in 4 KiB that grow instead of 32.
   sed -i -E 's/^(#define NAMEMAP_HT_BUCKETS) 512/\1 64/' crypto/core_namemap.c
 }
@@ -288,7 +294,7 @@ recipe_of() {
   dpkg-query -W -f '${Version}\n' "$headers_package"
   echo "$sysroot"
   case $1 in
-    musl) declare -f make_compiler ;;
+    musl) declare -f make_compiler && cat "$here/musl-resolver.patch" ;;
     systemd) cat "$here"/libudev/*.h "$here"/libudev/inc/*.h "$here/libudev/sources.txt" "$sysroot/.made-musl" ;;
     openssl) declare -f openssl_trim && echo "$openssl_leaves_out" "$openssl_offers" && cat "$sysroot/.made-musl" ;;
     libarchive) echo "$archive_without" && cat "$sysroot"/.made-{musl,zlib,bzip2,xz-utils} ;;

@@ -8,14 +8,15 @@ import os
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import tap  # noqa: E402
+from nameserver import FAILED, HERE, MANY, NO_NAME, REFUSED, SIX, NameServer, without_six  # noqa: E402
 
 # Where Debian and Alpine, RHEL (now and before), SUSE (now and before), and musl's own users keep the bundle.
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -35,6 +36,32 @@ GROUPS = ("X25519", "P-256", "P-384", "P-521")
 GROUP_CONF = "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nGroups = %s\n"
 
 
+# What name servers on loopback know.
+ZONE = {"heat.example": HERE, "many.example": MANY, "six.example": SIX, "api_1.example": HERE, "fails.example": without_six(FAILED),
+        "denies.example": without_six(NO_NAME), "refuses.example": without_six(REFUSED), "heat.bad.example": {"other": FAILED}, "heat.one.example": HERE}
+GOOD, IGNORANT, SILENT, REFUSING = ("nameserver 127.0.0.%d\n" % n for n in (1, 2, 3, 4))
+LONG = " ".join("host%d.cloud.example" % n for n in range(40))
+FAR = " ".join("%s.example" % (str(n) * 60) for n in range(10))
+# Words for it, the name, /etc/resolv.conf, /etc/hosts.
+NAMES = (
+    ("a name with an IPv6 address alone", "six.example", GOOD, ""),
+    ("a name with an underscore", "api_1.example", GOOD, ""),
+    ("more addresses than a datagram holds", "many.example", GOOD, ""),
+    ("a server that fails for IPv6", "fails.example", GOOD, ""),
+    ("one that denies the name for IPv6", "denies.example", GOOD, ""),
+    ("one that refuses IPv6", "refuses.example", GOOD, ""),
+    ("a second nameserver that knows no such name, faster", "heat.example", GOOD + IGNORANT, ""),
+    ("a first one that is silent", "heat.example", SILENT + GOOD, ""),
+    ("a first one that refuses", "heat.example", REFUSING + GOOD, ""),
+    ("four of them, and options", "heat.example", "options rotate timeout:2 edns0\n" + SILENT + REFUSING + GOOD + SILENT, ""),
+    ("search domains, one of which fails", "heat", GOOD + "search bad.example example\n", ""),
+    ("a search for a name with dots", "heat.one", GOOD + "search example\n", ""),
+    ("search domains of 700 bytes", "heat", "search %s example\n" % FAR + GOOD, ""),
+    ("a line of 900 bytes in /etc/hosts", "heat.hosts", "", "127.0.0.1 %s heat.hosts\n" % LONG),
+    ("capitals in /etc/hosts", "heat.hosts", "", "127.0.0.1\tHeat.Hosts # heat\n"),
+    ("an IPv6 address in /etc/hosts", "heat.hosts", "", "::1 heat.hosts\n"))
+
+
 class Handle(http.server.BaseHTTPRequestHandler):
     """A wait condition handle that takes everything."""
     protocol_version = "HTTP/1.1"
@@ -52,32 +79,23 @@ class Handle(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """On both loopbacks."""
+    address_family = socket.AF_INET6
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
 def serve(context=None):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handle)
+    server = Server(("::", 0), Handle)
     server.seen = 0
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.handle_error = lambda *_: None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
-
-
-def serve_dns(name):
-    """One name with an IPv4 address; its question for IPv6 has an empty answer, every other name does not exist."""
-    wanted = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + b"\0"
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 53))
-
-    def loop():
-        while True:
-            question, peer = sock.recvfrom(1500)
-            end = question.index(b"\0", 12) + 5
-            known = question[12:end - 4].lower() == wanted
-            ipv4 = known and question[end - 4:end - 2] == b"\0\x01"
-            answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton("127.0.0.1") if ipv4 else b""
-            head = question[:2] + struct.pack(">HHHHH", 0x8580 | (0 if known else 3), 1, 1 if ipv4 else 0, 0, 0)
-            sock.sendto(head + question[12:end] + answer, peer)
-    threading.Thread(target=loop, daemon=True).start()
 
 
 class Root:
@@ -128,6 +146,29 @@ def test_names(t, root):
     root.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
     done = root.signal("http://heat.example:%d/h" % server.server_port)
     t.say(done.returncode == 0 and server.seen == 2, "a name is found by DNS, without nsswitch.conf and its libraries", done.stdout)
+
+
+def serve_names():
+    NameServer("127.0.0.1", ZONE, delay=0.05)
+    NameServer("127.0.0.2", {})
+    NameServer("127.0.0.3", {}, unknown=None)
+    NameServer("127.0.0.4", {}, unknown=REFUSED)
+
+
+def test_ways_to_names(t, root):
+    """What other C libraries find, this one has to."""
+    server = serve()
+    for words, name, resolv, hosts in NAMES:
+        root.write("/etc/resolv.conf", resolv)
+        root.write("/etc/hosts", hosts)
+        before = server.seen
+        done = root.signal("http://%s:%d/h" % (name, server.server_port))
+        t.say(done.returncode == 0 and server.seen == before + 1, "a name is found by: " + words, done.stdout)
+    root.write("/etc/resolv.conf", SILENT)
+    started = time.monotonic()
+    done = root.signal("http://heat.example:%d/h" % server.server_port)
+    t.say(done.returncode == 3 and time.monotonic() - started < 15, "where all nameservers are silent, the time limit holds", done.stdout)
+    root.write("/etc/hosts", "127.0.0.1 heat.hosts\n")
 
 
 def test_bundles(t, root, folder):
@@ -215,7 +256,7 @@ def test_users(t, root):
 def main(binary):
     t = tap.Tap()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    serve_dns("heat.example")
+    serve_names()
     root = Root(binary)
     try:
         for words in (("--version",), ("--help",), ("sample",)):
@@ -223,6 +264,7 @@ def main(binary):
             t.say(done.returncode == 0 and done.stdout, "heat-pulse %s in an empty root" % words[0], done.stdout)
         test_users(t, root)
         test_names(t, root)
+        test_ways_to_names(t, root)
         with tempfile.TemporaryDirectory() as folder:
             test_bundles(t, root, folder)
             test_tls(t, root, folder)
