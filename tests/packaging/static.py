@@ -213,7 +213,7 @@ def main():
     if DEEP:
         test_rings(t)
     else:
-        t.program("system", ["/usr/bin/python3", os.path.join(TOP, "tests", "system", "harness.py"), "test_local", "test_rights"], timeout=1200, tries=2)
+        t.program("system", ["/usr/bin/python3", os.path.join(TOP, "tests", "system", "harness.py"), "test_local", "test_rights", "test_tls"], timeout=1200, tries=2)
     return t.end()
 
 

@@ -1,16 +1,9 @@
-"""For outages: all four receivers of metrics and the handle's server, with the same trouble at once; certificates; a name server."""
-import datetime
-import ipaddress
+"""For outages: all four receivers of metrics and the handle's server, with the same trouble at once; a name server."""
 import os
 import socket
 import struct
 import sys
 import threading
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 import gnocchi_server
 import monasca_server
@@ -113,41 +106,6 @@ class Receivers:
 
     def tried(self, name):
         return self.fakes[name].met
-
-
-# ---- certificates ----
-
-class Authority:
-    """A CA of this test, and certificates of its servers: (file, key file)."""
-
-    def __init__(self, folder):
-        self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority for tests")])
-        self.path = self.write("ca", self.sign(self.name, self.key, 0, 30, [x509.BasicConstraints(True, None)]))
-
-    def write(self, name, *things):
-        path = os.path.join(self.folder, name + ".pem")
-        with open(path, "wb") as f:
-            for one in things:
-                f.write(one.public_bytes(serialization.Encoding.PEM) if isinstance(one, x509.Certificate) else one.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        os.chmod(path, 0o644)
-        return path
-
-    def sign(self, name, key, first, last, extensions):
-        """@first, @last: days from now"""
-        now = datetime.datetime.utcnow()
-        made = x509.CertificateBuilder(self.name, name, key.public_key(), x509.random_serial_number(), now + datetime.timedelta(days=first - 1),
-                                       now + datetime.timedelta(days=last))
-        for one in extensions:
-            made = made.add_extension(one, critical=isinstance(one, x509.BasicConstraints))
-        return made.sign(self.key, hashes.SHA256())
-
-    def certificate(self, word, first=0, last=30, name=None):
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(name)] if name else [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        made = self.sign(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, word)]), key, first, last, [x509.SubjectAlternativeName(names)])
-        return self.write(word, made, key)
 
 
 # ---- names ----

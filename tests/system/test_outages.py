@@ -12,6 +12,7 @@ import time
 import traceback
 
 import cfn_server
+import pki
 import receivers
 import test_fake
 from guest import BINARY, until
@@ -162,7 +163,7 @@ def test_receivers(ctx):
 def bad_certificate(ctx, word, make):
     folder = os.path.join(ctx.folder, "ca-%s-%d" % (word, os.getpid()))
     os.makedirs(folder, exist_ok=True)
-    authority = receivers.Authority(folder)
+    authority = pki.Authority(folder)
     good = authority.certificate("good")
     j = Judge(ctx, "tls", cert=good)
     j.g.write("/etc/heat-pulse/ca.pem", open(authority.path).read())
