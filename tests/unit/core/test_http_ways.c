@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ways to a server: certificates, proxies, IPv6. */
 #include "http_fixture.h"
+#include "tests/unit/heap.h"
 #include "tests/unit/skip.h"
+
+/* Bytes for forty connections; an SSL object lost at each would be ten times that. */
+#define GROWTH_MAX 16384
 
 /* ---- TLS ---- */
 
@@ -99,6 +103,54 @@ static void test_no_tls(void **state)
 	httpd_stop(h);
 }
 
+/* Bytes that this process has: its heap's where that is counted, else all that is its own. */
+static size_t held(void)
+{
+	size_t bytes = heap_bytes(), kib = 0;
+	char line[128];
+	FILE *f;
+
+	if (bytes != HEAP_NOT_COUNTED)
+		return bytes;
+	f = fopen("/proc/self/smaps_rollup", "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Anonymous: %zu kB", &kib) == 1)
+			break;
+	fclose(f);
+	assert_true(kib > 0);
+	return kib << 10;
+}
+
+/* New connections, good ones and ones that fail in the handshake, leave nothing behind. */
+static void test_growth(void **state)
+{
+	struct httpd *good = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS});
+	struct httpd *bad = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS_EXPIRED});
+	struct asker k = {0};
+	struct err e = ERR_INIT;
+	size_t before = 0;
+
+	(void)state;
+	if (under_valgrind())
+		skip_because("sixty handshakes take too long under valgrind");
+	assert_int_equal(loop_new(&env, &k.loop), 0);
+	assert_int_equal(
+		http_new(k.loop, &(struct http_setup){.ca_file = httpd_ca_file(good)}, &k.http, &e),
+		0);
+	for (int i = 0; i < 30; i++) {
+		before = i == 10 ? held() : before;
+		assert_int_equal(ask(&k, good), HTTP_OK);
+		assert_int_equal(ask(&k, bad), HTTP_CERT);
+	}
+	if (held() > before + GROWTH_MAX)
+		fail_msg("twenty of each made %zu bytes of %zu", held(), before);
+	http_free(k.http);
+	loop_free(k.loop);
+	httpd_stop(bad);
+	httpd_stop(good);
+}
+
 /* ---- ways ---- */
 
 /* The environment names no proxy for us; configuration does, but not for what is near. */
@@ -166,10 +218,9 @@ static void test_ipv6(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_certificates),
-		cmocka_unit_test(test_authorities_change), cmocka_unit_test(test_no_tls),
-		cmocka_unit_test(test_proxies),
-		cmocka_unit_test(test_ipv6),
+		cmocka_unit_test(test_certificates), cmocka_unit_test(test_authorities_change),
+		cmocka_unit_test(test_no_tls),       cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_proxies),      cmocka_unit_test(test_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, stop_server);
