@@ -73,6 +73,8 @@ struct agent {
 	unsigned round_failures, hooks_failed;
 	/* boot and health */
 	struct loop_timer *boot_timer, *health_timer, *store_timer;
+	struct loop_timer *leave; /* an end was asked for */
+	int64_t leave_until;      /* boot ms */
 	int64_t started_ms, critical_last_ms;
 	bool document_seen, boot_told;
 	bool boot_spooled; /* an earlier life left its result in the outbox */
@@ -190,6 +192,8 @@ void agent_metrics_sample(struct agent *a, const struct sample *s);
  * a sink; the reason in @e. */
 int agent_metrics_points(struct agent *a, const json_t *points, const char *watch,
 			 struct err *e) _must_check_;
+/** agent_metrics_leave() - see metric_set_leave() */
+bool agent_metrics_leave(struct agent *a);
 void agent_metrics_status(const struct agent *a, json_t *list, json_t *answer);
 void agent_metrics_stop(struct agent *a); /* before the keystone session and the store go */
 /* agent_control.c */

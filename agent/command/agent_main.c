@@ -14,11 +14,45 @@
 #include "core/log.h"
 #include "hooks/protocol.h"
 
+#define LEAVE_MS  3000 /* both within the time that the runner gives */
+#define LOOK_MS   10
 #define FINISH_MS 2000
 
-static void on_stop(struct loop *loop, int signo _unused_, void *ctx _unused_)
+/* What was taken but whose answer was not read would be told again by the next life. */
+static bool waits_for_answers(struct agent *a)
 {
+	bool metrics = a->metrics && agent_metrics_leave(a);
+	bool signals = a->outbox && outbox_leave(a->outbox);
+
+	return metrics || signals;
+}
+
+static void on_leave(struct loop *loop, void *ctx)
+{
+	struct agent *a = ctx;
+
+	bool waits = waits_for_answers(a);
+
+	if (waits && loop_now(loop) < a->leave_until) {
+		loop_timer_arm(a->leave, LOOK_MS);
+		return;
+	}
+	if (waits)
+		log_info("answers are outstanding: what they are to is told again by the next life");
 	loop_quit(loop, EXIT_GOOD);
+}
+
+static void on_stop(struct loop *loop, int signo _unused_, void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (a->leave)
+		return;
+	a->leave_until = loop_now(loop) + LEAVE_MS;
+	if (loop_timer_new(loop, 0, on_leave, a, &a->leave))
+		loop_quit(loop, EXIT_GOOD);
+	else
+		on_leave(loop, a);
 }
 
 static int make_http(struct agent *a, struct err *e)
@@ -162,6 +196,7 @@ static void free_all(struct agent *a)
 	a->store = store_free(
 		a->store); /* after all that it answers into, with no turn of the loop in between */
 	loop_timer_free(a->store_timer);
+	loop_timer_free(a->leave);
 	a->store_link = link_free(a->store_link);
 	a->runner = link_free(a->runner);
 	loop_free(a->loop);

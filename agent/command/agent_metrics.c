@@ -258,6 +258,11 @@ void agent_metrics_status(const struct agent *a, json_t *list, json_t *answer)
 				    metric_set_spool_status(a->metrics->set));
 }
 
+bool agent_metrics_leave(struct agent *a)
+{
+	return a->metrics->set && metric_set_leave(a->metrics->set);
+}
+
 void agent_metrics_stop(struct agent *a)
 {
 	if (!a->metrics)

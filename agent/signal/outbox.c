@@ -106,7 +106,7 @@ static void drop(struct outbox *o, struct entry *e)
 
 static int64_t ready_at(const struct outbox *o, const struct entry *e)
 {
-	if (e->superseded || e->no_route)
+	if (e->superseded || e->no_route || o->leaving)
 		return INT64_MAX;
 	if (e->settled_at && !e->resting && !e->stored && !e->put_failed)
 		return e->settled_at;
@@ -408,6 +408,12 @@ int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void
 	supersede(o, old);
 	outbox_plan(o);
 	return 0;
+}
+
+bool outbox_leave(struct outbox *o)
+{
+	o->leaving = true;
+	return o->flying != NULL;
 }
 
 void outbox_route_changed(struct outbox *o)

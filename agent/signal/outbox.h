@@ -51,6 +51,9 @@ int outbox_load(struct outbox *o) _must_check_; /* what an earlier life left */
  * when it is on disk (status 0) or kept in memory only (-errno); may be NULL. It is sent at the
  * same time as it is stored. -ENOSPC: too many custom signals wait. */
 int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void *ctx) _must_check_;
+/** outbox_leave() - before an end: nothing is tried any more; it stays on disk. Return: whether
+ * something is under way whose answer is waited for. */
+bool outbox_leave(struct outbox *o);
 /** outbox_route_changed() - credentials or document came, or Heat answered a poll: try what had no
  * route and what waited for the server. Cheap. */
 void outbox_route_changed(struct outbox *o);

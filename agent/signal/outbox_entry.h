@@ -54,6 +54,7 @@ struct outbox {
 	struct entry *flying;
 	int64_t flying_since;
 	bool way_refused; /* it cannot be given up */
+	bool leaving;     /* nothing is tried any more */
 	struct put *puts;
 	struct loading *loads;
 	uint64_t orders;

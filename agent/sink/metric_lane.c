@@ -11,7 +11,6 @@
 #include "core/backoff.h"
 #include "core/text.h"
 
-#define PAUSE_CAP_MS   (15 * 60 * 1000LL)
 #define DENIED_MS      (15 * 60 * 1000LL)
 #define PROBE_MAX_MS   60000
 #define PROBE_MIN_MS   10000
@@ -49,18 +48,6 @@ static void say(struct metric_lane *l, const char *state, const char *why)
 }
 
 /* ---- waiting ---- */
-
-int64_t lane_pause_ms(unsigned attempts, int64_t base_ms, double rnd)
-{
-	int64_t top = base_ms;
-
-	for (unsigned i = 0; i < attempts && top < PAUSE_CAP_MS; i++)
-		top *= 2;
-	if (top > PAUSE_CAP_MS)
-		top = PAUSE_CAP_MS;
-	top = (int64_t)((double)top * rnd);
-	return top < 1000 ? 1000 : top;
-}
 
 static void arm(struct metric_lane *l)
 {
@@ -478,7 +465,7 @@ static void got_batches(int status, const struct spool_frame *frames, size_t n,
 
 	if (status == 0 && n > 0)
 		status = batch_names_read(&l->names, preamble->p, preamble->n);
-	if (status < 0 && status != -EBADMSG) {
+	if (l->set->leaving || (status < 0 && status != -EBADMSG)) {
 		drop_chunk(l);
 		wait_ms(l, DISK_MS);
 		return;
@@ -564,7 +551,8 @@ static bool urgent_may_go(const struct metric_lane *l)
 
 static void go(struct metric_lane *l)
 {
-	if (l->doing != LANE_IDLE || !l->cursor || l->cursor >= spool_end(l->set->spool))
+	if (l->doing != LANE_IDLE || l->set->leaving || !l->cursor ||
+	    l->cursor >= spool_end(l->set->spool))
 		return;
 	if (boot_now(l) < l->wait_until && !urgent_may_go(l)) {
 		arm(l);

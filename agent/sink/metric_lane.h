@@ -83,6 +83,11 @@ json_t *lane_status(const struct metric_lane *l);
  * Pure. */
 int64_t lane_pause_ms(unsigned attempts, int64_t base_ms, double rnd);
 
+struct metric_place { /* as an earlier life, or an earlier configuration, left it */
+	char id[LANE_ID_MAX];
+	uint64_t cursor, ahead[LANE_AHEAD];
+};
+
 /* What a lane asks of the set. */
 struct metric_set {
 	struct metric_set_setup setup;
@@ -92,10 +97,9 @@ struct metric_set {
 	struct metric_lane *lanes[SINK_SETTINGS_MAX];
 	size_t n_lanes;
 	bool loaded, complete, dying;
-	struct { /* places kept for sinks that have not been configured yet */
-		char id[LANE_ID_MAX];
-		uint64_t cursor;
-	} kept[2 * SINK_SETTINGS_MAX];
+	bool leaving; /* nothing begins any more */
+	/* places kept for sinks that have not been configured yet */
+	struct metric_place kept[2 * SINK_SETTINGS_MAX];
 	size_t n_kept;
 	int64_t saved_at;
 	int64_t points_ms, points_added; /* of the interval being counted */
@@ -108,3 +112,14 @@ struct metric_set {
 /** metric_set_moved() - a lane's place changed: what nobody needs goes, places are saved now and
  * then. */
 void metric_set_moved(struct metric_set *set);
+
+/* metric_places.c */
+#define METRIC_PLACES "metrics-places" /* in the store */
+/** metric_place_find() - NULL: none is kept */
+struct metric_place *metric_place_find(struct metric_set *set, const char *id);
+void metric_place_keep(struct metric_set *set, const char *id, uint64_t cursor,
+		       const uint64_t ahead[static LANE_AHEAD]);
+void metric_place_forget(struct metric_set *set, const char *id);
+/** metric_places_save() - of all lanes, and those kept */
+void metric_places_save(struct metric_set *set);
+void metric_places_read(struct metric_set *set, const char *p, size_t n);

@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The beginning and end of a lane, and what `status` says of it. */
+/* The beginning and end of a lane, how long it pauses, and what `status` says of it. */
 #include "sink/metric_lane.h"
 #include "core/json.h"
 
 #include <errno.h>
 #include <string.h>
+
+#define PAUSE_CAP_MS (15 * 60 * 1000LL)
+
+int64_t lane_pause_ms(unsigned attempts, int64_t base_ms, double rnd)
+{
+	int64_t top = base_ms;
+
+	for (unsigned i = 0; i < attempts && top < PAUSE_CAP_MS; i++)
+		top *= 2;
+	if (top > PAUSE_CAP_MS)
+		top = PAUSE_CAP_MS;
+	top = (int64_t)((double)top * rnd);
+	return top < 1000 ? 1000 : top;
+}
 
 static int64_t boot_now(const struct metric_set *set)
 {

@@ -12,7 +12,6 @@
 #include "core/text.h"
 #include "sink/metric_lane.h"
 
-#define PLACES      "metrics-places"
 #define SAVE_MS     10000
 #define INTERVAL_MS 30000
 #define TIMEOUT_MS  30000
@@ -24,54 +23,6 @@ static int64_t boot_now(const struct metric_set *set)
 }
 
 /* ---- places ---- */
-
-static uint64_t *kept_place(struct metric_set *set, const char *id)
-{
-	for (size_t i = 0; i < set->n_kept; i++)
-		if (strcmp(set->kept[i].id, id) == 0)
-			return &set->kept[i].cursor;
-	return NULL;
-}
-
-static void keep_place(struct metric_set *set, const char *id, uint64_t cursor)
-{
-	uint64_t *at = kept_place(set, id);
-
-	if (at) {
-		*at = cursor;
-	} else if (set->n_kept < ARRAY_SIZE(set->kept)) {
-		snprintf(set->kept[set->n_kept].id, LANE_ID_MAX, "%s", id);
-		set->kept[set->n_kept++].cursor = cursor;
-	}
-}
-
-static void forget_place(struct metric_set *set, const char *id)
-{
-	for (size_t i = 0; i < set->n_kept; i++)
-		if (strcmp(set->kept[i].id, id) == 0)
-			set->kept[i--] = set->kept[--set->n_kept];
-}
-
-static void save_places(struct metric_set *set)
-{
-	_cleanup_json_ json_t *o = json_object();
-	_cleanup_free_ char *text = NULL;
-	int r;
-
-	set->saved_at = boot_now(set);
-	for (size_t i = 0; o && i < set->n_kept; i++)
-		json_object_set_new(o, set->kept[i].id,
-				    json_integer((json_int_t)set->kept[i].cursor));
-	for (size_t i = 0; o && i < set->n_lanes; i++)
-		if (set->lanes[i]->cursor)
-			json_object_set_new(o, set->lanes[i]->id,
-					    json_integer((json_int_t)set->lanes[i]->cursor));
-	text = o ? json_compact(o) : NULL;
-	if (!text || !set->setup.store)
-		return;
-	r = store_put(set->setup.store, PLACES, text, strlen(text), NULL, NULL);
-	(void)r; /* then a little more is sent twice */
-}
 
 /* The first place that anybody still reads from. */
 static uint64_t lowest_place(const struct metric_set *set)
@@ -92,7 +43,7 @@ void metric_set_moved(struct metric_set *set)
 	if (!set->loaded || set->dying)
 		return;
 	if (spool_holds_backlog(set->spool) && boot_now(set) - set->saved_at >= SAVE_MS)
-		save_places(set);
+		metric_places_save(set);
 	if (set->n_lanes || set->complete)
 		spool_ack(set->spool, lowest_place(set));
 }
@@ -101,15 +52,18 @@ void metric_set_moved(struct metric_set *set)
 
 static void place_lane(struct metric_set *set, struct metric_lane *l)
 {
-	uint64_t end = spool_end(set->spool), *kept = kept_place(set, l->id), at = end;
+	const struct metric_place *kept = metric_place_find(set, l->id);
+	uint64_t end = spool_end(set->spool), at = end;
 
 	/* One that is not known gets all there is: its place may have been lost with the last life,
 	 * and what is sent twice does no harm. */
 	if (!kept)
 		at = spool_begin(set->spool);
-	else if (*kept < end)
-		at = *kept;
-	forget_place(set, l->id);
+	else if (kept->cursor < end)
+		at = kept->cursor;
+	if (kept)
+		memcpy(l->sent_ahead, kept->ahead, sizeof(l->sent_ahead));
+	metric_place_forget(set, l->id);
 	lane_place(l, at ? at : 1);
 }
 
@@ -122,21 +76,8 @@ static void spool_ready(int status, void *ctx)
 	for (size_t i = 0; i < set->n_lanes; i++)
 		place_lane(set, set->lanes[i]);
 	if (set->n_lanes)
-		save_places(set);
+		metric_places_save(set);
 	metric_set_moved(set);
-}
-
-static void read_places(struct metric_set *set, const char *p, size_t n)
-{
-	_cleanup_json_ json_t *o = NULL;
-	const char *id;
-	json_t *v;
-
-	if (json_parse(p, n, &json_limits_default, &o, NULL) < 0)
-		return;
-	json_object_foreach(o, id, v) if (json_is_integer(v) && json_integer_value(v) > 0 &&
-					  strlen(id) < LANE_ID_MAX)
-		keep_place(set, id, (uint64_t)json_integer_value(v));
 }
 
 static void got_places(int status, const char *p, size_t n, void *ctx)
@@ -146,7 +87,7 @@ static void got_places(int status, const char *p, size_t n, void *ctx)
 	int r;
 
 	if (status == 0)
-		read_places(set, p, n);
+		metric_places_read(set, p, n);
 	for (size_t i = 0; i < set->n_kept; i++)
 		if (set->kept[i].cursor > floor)
 			floor = set->kept[i].cursor;
@@ -157,7 +98,8 @@ static void got_places(int status, const char *p, size_t n, void *ctx)
 
 void metric_set_start(struct metric_set *set)
 {
-	int r = set->setup.store ? store_get(set->setup.store, PLACES, got_places, set) : -ENOENT;
+	int r = set->setup.store ? store_get(set->setup.store, METRIC_PLACES, got_places, set)
+				 : -ENOENT;
 
 	if (r < 0)
 		got_places(r, NULL, 0, set);
@@ -202,7 +144,7 @@ static void close_rest(struct metric_set *set)
 		struct metric_lane *l = set->lanes[i];
 
 		if (l && l->cursor)
-			keep_place(set, l->id, l->cursor);
+			metric_place_keep(set, l->id, l->cursor, l->sent_ahead);
 		lane_close(l);
 	}
 }
@@ -249,7 +191,7 @@ int metric_set_configure(struct metric_set *set, const struct sink_setting *list
 	for (size_t i = fresh_from; set->loaded && i < count; i++)
 		place_lane(set, lanes[i]);
 	if (set->loaded && count > fresh_from)
-		save_places(set); /* known to the next life from now on */
+		metric_places_save(set); /* known to the next life from now on */
 	if (complete)
 		set->n_kept = 0;
 	metric_set_moved(set);
@@ -492,13 +434,22 @@ json_t *metric_set_spool_status(const struct metric_set *set)
 	return spool_status(set->spool);
 }
 
+bool metric_set_leave(struct metric_set *set)
+{
+	set->leaving = true;
+	for (size_t i = 0; i < set->n_lanes; i++)
+		if (set->lanes[i]->doing == LANE_SENDING)
+			return true;
+	return false;
+}
+
 void metric_set_end(struct metric_set *set)
 {
 	if (!set->loaded)
 		return;
 	metric_set_moved(set);
 	spool_finish(set->spool);
-	save_places(set);
+	metric_places_save(set);
 }
 
 static int copy_texts(struct metric_set *set)

@@ -59,6 +59,10 @@ int metric_set_points(struct metric_set *set, const struct metric_point *points,
  */
 int metric_set_findings(struct metric_set *set, const struct finding *list, size_t n,
 			const char *signature, uint64_t seq, bool urgent);
+/** metric_set_leave() - before an end: no request begins any more, what was taken in pieces is sent
+ * to its last one. Return: whether answers are waited for; what is not heard of is sent again by
+ * the next life. */
+bool metric_set_leave(struct metric_set *set);
 /** metric_set_end() - what is in memory is handed to the store, places are kept. Before
  * metric_set_free(). */
 void metric_set_end(struct metric_set *set);

@@ -160,6 +160,29 @@ def test_receivers(ctx):
     side_by_side(lambda name: meet(ctx, name), TROUBLES)
 
 
+def test_peaceful_restarts(ctx):
+    """Stopped by SIGTERM while receivers answer, four times, one of them down: each sample once, and none is missing."""
+    j = Judge(ctx, "restarts")
+    j.conf()
+    for name, (_, path, _) in receivers.SINKS.items():
+        fault = {"status": 503} if name == "prometheus" else {"do": "slow", "seconds": 0.5}
+        j.rs.fakes[name].fault(**dict(fault, on=path or "/v1/", times=0))
+    well = j.rs.fakes["otlp"]
+    for _ in range(4):
+        met = well.met
+        j.g.start()
+        # the first request of a life is a look at the clock
+        until("samples are under way", 60, lambda: well.met >= met + 2, 0.02)
+        assert j.g.stop() == 0
+    j.rs.heal()
+    healed = time.time()
+    j.g.start()
+    j.caught_up(healed)
+    j.samples_whole(healed)
+    j.told_once()
+    j.g.stop()
+
+
 def bad_certificate(ctx, word, make):
     folder = os.path.join(ctx.folder, "ca-%s-%d" % (word, os.getpid()))
     os.makedirs(folder, exist_ok=True)

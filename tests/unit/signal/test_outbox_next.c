@@ -43,6 +43,39 @@ static void next_life(void **state)
 	remove_dir(dir);
 }
 
+/* Before an end nothing is tried any more and what is under way is waited for: the next life tells
+ * only the rest. */
+static void left_in_peace(void **state)
+{
+	char dir[32];
+	struct life l;
+
+	(void)state;
+	begin(&l, new_dir(dir));
+	l.answer_ms = 1500;
+	add(&l, SIGNAL_CUSTOM, "custom-1", "c");
+	add(&l, SIGNAL_CUSTOM, "custom-2", "c");
+	until_tried(&l, 1);
+	assert_true(outbox_leave(l.outbox));
+	while (outbox_leave(l.outbox) || store_pending(l.store))
+		(void)run(&l, 5);
+	(void)run(&l, 500);
+	assert_int_equal(l.n_tried, 1);
+	assert_int_equal(outbox_depth(l.outbox), 1);
+	end(&l);
+
+	begin(&l, dir);
+	l.quit_when_empty = true;
+	assert_int_equal(outbox_load(l.outbox), 0);
+	until_tried(&l, 1);
+	assert_string_equal(l.tried[0], "custom-2:c");
+	while (outbox_depth(l.outbox) > 0)
+		(void)run(&l, 5);
+	assert_int_equal(l.n_tried, 1);
+	end(&l);
+	remove_dir(dir);
+}
+
 /* A life whose health is on disk and never delivered. */
 static void live_and_leave_health(struct life *l, const char *dir)
 {
@@ -241,11 +274,9 @@ static void killed_at_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(next_life),
-		cmocka_unit_test(old_health),
-		cmocka_unit_test(told_while_loading),
-		cmocka_unit_test(foreign_files),
-		cmocka_unit_test(killed_at_random),
+		cmocka_unit_test(next_life),     cmocka_unit_test(left_in_peace),
+		cmocka_unit_test(old_health),    cmocka_unit_test(told_while_loading),
+		cmocka_unit_test(foreign_files), cmocka_unit_test(killed_at_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct plan {
 	int fail_status;
 	const char *fail_headers;
 	const char *bad;      /* 400 while the body holds this word */
+	unsigned delay_ms;    /* before points are answered */
 	size_t too_large;     /* 413 over this many bytes; 0 = never */
 	int64_t date_shift_s; /* its clock */
 	int wrong_token;      /* 401s for tokens before this one */
@@ -114,6 +115,7 @@ static _unused_ void serve(const struct httpd_seen *seen, unsigned nth, struct h
 	r->status = strstr(seen->target, "/v2.0") ? 204 : 200;
 	put_date(p, NULL);
 	r->headers = head;
+	r->delay_ms = points ? p->delay_ms : 0;
 	if (strstr(seen->target, "/auth/tokens"))
 		answer_token(seen, r);
 	else if (token_refused(seen, p, r))

@@ -207,6 +207,57 @@ static void test_place_lost(void **state)
 	end(f);
 }
 
+/* Before an end nothing begins any more and what is under way is waited for: the next life repeats
+ * nothing. */
+static void test_leave(void **state)
+{
+	struct fix *f = *state;
+
+	f->plan = (struct plan){.delay_ms = 1500};
+	serve_plan(f);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	add(f, 0, false);
+	UNTIL(f, 20, f->set->lanes[0]->doing == LANE_SENDING);
+	add(f, 1, true);
+	assert_true(metric_set_leave(f->set));
+	UNTIL(f, 20, !metric_set_leave(f->set));
+	run_ms(f, 1000);
+	assert_false(metric_set_leave(f->set));
+	assert_int_equal(count(f, "sent"), 7);
+	assert_int_equal(requests_with(f, "asDouble"), 1);
+	end(f);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	UNTIL(f, 20, count(f, "up_to_date") == 1);
+	assert_int_equal(count(f, "sent"), 7);
+	end(f);
+}
+
+/* What went before its turn does not go again when it is the turn of the next life. */
+static void test_ahead_is_kept(void **state)
+{
+	struct fix *f = *state;
+	struct metric_lane *l;
+
+	serve_plan(f);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	l = f->set->lanes[0];
+	l->wait_until = clock_boot_ms() + 3600000;
+	for (int i = 0; i < 4; i++)
+		add(f, i, false);
+	UNTIL(f, 20, all_on_disk(f));
+	l->sent_ahead[0] = l->cursor + 1;
+	assert_int_equal(l->cursor + 4, spool_end(f->set->spool));
+	end(f);
+	begin(f);
+	configure(f, "otlp", "/v1/metrics", false);
+	UNTIL(f, 20, count(f, "up_to_date") == 1);
+	assert_int_equal(count(f, "sent"), 3 * 7);
+	end(f);
+}
+
 /* A clock that is an hour off sends nothing; set right, what was held leaves with the right times.
  */
 static void test_clock(void **state)
@@ -344,6 +395,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_place_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ahead_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_findings, setup, teardown),
