@@ -173,15 +173,6 @@ int store_file_read(const struct env *env _unused_, const char *dir, const char 
 	return r < 0 ? err_sys(e, -r, "cannot read %s", path) : 0;
 }
 
-static int make_folder(const char *path)
-{
-	char folder[STORE_PATH_MAX];
-	const char *slash = strrchr(path, '/');
-
-	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
-	return mkdir(folder, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 static int write_entry(const char *dir, const char *name, const char *server_uuid, const void *p,
 		       size_t n, struct err *e)
 {
@@ -196,7 +187,7 @@ static int write_entry(const char *dir, const char *name, const char *server_uui
 		r = buf_error(&raw);
 	/* Only the one level below @dir is made: a missing @dir is for a person to see. */
 	if (r == 0 && strchr(name, '/'))
-		r = make_folder(path);
+		r = store_make_folder_of(path);
 	if (r < 0)
 		return err_sys(e, -r, "cannot write %s/%s", dir, name);
 	return fs_write_atomic(path, raw.data, raw.len, 0600, e);

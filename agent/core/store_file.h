@@ -21,5 +21,11 @@ ssize_t store_file_head(const char *p, size_t n, const char *server_uuid) _must_
 /** store_set_aside() - moves an entry out of the way. Never fails loudly: a file that stays is
  * judged again next time. */
 void store_set_aside(const char *dir, const char *name, int64_t real_ms);
+/** store_sync_folder_of() - what was made or removed beside @path survives a power cut from then
+ * on. */
+int store_sync_folder_of(const char *path) _must_check_;
+/** store_make_folder_of() - the folder that @path is in, if it is absent, and on disk; its own must
+ * exist. */
+int store_make_folder_of(const char *path) _must_check_;
 /** store_list_names() - all names that start with @prefix, sorted, a newline after each. */
 int store_list_names(const char *dir, const char *prefix, struct buf *out) _must_check_;

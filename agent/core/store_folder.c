@@ -13,6 +13,35 @@
 
 #define NAMES_MAX 16384
 
+static void folder_of(const char *path, char out[static STORE_PATH_MAX])
+{
+	snprintf(out, STORE_PATH_MAX, "%.*s", (int)(strrchr(path, '/') - path), path);
+}
+
+int store_sync_folder_of(const char *path)
+{
+	char folder[STORE_PATH_MAX];
+	_cleanup_close_ int fd = -1;
+
+	folder_of(path, folder);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int store_make_folder_of(const char *path)
+{
+	char folder[STORE_PATH_MAX];
+	int r;
+
+	folder_of(path, folder);
+	if (mkdir(folder, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	r = store_sync_folder_of(folder);
+	if (r < 0)
+		(void)!rmdir(folder); /* made and synced the next time */
+	return r;
+}
+
 struct names {
 	char **list;
 	size_t n, room;

@@ -85,16 +85,6 @@ static ssize_t check_head(int fd, const char *uuid)
 	return n < 0 ? -errno : store_log_head(line, (size_t)n, uuid);
 }
 
-static int sync_new(const char *path)
-{
-	char folder[STORE_PATH_MAX];
-	_cleanup_close_ int fd = -1;
-
-	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 static int begin(int fd, const char *uuid)
 {
 	char line[LINE_MAX_];
@@ -125,17 +115,6 @@ static int put_piece(int fd, uint64_t at, const void *p, size_t n)
 	return r;
 }
 
-static int make_folder(const char *dir, const char *name)
-{
-	char path[STORE_PATH_MAX];
-	int r = store_path(dir, name, path);
-
-	if (r < 0 || !strchr(name, '/'))
-		return r;
-	*strrchr(path, '/') = '\0';
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 int store_log_append(const char *dir, const char *name, const char *uuid, uint64_t at,
 		     const void *p, size_t n)
 {
@@ -146,8 +125,8 @@ int store_log_append(const char *dir, const char *name, const char *uuid, uint64
 
 	if (r == 0 && at + n > STORE_LOG_MAX)
 		r = -EFBIG;
-	if (r == 0)
-		r = make_folder(dir, name);
+	if (r == 0 && strchr(name, '/'))
+		r = store_make_folder_of(path);
 	if (r < 0)
 		return r;
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (at == 0 ? O_CREAT : 0), 0600);
@@ -156,7 +135,7 @@ int store_log_append(const char *dir, const char *name, const char *uuid, uint64
 	r = at == 0 ? begin(fd, uuid) : 0;
 	head = r < 0 ? r : check_head(fd, uuid);
 	r = head < 0 ? (int)head : put_piece(fd, (uint64_t)head + at, p, n);
-	return r == 0 && at == 0 ? sync_new(path) : r;
+	return r == 0 && at == 0 ? store_sync_folder_of(path) : r;
 }
 
 int store_log_read(const char *dir, const char *name, const char *uuid, uint64_t at, size_t max,

@@ -67,16 +67,6 @@ static int do_get(struct server *s, struct link *link, uint32_t id, const struct
 	return r < 0 ? r : reply_blob(link, id, &value);
 }
 
-static int sync_folder_of(const char *path)
-{
-	char folder[STORE_PATH_MAX];
-	_cleanup_close_ int fd = -1;
-
-	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 static int do_delete(struct server *s, struct link *link, uint32_t id, const struct request *q)
 {
 	char path[STORE_PATH_MAX];
@@ -85,7 +75,7 @@ static int do_delete(struct server *s, struct link *link, uint32_t id, const str
 	if (r == 0 && unlink(path) < 0)
 		r = errno == ENOENT ? 0 : -errno;
 	else if (r == 0)
-		r = sync_folder_of(path);
+		r = store_sync_folder_of(path);
 	return r < 0 ? r : link_reply(link, id, 0, NULL, NULL, 0);
 }
 
