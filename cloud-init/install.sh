@@ -5,6 +5,7 @@
 # Exit codes: 1 another sum, 2 usage, 3 cannot be fetched, 4 cannot be installed or started
 # Without words it takes the variables url and sha256 (inputs of a deployment), or what was put into the places below (a script as user data).
 set -eu
+umask 022
 put_url='@URL@' put_sum='@SHA256@'
 url=${1:-${url:-$put_url}} sum=${2:-${sha256:-$put_sum}}
 
@@ -71,7 +72,11 @@ root=
 in_root() { "$@"; }
 there() { command -v "$1" >/dev/null; }
 add_user() {
-  if grep -q '^heat-pulse:' "$root/etc/passwd" 2>/dev/null; then return; fi
+  if [ ! -e "$root/etc/passwd" ]; then
+    echo "install: there is no $root/etc/passwd: the system user heat-pulse is left to you" >&2
+    return
+  fi
+  if grep -q '^heat-pulse:' "$root/etc/passwd"; then return; fi
   shell=/bin/false
   for one in /usr/sbin/nologin /sbin/nologin; do [ ! -x "$root$one" ] || shell=$one; done
   if there useradd; then in_root useradd -r -U -M -d /var/lib/heat-pulse -s "$shell" -c 'OpenStack Heat agent' heat-pulse
@@ -140,6 +145,7 @@ supervisor=supervise-daemon
 pidfile=/run/heat-pulse.pid
 respawn_delay=10
 respawn_max=0
+umask=077
 rc_ulimit="-l 16384"
 output_logger="logger -t heat-pulse"
 error_logger="logger -t heat-pulse"
