@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The static file: made, measured, run where nothing else is, made again byte by byte, and put through system tests; with HEAT_PULSE_DEEP=1
+"""The static file: made, measured, run where nothing else is, made again byte by byte, and put through unit and system tests; with HEAT_PULSE_DEEP=1
 through all rings, and made again from nothing. Prints TAP."""
 import filecmp
 import json
@@ -32,8 +32,9 @@ JOBS = os.environ.get("HEAT_PULSE_JOBS", "2")
 NO_SOURCES = 3
 DEEP = os.environ.get("HEAT_PULSE_DEEP") == "1"
 # Rings that run the program, or are compiled against its C library.
-RINGS = ("unit", "system", "faults", "sim", "score", "bench", "vm")
+RINGS = ("system", "faults", "sim", "score", "bench", "vm")
 PULSE = os.path.join(OUT, "meson", "tests", "faults", "pulse")
+UNITS = os.path.join(OUT, "meson-tests")
 
 
 def build(*arguments, program=BUILD, env=None):
@@ -180,10 +181,15 @@ def test_disks(t):
     t.program("faults", ["/usr/bin/python3", os.path.join(TOP, "tests", "faults", "harness.py"), "disk events"], env={"HP_PULSE": PULSE}, tries=2)
 
 
-def test_rings(t):
+def test_units(t):
+    """What the libraries are made without is asked for by a unit test sooner than by a guest."""
     done = build("--tests")
     t.say(done.returncode == 0, "the unit tests are built against its libraries", done.stderr)
-    env = {"HP_BIN": BINARY, "HP_PULSE": PULSE, "HP_UNIT": os.path.join(OUT, "meson-tests"), "HP_BUILD": os.path.join(OUT, "meson-tests")}
+    t.program("unit", ["/usr/bin/python3", os.path.join(TOP, "tests", "unit", "unit.py"), "--only", UNITS], timeout=1200)
+
+
+def test_rings(t):
+    env = {"HP_BIN": BINARY, "HP_PULSE": PULSE, "HP_BUILD": UNITS}
     for ring in RINGS:
         path = os.path.join(TOP, "tests", ring, "ring")
         if os.access(path, os.X_OK):
@@ -210,10 +216,12 @@ def main():
     test_memory_steady(t)
     test_memory_tls(t)
     test_disks(t)
+    test_units(t)
     if DEEP:
         test_rings(t)
     else:
-        t.program("system", ["/usr/bin/python3", os.path.join(TOP, "tests", "system", "harness.py"), "test_local", "test_rights", "test_tls"], timeout=1200, tries=2)
+        t.program("system", ["/usr/bin/python3", os.path.join(TOP, "tests", "system", "harness.py"),
+                               "test_local", "test_rights", "test_tls", "test_broken_tls", "test_wrong_certificate"], timeout=1200, tries=2)
     return t.end()
 
 
