@@ -123,7 +123,7 @@ int store_log_append(const char *dir, const char *name, const char *uuid, uint64
 	ssize_t head;
 	int r = store_name_valid(name) ? store_path(dir, name, path) : -EINVAL;
 
-	if (r == 0 && at + n > STORE_LOG_MAX)
+	if (r == 0 && (n > STORE_LOG_MAX || at > STORE_LOG_MAX - n))
 		r = -EFBIG;
 	if (r == 0 && strchr(name, '/'))
 		r = store_make_folder_of(path);

@@ -131,6 +131,9 @@ static void test_refused(void **state)
 	assert_int_equal(
 		store_append(f->role.store, NAME, 0, "x", STORE_LOG_PIECE_MAX + 1, on_done, f),
 		-EFBIG);
+	/* nor one whose end is beyond all numbers, which would cut the head off */
+	assert_int_equal(store_log_append(f->role.dir, NAME, UUID, UINT64_MAX - 4, "beyond", 6),
+			 -EFBIG);
 }
 
 static bool exists(const struct fix *f, const char *name)
