@@ -395,16 +395,18 @@ static void judge_whole(struct finder *f)
 	if (set->cfn.kind == CREDENTIALS_NONE && set->heat.kind == CREDENTIALS_NONE &&
 	    set->request.kind == CREDENTIALS_NONE && set->zaqar.kind == CREDENTIALS_NONE && !local)
 		problems_add(f->problems, PROBLEM_WARN, "credentials-none",
-			     "see README: where credentials are looked for",
-			     "no credentials found: configuration, cfn-init-data, os-collect-config.conf and "
+			     "name them in [cfn], [heat] or [tempurl] of heat-pulse.conf, or let "
+			     "Heat leave them",
+			     "no credentials found: configuration, cfn-init-data, "
+			     "os-collect-config.conf and "
 			     "cfn-hup.conf were looked at");
 	if (set->cfn.kind != CREDENTIALS_NONE && !set->cfn.stack)
 		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete", "name it in [cfn] stack",
 			     "the cfn credentials of %s come without a stack", set->cfn.origin);
 	if (set->heat.kind != CREDENTIALS_NONE && !set->heat.stack)
 		problems_add(f->problems, PROBLEM_ERROR, "credentials-incomplete",
-			     "name it in [heat] stack_id", "the heat credentials of %s come without a stack",
-			     set->heat.origin);
+			     "name it in [heat] stack-id",
+			     "the heat credentials of %s come without a stack", set->heat.origin);
 }
 
 int credentials_find(const struct conf *conf, credentials_open_fn *open_fd, void *ctx,

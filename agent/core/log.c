@@ -11,8 +11,10 @@
 #include <string.h>
 #include "core/text.h"
 
-#define LOG_TEXT_MAX 2000 /* with every byte escaped to four and the head below PIPE_BUF x 2 */
-#define LOG_LINE_MAX 4096
+#define LOG_TEXT_MAX                                                                               \
+	2000              /* of a sentence; what its escapes make longer than a line is cut there  \
+			   */
+#define LOG_LINE_MAX 4096 /* PIPE_BUF of Linux: what is not longer arrives whole */
 
 static struct {
 	enum log_level level;

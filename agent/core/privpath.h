@@ -46,7 +46,8 @@ struct privpath_names { /* rows whose path root-owned configuration names; NULL 
 const char *privpath_path(enum privpath id, const struct privpath_names *names,
 			  char out[static ENV_PATH_MAX]);
 /** privpath_open() - Return: a descriptor (O_CLOEXEC|O_NOCTTY, flags of the row) or -errno. Only
- * regular files and the devices listed are opened. Of local-data: -ENOENT after the last file; -EPERM for
- * all of them when the folder is not root's alone or anything in it may be written by everybody. */
+ * regular files and the devices listed are opened. Of local-data: -ENOENT after the last file;
+ * -EPERM for all of them when the folder is not root's or it or anything in it may be written by
+ * everybody. */
 int privpath_open(const struct env *env, enum privpath id,
 		  const struct privpath_names *names) _must_check_;

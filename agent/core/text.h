@@ -17,7 +17,8 @@ int text_double(const char *p, size_t n, double *ret) _must_check_;
 int text_bool(const char *p, size_t n, bool *ret) _must_check_;
 /** text_duration_ms() - "500ms", "30s", "10m", "2h", "1d"; a bare number is seconds. */
 int text_duration_ms(const char *p, size_t n, int64_t *ret_ms) _must_check_;
-/** text_size() - "64KiB"/"64k", "8MiB"/"8M", "1GiB"/"1G" (1024-based); a bare number is bytes. */
+/** text_size() - "64KiB"/"64k", "8MiB"/"8M", "1GiB"/"1G", "1TiB"/"1T" (1024-based); a bare number
+ * is bytes. */
 int text_size(const char *p, size_t n, uint64_t *ret_bytes) _must_check_;
 
 /** text_duration_str() - shortest exact form ("90s", "10m") into @out of at least 24 bytes. */

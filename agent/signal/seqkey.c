@@ -265,7 +265,7 @@ int seqkey_new(struct loop *loop, struct store *store, const char *server_uuid, 
 	*k = (struct seqkey){
 		.loop = loop, .store = store, .ready = ready, .ctx = ctx, .started_ms = loop_now(loop)};
 	/* the name goes into a JSON text as it is */
-	for (size_t i = 0; server_uuid[i] && i < sizeof(k->server) - 1; i++)
+	for (size_t i = 0; i < sizeof(k->server) - 1 && server_uuid[i]; i++)
 		k->server[i] = strchr("\"\\", server_uuid[i]) || (unsigned char)server_uuid[i] < 0x20
 				       ? '_'
 				       : server_uuid[i];

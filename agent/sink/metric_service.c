@@ -102,7 +102,7 @@ static int send_request(struct metric_service *s)
 		.body_max = ANSWER_MAX,
 	};
 
-	for (; s->headers[n] && n < HEADERS_MAX; n++)
+	for (; n < HEADERS_MAX && s->headers[n]; n++)
 		lines[n] = s->headers[n];
 	lines[n] = buf_str(&s->token);
 	return metric_call_http(s->call, &req, answered, s);
