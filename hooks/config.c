@@ -286,7 +286,7 @@ static int read_finding_words(const struct section *s, struct hook *h)
 
 	h->levels = 1U << FINDING_WARNING | 1U << FINDING_CRITICAL;
 	h->events = 1U << HOOK_EVENT_OPENED | 1U << HOOK_EVENT_RAISED;
-	r = read_words(s, "levels", hook_level_names, FINDING_LEVELS, &h->levels);
+	r = read_words(s, "levels", finding_level_names, FINDING_LEVELS, &h->levels);
 	return r ? r : read_words(s, "on", hook_event_names, HOOK_EVENTS, &h->events);
 }
 

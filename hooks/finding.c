@@ -15,11 +15,6 @@ const char *const hook_event_names[HOOK_EVENTS] = {
 	[HOOK_EVENT_RAISED] = "raised",
 	[HOOK_EVENT_CLOSED] = "closed",
 };
-const char *const hook_level_names[FINDING_LEVELS] = {
-	[FINDING_NOTICE] = "notice",
-	[FINDING_WARNING] = "warning",
-	[FINDING_CRITICAL] = "critical",
-};
 
 /* The class of a section's name; NULL when it is none of ours. */
 static const char *class_of(const char *section)
@@ -60,12 +55,12 @@ static json_t *clean_text(const char *text, size_t max)
 
 json_t *finding_json(const struct hook_finding *f, int64_t real_ms)
 {
-	json_t *j = json_pack("{s:s, s:o, s:s, s:s, s:o, s:f, s:I}", "class", f->class_name, "entity",
-			      clean_text(f->entity, HOOK_ENTITY_MAX), "level",
-			      hook_level_names[f->level], "event", hook_event_names[f->event],
-			      "evidence", clean_text(f->evidence, HOOK_EVIDENCE_MAX), "risk",
-			      isfinite(f->risk) ? f->risk : 0.0, "time",
-			      (json_int_t)(real_ms / 1000));
+	json_t *j =
+		json_pack("{s:s, s:o, s:s, s:s, s:o, s:f, s:I}", "class", f->class_name, "entity",
+			  clean_text(f->entity, HOOK_ENTITY_MAX), "level",
+			  finding_level_names[f->level], "event", hook_event_names[f->event],
+			  "evidence", clean_text(f->evidence, HOOK_EVIDENCE_MAX), "risk",
+			  isfinite(f->risk) ? f->risk : 0.0, "time", (json_int_t)(real_ms / 1000));
 
 	if (j && f->eta_s >= 0 && json_object_set_new(j, "eta_s", json_integer(f->eta_s)) < 0) {
 		json_decref(j);
@@ -86,7 +81,7 @@ static unsigned word_index(const char *word, const char *const *words, unsigned 
 
 int finding_from_json(const json_t *j, struct hook_finding *ret)
 {
-	unsigned level = word_index(json_str(j, "level"), hook_level_names, FINDING_LEVELS);
+	unsigned level = word_index(json_str(j, "level"), finding_level_names, FINDING_LEVELS);
 	unsigned event = word_index(json_str(j, "event"), hook_event_names, HOOK_EVENTS);
 
 	*ret = (struct hook_finding){.class_name = json_str(j, "class"),

@@ -10,7 +10,6 @@
 #include "hooks/config.h"
 
 #define FINDING_SECTION "finding." /* a section of this name, and then a class or "*" */
-#define FINDING_LEVELS	3
 
 /* Bits of struct hook; the words stand in on=. */
 enum hook_event {
@@ -20,7 +19,6 @@ enum hook_event {
 	HOOK_EVENTS,
 };
 extern const char *const hook_event_names[HOOK_EVENTS];
-extern const char *const hook_level_names[FINDING_LEVELS];
 
 #define HOOK_ENTITY_MAX	  127
 #define HOOK_EVIDENCE_MAX 255

@@ -155,7 +155,7 @@ static int set_finding(const struct hook_finding *f, struct hook_env *vars)
 	const struct named rows[] = {
 		{"HEAT_PULSE_CLASS", f->class_name},
 		{"HEAT_PULSE_ENTITY", f->entity},
-		{"HEAT_PULSE_LEVEL", hook_level_names[f->level]},
+		{"HEAT_PULSE_LEVEL", finding_level_names[f->level]},
 		{"HEAT_PULSE_EVENT", hook_event_names[f->event]},
 		{"HEAT_PULSE_EVIDENCE", f->evidence},
 		{"HEAT_PULSE_ETA_S", eta},

@@ -279,12 +279,18 @@ bool predict_setting_equal(const struct predict_setting *a, const struct predict
 	return true;
 }
 
+/* ---- findings ---- */
+
+const char *const finding_level_names[FINDING_LEVELS] = {
+	[FINDING_NOTICE] = "notice",
+	[FINDING_WARNING] = "warning",
+	[FINDING_CRITICAL] = "critical",
+};
+
 bool finding_level_parse(const char *p, size_t n, enum finding_level *ret)
 {
-	static const char *const names[] = {"notice", "warning", "critical"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (strlen(names[i]) == n && !memcmp(names[i], p, n)) {
+	for (size_t i = 0; i < FINDING_LEVELS; i++)
+		if (strlen(finding_level_names[i]) == n && !memcmp(finding_level_names[i], p, n)) {
 			*ret = (enum finding_level)i;
 			return true;
 		}

@@ -60,6 +60,11 @@ void run_result_deinit(struct run_result *r);
 
 /* ---- findings as `status` and signals show them; made by predict ---- */
 enum finding_level { FINDING_NOTICE, FINDING_WARNING, FINDING_CRITICAL };
+#define FINDING_LEVELS 3
+extern const char
+	*const finding_level_names[FINDING_LEVELS]; /* as they are told, and as files write them */
+/** finding_level_parse() - one of these names to its level. Return: true when it is one. */
+bool finding_level_parse(const char *p, size_t n, enum finding_level *ret);
 struct finding {
 	char class_name[32];
 	char entity[64];
@@ -99,8 +104,6 @@ struct predict_setting {
 	size_t n_levels;
 };
 bool predict_setting_equal(const struct predict_setting *a, const struct predict_setting *b);
-/** finding_level_parse() - "notice", "warning", "critical" to its level. Return: true when it is one. */
-bool finding_level_parse(const char *p, size_t n, enum finding_level *ret);
 
 /* ---- credentials as found; secrets are wiped by the deinit ---- */
 enum credentials_kind {

@@ -11,8 +11,6 @@
 
 _Static_assert(FAILURE_CLASSES == FAILURE_CLASS_NAMES, "core/failure_class.c names other classes");
 
-const char *const finding_level_names[3] = {"notice", "warning", "critical"};
-
 #define MIN  60
 #define HOUR 3600
 #define DAY  86400

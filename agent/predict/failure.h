@@ -54,7 +54,6 @@ struct failure_info {
 	float critical_from;
 };
 extern const struct failure_info failures[FAILURE_CLASSES];
-extern const char *const finding_level_names[3];
 
 /** failure_find() - by name; FAILURE_CLASSES when there is none. */
 enum failure_class failure_find(const char *name, size_t n);

@@ -207,7 +207,7 @@ static bool read_line(const struct reading *r, const struct field w[static WORDS
 
 	k->state = find_word(&w[STATE], states, ARRAY_SIZE(states));
 	k->class = failure_find(w[CLASS].p, w[CLASS].n);
-	k->level = find_word(&w[LEVEL], finding_level_names, 3);
+	k->level = find_word(&w[LEVEL], finding_level_names, FINDING_LEVELS);
 	return k->state >= 0 && k->class < FAILURE_CLASSES && k->level >= 0 &&
 	       k->level <= (int)failures[k->class].highest &&
 	       printable(&w[ENTITY], sizeof(room->entity)) &&

@@ -155,8 +155,6 @@ static json_t *json_wrong_settings(const struct problems *p)
 	return list;
 }
 
-static const char *const level_words[] = {"notice", "warning", "critical"};
-
 static json_t *finding_json(const struct finding *f)
 {
 	_cleanup_json_ json_t *o = json_object();
@@ -167,7 +165,9 @@ static json_t *finding_json(const struct finding *f)
 	bad |= json_object_set_new(o, "class", json_safe(f->class_name, sizeof(f->class_name)));
 	bad |= json_object_set_new(
 		o, "level",
-		json_string(level_words[(unsigned)f->level <= FINDING_CRITICAL ? f->level : FINDING_NOTICE]));
+		json_string(
+			finding_level_names[(unsigned)f->level < FINDING_LEVELS ? f->level
+										: FINDING_NOTICE]));
 	bad |= json_object_set_new(o, "entity", json_safe(f->entity, 120));
 	bad |= json_object_set_new(o, "eta_s", json_seconds(f->eta_s));
 	bad |= json_object_set_new(o, "evidence", json_safe(f->evidence, 240));
