@@ -20,8 +20,8 @@
 #include "core/store.h"
 #include "sample/sampler.h"
 
-#define STOP_GRACE_MS 6000 /* of each: the agent may wait for answers, then hands its state over   \
-			    */
+/* Of each role: the agent may wait for answers, then hands its state over. */
+#define STOP_GRACE_MS 6000
 
 static int role_agent(int link_fd, void *ctx)
 {
