@@ -23,7 +23,7 @@ def silent(body):
     """Half of it, and then nothing more."""
     def give(handler):
         answer(200, body[:len(body) // 2], len(body))(handler)
-        time.sleep(60)
+        time.sleep(600)
     return give
 
 
