@@ -223,10 +223,13 @@ class Root:
         if systemd and wait:
             until("systemd", 60, lambda: self.run("systemctl", "is-system-running", "--wait").stdout.strip() in ("running", "degraded"))
         elif not systemd:
-            until("the root", 10, lambda: self.run("true").returncode == 0 and os.path.isdir("/proc/%d/root/proc/1" % self.pid) and
-                  open("/proc/%d/comm" % self.pid).read() != "unshare\n")
-            time.sleep(0.5)
+            until("the root", 30, self._entered)
         return self
+
+    def _entered(self):
+        """Whether process 1 is the program that was wanted, whose surroundings are ready, and no longer the one that makes them."""
+        with open("/proc/%d/environ" % self.pid, "rb") as f:
+            return b"container=test" in f.read()
 
     def _child(self):
         try:
