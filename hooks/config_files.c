@@ -108,24 +108,35 @@ static void names_deinit(struct names *names)
 		free(names->list[i]);
 }
 
+static void tell_unread(struct loader *l, const char *path, const char *name)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(2048);
+
+	text_escape(&text, name, strlen(name));
+	problems_add(l->problems, PROBLEM_WARN, "hook-file", "Name it NAME.conf to have it read.",
+		     "%s/%s is not read: hook files end in .conf or have no dot", path,
+		     buf_str(&text));
+}
+
 static int collect(struct loader *l, DIR *dir, const char *path, struct names *names)
 {
 	const struct dirent *d;
 
-	while ((d = readdir(dir)) && names->n < FILES_MAX) {
+	while ((d = readdir(dir))) {
+		if (is_hook_file(d->d_name) && names->n == FILES_MAX) {
+			problems_add(l->problems, PROBLEM_WARN, "hook-file",
+				     "Put several hooks into one file.",
+				     "%s holds more than %d hook files; some are not read", path,
+				     FILES_MAX);
+			break;
+		}
 		if (is_hook_file(d->d_name)) {
 			names->list[names->n] = strdup(d->d_name);
 			if (!names->list[names->n])
 				return -ENOMEM;
 			names->n++;
 		} else if (!is_backup(d->d_name) && d->d_type != DT_DIR) {
-			_cleanup_buf_ struct buf name = BUF_INIT(2048);
-
-			text_escape(&name, d->d_name, strlen(d->d_name));
-			problems_add(l->problems, PROBLEM_WARN, "hook-file",
-				     "Name it NAME.conf to have it read.",
-				     "%s/%s is not read: hook files end in .conf or have no dot",
-				     path, buf_str(&name));
+			tell_unread(l, path, d->d_name);
 		}
 	}
 	return 0;

@@ -168,6 +168,28 @@ static void test_file_names(void **state)
 	done(&set, &problems);
 }
 
+/* As many files as fit are read, and that there are more is told. */
+static void test_too_many_files(void **state)
+{
+	const struct fixture *f = *state;
+	struct problems problems = {0};
+	struct hookset set;
+	char path[128];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(path, sizeof(path), "/etc/cfn/hooks.d/%d.conf", i);
+		fixture_write(f, path, i ? "" : "[first]\n" GOOD, 0600);
+	}
+	set = load(f, &problems);
+	assert_int_equal(set.n, 1);
+	assert_int_equal(problems.n, 0);
+	done(&set, &problems);
+	fixture_write(f, "/etc/cfn/hooks.d/one-more", "", 0600);
+	set = load(f, &problems);
+	assert_told(&problems, "hooks.d holds more than 1000 hook files");
+	done(&set, &problems);
+}
+
 /* A bad section or file costs itself only, and is named with file and line. */
 static void test_bad_parts(void **state)
 {
@@ -476,6 +498,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_merge_and_order, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_file_names, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_files, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_bad_parts, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_triggers, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_interval_and_umask, fixture_setup,
