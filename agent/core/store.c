@@ -21,6 +21,7 @@
 static void write_next(struct store *s);
 static void on_retry(struct loop *loop, void *ctx);
 static void on_tell(struct loop *loop, void *ctx);
+static void bind_link(struct store *s);
 
 /* ---- problems ---- */
 
@@ -306,7 +307,7 @@ static void write_next(struct store *s)
 	struct store_entry *e = s->entries;
 	int r;
 
-	if (s->flight || !s->link || s->stalled)
+	if (s->flight || !s->link || s->stalled || s->bind_due)
 		return;
 	while (e && e->round == s->round)
 		e = e->next;
@@ -321,6 +322,8 @@ static void on_retry(struct loop *loop _unused_, void *ctx)
 
 	s->round++;
 	s->stalled = false;
+	if (s->bind_due)
+		bind_link(s);
 	write_next(s);
 }
 
@@ -461,10 +464,19 @@ int store_finish(struct store *s, int64_t timeout_ms)
 static void bind_link(struct store *s)
 {
 	struct store_request *q = store_request_new(s, REQUEST_BIND);
+	int r = q ? store_request_send(s, STORE_BIND, s->uuid, -1, q) : -ENOMEM;
 
-	/* A write that comes before a bind is refused and tried again. */
-	if (q && store_request_send(s, STORE_BIND, s->uuid, -1, q) < 0)
+	if (q && r < 0)
 		store_request_free(q);
+	store_bind_done(s, r);
+}
+
+/* What was not heard is said again; what the disk said to it, it says to each write, too. */
+void store_bind_done(struct store *s, int status)
+{
+	s->bind_due = status < 0 && store_is_silent(status);
+	if (s->bind_due)
+		wait_and_retry(s);
 }
 
 int store_bind(struct store *s, const char *server_uuid)
@@ -491,6 +503,7 @@ void store_set_link(struct store *s, struct link *link)
 	s->flight = NULL; /* its answer, should it come, says nothing about the new process */
 	s->flying = NULL;
 	s->stalled = false;
+	s->bind_due = false;
 	s->round++;
 	loop_timer_disarm(s->retry);
 	backoff_reset(&s->backoff);

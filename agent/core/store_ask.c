@@ -129,7 +129,7 @@ static void hand_over(struct store_request *q, int status, struct link_msg *msg)
 	q->fn(status, status < 0 ? NULL : buf_str(&value), status < 0 ? 0 : value.len, q->ctx);
 }
 
-static void on_answer(struct link *link _unused_, int status, struct link_msg *msg, void *ctx)
+static void on_answer(struct link *link, int status, struct link_msg *msg, void *ctx)
 {
 	struct store_request *q = ctx;
 	struct store *s = q->store;
@@ -141,6 +141,8 @@ static void on_answer(struct link *link _unused_, int status, struct link_msg *m
 		hand_over(q, status, msg);
 	if (s && (q->kind == REQUEST_APPEND || q->kind == REQUEST_READ))
 		store_log_answered(q, status, msg);
+	if (s && q->kind == REQUEST_BIND && s->link == link)
+		store_bind_done(s, status);
 	if (s && q->kind == REQUEST_WRITE && s->flight == q) {
 		store_request_free(q);
 		store_write_done(s, gen, status);

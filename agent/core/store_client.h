@@ -68,6 +68,8 @@ struct store {
 	uint64_t gen, round;
 	bool stalled; /* the store does not answer: nothing is sent until retry */
 	char *uuid;
+	bool bind_due; /* this process has not heard whose state it is: nothing is written until it
+			  has */
 	struct backoff backoff;
 	const char *problem;
 	unsigned busy;
@@ -85,5 +87,7 @@ void store_log_answered(struct store_request *q, int status, struct link_msg *ms
 /** store_answer_local() - gives one answer that needs no store process. May free the store. */
 void store_answer_local(struct loop *loop, void *ctx);
 struct store_entry *store_find_entry(const struct store *s, const char *name);
+/** store_bind_done() - the answer to the bind that was sent over the link there is. */
+void store_bind_done(struct store *s, int status);
 /** store_write_done() - the answer to the write under way. May free the store. */
 void store_write_done(struct store *s, uint64_t gen, int status);

@@ -457,6 +457,25 @@ static void test_no_store(void **state)
 	assert_int_equal(f->done, 1);
 }
 
+/* A store that could not be told whose state it keeps, because its link was full, is told again. */
+static void test_bind_again(void **state)
+{
+	struct fix *f = *state;
+
+	store_child_fork(&f->role);
+	kill(f->role.pid, SIGSTOP);
+	while (link_send(f->role.link, STORE_LIST, NULL, NULL, 0) == 0)
+		;
+	store_set_link(f->role.store, f->role.link);
+	kill(f->role.pid, SIGCONT);
+	assert_int_equal(store_put(f->role.store, "a", "x", 1, on_done, f), 0);
+	for (int i = 0; i < 200 && store_pending(f->role.store); i++)
+		run_loop(f->role.loop, 100);
+	assert_int_equal(store_pending(f->role.store), 0);
+	assert_null(store_problem(f->role.store));
+	assert_int_equal(get(f, "a"), 0);
+}
+
 /* At an end all that waits is handed over, also to a store that is slow to take it, and is written
  * though nobody waits for it: the newest values, deletions too. */
 static void test_finish(void **state)
@@ -547,6 +566,7 @@ int main(void)
 		WITH_STORE(test_full_disk),
 		WITH_STORE(test_frozen),
 		WITH_STORE(test_no_store),
+		WITH_STORE(test_bind_again),
 		WITH_STORE(test_finish),
 		WITH_STORE(test_free_inside),
 	};
