@@ -145,9 +145,12 @@ def run_lane(ring, names, words):
 
 def give_up(ring):
     """A time limit ends the ring by SIGTERM: guests and the control plane must not stay behind, whatever the lanes wait for."""
+    qemu.Machine.over = True  # nor does the second try of what fails by this begin one
     for child in list(qemu.Machine.running):
         child.kill()
     ring.end()
+    for child in list(qemu.Machine.running):  # one that was being started meanwhile
+        child.kill()
     os._exit(124)
 
 

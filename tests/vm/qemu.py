@@ -25,8 +25,11 @@ class Machine:
 
     accel = TCG  # one for all guests, see fits()
     running = set()  # their processes
+    over = False  # the ring is: none is started any more
 
     def __init__(self, kernel, initrd, append="", mem=256, smp=2, args=(), net="", state=None, cpu="Nehalem", fast=False):
+        if self.over:
+            raise Gone("the ring was ended")
         self.folder = tempfile.mkdtemp(prefix="hp-vm-", dir="/var/tmp")
         self.console_path = os.path.join(self.folder, "console")
         self.lock = threading.RLock()
