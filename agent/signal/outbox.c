@@ -192,19 +192,23 @@ static void finish(struct outbox *o, struct entry *e, enum carry how, const char
 		outbox_spool_delete(o, e);
 	if (how == CARRY_DELIVERED) {
 		backoff_reset(&o->pause);
-		o->pause_until = 0;
+		o->pause_until = o->asked_until = 0;
 		o->last_error[0] = '\0';
 	}
 	tell(o, e, how, why);
 	drop(o, e);
 }
 
+static int64_t asked_ms(int64_t retry_after_s)
+{
+	return (retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s) * 1000;
+}
+
 static int64_t wait_ms(struct backoff *b, int64_t retry_after_s)
 {
-	int64_t ms = backoff_next(b, random_unit());
-	int64_t told = (retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s) * 1000;
+	int64_t ms = backoff_next(b, random_unit()), asked = asked_ms(retry_after_s);
 
-	return told > ms ? told : ms;
+	return asked > ms ? asked : ms;
 }
 
 static void rest(struct outbox *o, struct entry *e, enum carry how, int64_t retry_after_s)
@@ -216,6 +220,8 @@ static void rest(struct outbox *o, struct entry *e, enum carry how, int64_t retr
 	if (how == CARRY_RETRY) {
 		e->backoff.base_ms = e->s.kind == SIGNAL_HEALTH && !e->s.urgent ? CALM_BASE_MS : BASE_MS;
 		o->pause_until = now + wait_ms(&o->pause, retry_after_s);
+		if (o->asked_until < now + asked_ms(retry_after_s))
+			o->asked_until = now + asked_ms(retry_after_s);
 	} else {
 		e->backoff.base_ms = SLOW_BASE_MS;
 		backoff_reset(&o->pause);
@@ -419,12 +425,12 @@ bool outbox_leave(struct outbox *o)
 void outbox_route_changed(struct outbox *o)
 {
 	backoff_reset(&o->pause);
-	o->pause_until = 0;
+	o->pause_until = o->asked_until;
 	for (struct entry *e = o->first; e; e = e->next) {
 		e->no_route = false;
 		if (e->unreachable) {
 			e->unreachable = false;
-			e->not_before = 0;
+			e->not_before = o->asked_until;
 		}
 	}
 	outbox_plan(o);

@@ -55,7 +55,8 @@ int outbox_add(struct outbox *o, struct signal *s, store_done_fn *accepted, void
  * something is under way whose answer is waited for. */
 bool outbox_leave(struct outbox *o);
 /** outbox_route_changed() - credentials or document came, or Heat answered a poll: try what had no
- * route and what waited for the server. Cheap. */
+ * route and what waited for the server, but not before the time that the server itself asked for.
+ * Cheap. */
 void outbox_route_changed(struct outbox *o);
 bool outbox_holds(const struct outbox *o, const char *key); /* waits (or is under way) */
 /** outbox_peek() - the signal of that key which waits or is under way, or NULL; borrowed until the

@@ -60,6 +60,7 @@ struct outbox {
 	uint64_t orders;
 	struct backoff pause;
 	int64_t pause_until;
+	int64_t asked_until; /* the server said so itself */
 	size_t unreadable;
 	int load_status;
 	int64_t load_at; /* boot ms: ask again for what an earlier life left; 0 = all was read */
