@@ -145,6 +145,7 @@ supervisor=supervise-daemon
 pidfile=/run/heat-pulse.pid
 respawn_delay=10
 respawn_max=0
+retry=TERM/15/KILL/5
 umask=077
 rc_ulimit="-l 16384"
 output_logger="logger -t heat-pulse"
