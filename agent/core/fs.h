@@ -32,7 +32,8 @@ void fs_remove_tree(const char *path);
  * fs_give_tree() - best effort: a folder that is another user's, with all that is in it
  *
  * The folder itself comes last, so that a try that was cut off is made again. One that is @uid's is
- * left alone, as are links, devices, mounts below and files that have a second name.
+ * left alone, as are links, devices, mounts below, files that have a second name, and what is not
+ * of the folder's owner.
  */
 void fs_give_tree(const char *path, uid_t uid, gid_t gid);
 

@@ -26,7 +26,7 @@ struct fs_tree {
 	void (*entry)(struct fs_tree *tree, int at_fd, const char *name);
 	void (*leave)(struct fs_tree *tree,
 		      int at_fd); /* the innermost folder, which is in at_fd */
-	uid_t uid;                /* who is given it */
+	uid_t from, uid;          /* whose it was, who is given it */
 	gid_t gid;
 };
 
@@ -97,13 +97,14 @@ static void remove_folder(struct fs_tree *tree, int at_fd)
 	unlinkat(at_fd, tree->levels[tree->depth - 1].name, AT_REMOVEDIR);
 }
 
-/* A file that has a second name may be another's. */
+/* What is another's still is not the folder's owner's to have moved here for us to give; nor is a
+ * file that has a second name. */
 static void give_entry(struct fs_tree *tree, int at_fd, const char *name)
 {
 	_cleanup_close_ int fd = openat(at_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != tree->from)
 		return;
 	if (S_ISDIR(st.st_mode))
 		(void)!fs_tree_push(tree, at_fd, name);
@@ -125,6 +126,7 @@ void fs_give_tree(const char *path, uid_t uid, gid_t gid)
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid == uid)
 		return;
 	tree.dev = st.st_dev;
+	tree.from = st.st_uid;
 	if (fs_tree_enter(&tree, take_fd(&fd), "") == 0)
 		fs_tree_walk(&tree, AT_FDCWD);
 }

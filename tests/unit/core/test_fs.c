@@ -260,7 +260,7 @@ static uid_t owner(struct place *p, const char *name)
 	return st.st_uid;
 }
 
-/* A tree of another user is given with all that is in it, but for links and files with a second
+/* A tree of another user is given with all that is his in it, but for links and files with a second
  * name; one whose folder is the user's already is left alone. */
 static void test_give_tree(void **state)
 {
@@ -278,6 +278,8 @@ static void test_give_tree(void **state)
 	snprintf(target, sizeof(target), "%s/outside", p->dir);
 	assert_int_equal(symlink(target, at(p, "t/a/link")), 0);
 	assert_int_equal(mkfifo(at(p, "t/pipe"), 0600), 0);
+	put(p, "t/a/third", "x", 0600);
+	assert_int_equal(chown(at(p, "t/a/third"), 5555, 0), 0);
 	fs_give_tree(at(p, "t"), 4242, 4243);
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(owner(p, (const char *[]){"t", "t/a", "t/a/b", "t/a/b/f"}[i]),
@@ -285,6 +287,7 @@ static void test_give_tree(void **state)
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(
 			owner(p, (const char *[]){"outside", "both", "t/a/link", "t/pipe"}[i]), 0);
+	assert_int_equal(owner(p, "t/a/third"), 5555);
 	put(p, "t/new", "x", 0600);
 	fs_give_tree(at(p, "t"), 4242, 4243);
 	assert_int_equal(owner(p, "t/new"), 0);

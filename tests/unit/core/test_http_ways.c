@@ -125,8 +125,7 @@ static size_t held(void)
 /* New connections, good ones and ones that fail in the handshake, leave nothing behind. */
 static void test_growth(void **state)
 {
-	struct httpd *good = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS});
-	struct httpd *bad = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS_EXPIRED});
+	struct httpd *good, *bad;
 	struct asker k = {0};
 	struct err e = ERR_INIT;
 	size_t before = 0;
@@ -134,6 +133,8 @@ static void test_growth(void **state)
 	(void)state;
 	if (under_valgrind())
 		skip_because("sixty handshakes take too long under valgrind");
+	good = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS});
+	bad = httpd_start(&(struct httpd_setup){.tls = HTTPD_TLS_EXPIRED});
 	assert_int_equal(loop_new(&env, &k.loop), 0);
 	assert_int_equal(
 		http_new(k.loop, &(struct http_setup){.ca_file = httpd_ca_file(good)}, &k.http, &e),
