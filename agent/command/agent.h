@@ -67,6 +67,9 @@ struct agent {
 	struct settings settings;
 	bool hooks_off;
 	char hooks_off_why[ERR_TEXT_MAX];
+	/* other roles */
+	struct loop_timer *roles_timer;
+	bool role_asked[ROLE_COUNT]; /* the runner is to answer */
 	/* one-pass mode */
 	bool round_over,
 		nothing_to_ask; /* one-pass mode; nothing_to_ask: no source has all it needs */
@@ -108,7 +111,6 @@ void agent_on_runner(struct link *link, struct link_msg *msg, void *ctx);
 void agent_on_runner_gone(struct link *link, void *ctx);
 int agent_switch_and_hooks(struct agent *a, struct err *e)
 	_must_check_; /* the table of hooks and their switch, blocking */
-void agent_ask_role(struct agent *a, enum role role);
 /* agent_identity.c */
 void agent_identity_recall(struct agent *a); /* once the store is bound; blocking, short */
 int agent_identity_start(struct agent *a, struct err *e) _must_check_;

@@ -18,6 +18,8 @@
 
 #define RUNNER_WAIT_MS 5000
 #define STORE_WAIT_MS  5000
+#define ROLE_WAIT_MS   (10 * 60 * 1000)
+#define ASK_AGAIN_MS   2000
 
 int agent_open_fd(int privpath, void *ctx)
 {
@@ -58,24 +60,8 @@ static int role_link_wait(struct agent *a, enum role role, link_closed_fn *close
 	return link_new(a->loop, take_fd(&answer.fds[0]), on_stray, closed, a, ret);
 }
 
-static void on_store_gone(struct link *link, void *ctx)
-{
-	struct agent *a = ctx;
-
-	store_set_link(a->store, NULL);
-	a->store_link = link_free(link);
-	agent_ask_role(a, ROLE_STORE);
-}
-
-static void on_prober_gone(struct link *link, void *ctx)
-{
-	struct agent *a = ctx;
-
-	if (a->sampler)
-		sampler_set_prober(a->sampler, NULL);
-	a->prober_link = link_free(link);
-	agent_ask_role(a, ROLE_PROBER);
-}
+static void on_store_gone(struct link *link, void *ctx);
+static void on_prober_gone(struct link *link, void *ctx);
 
 static void take_role(struct agent *a, enum role role, int fd)
 {
@@ -99,27 +85,66 @@ struct role_wish {
 static void on_role_answer(struct link *link _unused_, int status, struct link_msg *msg, void *ctx)
 {
 	_cleanup_free_ struct role_wish *wish = ctx;
+	struct agent *a = wish->agent;
 
-	if (status == -ETIMEDOUT)
-		agent_ask_role(wish->agent, wish->role);
-	else if (!status && msg->n_fds == 1)
-		take_role(wish->agent, wish->role, take_fd(&msg->fds[0]));
+	a->role_asked[wish->role] = false;
+	if (!status && msg->n_fds == 1)
+		take_role(a, wish->role, take_fd(&msg->fds[0]));
+	/* A link that could not be taken is asked for again. */
+	loop_timer_arm(a->roles_timer, ASK_AGAIN_MS);
 }
 
-void agent_ask_role(struct agent *a, enum role role)
+static int ask_role(struct agent *a, enum role role)
 {
-	struct role_wish *wish = malloc(sizeof(*wish));
+	_cleanup_free_ struct role_wish *wish = malloc(sizeof(*wish));
 	struct msg_writer w;
+	int r;
 
-	msg_writer_init(&w);
-	if (!wish || !a->runner) {
-		free(wish);
-		return;
-	}
+	if (!wish)
+		return -ENOMEM;
 	*wish = (struct role_wish){a, role};
+	msg_writer_init(&w);
 	msg_put_u32(&w, role);
-	if (link_call(a->runner, RUNNER_LINK, &w, NULL, 0, 10 * 60 * 1000, on_role_answer, wish))
-		free(wish);
+	r = link_call(a->runner, RUNNER_LINK, &w, NULL, 0, ROLE_WAIT_MS, on_role_answer, wish);
+	if (r == 0) {
+		wish = NULL;
+		a->role_asked[role] = true;
+	}
+	return r;
+}
+
+/* Asks for each role that is missing, until it is there. */
+static void ask_roles(struct loop *loop _unused_, void *ctx)
+{
+	struct agent *a = ctx;
+	const struct link *links[ROLE_COUNT] = {
+		[ROLE_STORE] = a->store_link,
+		[ROLE_PROBER] = a->prober_link,
+	};
+
+	for (enum role role = 0; a->runner && role < ROLE_COUNT; role++)
+		if (role != ROLE_AGENT && !links[role] && !a->role_asked[role] &&
+		    ask_role(a, role) < 0)
+			loop_timer_arm(a->roles_timer, ASK_AGAIN_MS);
+}
+
+static void on_store_gone(struct link *link, void *ctx)
+{
+	struct agent *a = ctx;
+
+	store_set_link(a->store, NULL);
+	a->store_link = link_free(link);
+	ask_roles(a->loop, a);
+}
+
+static void on_prober_gone(struct link *link, void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (a->sampler)
+		sampler_set_prober(a->sampler, NULL);
+	a->prober_link = link_free(link);
+	ask_roles(a->loop, a);
 }
 
 static int take_hooks(struct agent *a, int fd)
@@ -251,6 +276,9 @@ int agent_connect(struct agent *a, struct err *e)
 
 	identity_read(a->setup->env, agent_open_fd, a, &a->identity);
 	name_owner(a);
+	r = loop_timer_new(a->loop, 0, ask_roles, a, &a->roles_timer);
+	if (r)
+		return err_sys(e, -r, "cannot make a timer");
 	r = store_new(a->loop, &a->store);
 	if (!r)
 		r = store_bind(a->store, a->owner);
@@ -270,6 +298,7 @@ int agent_connect(struct agent *a, struct err *e)
 		log_warn(
 			"the prober does not answer (%s); what it measures is absent until it does",
 			strerror(-r));
+	loop_timer_arm(a->roles_timer, 0);
 	return 0;
 }
 

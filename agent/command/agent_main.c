@@ -199,6 +199,7 @@ static void free_all(struct agent *a)
 	loop_timer_free(a->leave);
 	a->store_link = link_free(a->store_link);
 	a->runner = link_free(a->runner);
+	loop_timer_free(a->roles_timer); /* after what the runner may still answer */
 	loop_free(a->loop);
 	credentials_set_deinit(&a->creds);
 	settings_deinit(&a->settings);

@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 
 #include "core/log.h"
+#include "core/text.h"
 #include "hooks/protocol.h"
 
 /* Editors write a file in several steps: wait until it has been quiet that long. */
@@ -154,6 +155,9 @@ static void reload_conf(struct runner_main *m)
 		problems_deinit(&fresh.problems);
 		return;
 	}
+	if (!text_equal(m->conf.user, fresh.conf.user))
+		log_warn("[agent] user = %s counts when the service is started again",
+			 fresh.conf.user);
 	conf_deinit(&m->conf);
 	hookset_deinit(&m->hooks);
 	problems_deinit(&m->problems);

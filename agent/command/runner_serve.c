@@ -50,8 +50,9 @@ static void answer_role(struct runner_main *m, enum role role)
 	if (!m->agent || !m->role_wanted[role] || m->role_fd[role] < 0)
 		return;
 	fd = take_fd(&m->role_fd[role]);
-	link_reply(m->agent, m->role_wanted[role], 0, NULL, &fd, 1);
-	m->role_wanted[role] = 0;
+	/* What could not be given is closed: the role ends by that and is offered anew. */
+	if (link_reply(m->agent, m->role_wanted[role], 0, NULL, &fd, 1) == 0)
+		m->role_wanted[role] = 0;
 }
 
 void runner_offer_role(struct runner_main *m, enum role role, int fd)

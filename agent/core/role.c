@@ -21,7 +21,7 @@
 #define RESTART_CAP_MS   60000
 #define STABLE_MS        60000 /* lived this long: the next death is a first one again */
 #define YOUNG_MS         1000  /* ended sooner: counts as a failure, even with exit code 0 */
-#define RESTART_GRACE_MS 5000
+#define RESTART_GRACE_MS 6000  /* as long as at an end */
 #define EXIT_NO_SANDBOX  77
 
 const char *const role_names[ROLE_COUNT] = {

@@ -3,11 +3,14 @@ import datetime
 import functools
 import ipaddress
 import os
+import warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, ed448, rsa
 from cryptography.x509.oid import NameOID
+
+warnings.filterwarnings("ignore", message="SHA1 signatures")  # one is made to be refused
 
 KINDS = {
     "RSA 1024": lambda: rsa.generate_private_key(65537, 1024), "RSA 2048": lambda: rsa.generate_private_key(65537, 2048),

@@ -125,6 +125,18 @@ def test_reload_conf(ctx):
     assert g.hooks_run() == ["start", "end"], g.hooks_run()
 
 
+def test_reload_user(ctx):
+    """Another user is not taken from a process that runs: it is said when it counts."""
+    g = local_guest(ctx)
+    g.start()
+    g.conf(LOCAL + "[agent]\nuser = daemon\n")
+    until("it is told", 10, lambda: "[agent] user = daemon counts when the service is started again" in g.log())
+    before = g.log().count("user = daemon")
+    g.conf(LOCAL + "[agent]\nuser = daemon\nlog-level = debug\n")
+    until("reloaded again", 10, lambda: g.log().count("configuration reloaded") > 1)
+    assert g.log().count("user = daemon") == before == 1, g.log()
+
+
 def test_reload_watches(ctx):
     """A folder of hooks that the configuration names later is watched from then on, as the first one was."""
     g = local_guest(ctx)
