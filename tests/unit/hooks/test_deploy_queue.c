@@ -399,12 +399,14 @@ static void test_foreign(void **state)
 /* In the order of the list, one at a time; a group that nothing serves is a failure and stops nobody. */
 static void test_order(void **state)
 {
-	struct desk *k = make(state, "grep -o 'id\": *\"....' | cut -c 6-9 >>$L; cat >/dev/null; exit 3");
+	struct fixture *f = *state;
+	struct desk *k = make(state, "cat >/dev/null; until [ -e $L.go ]; do sleep 0.01; done; exit 3");
 
 	offer(k, ENTRY_OF(ID_B, "no-such-group") "," ENTRY_A);
 	wait_tell(k);
 	assert_int_equal(k->spool.code, 127);
 	accept_now(k);
+	fixture_write(f, "/tmp/log.go", "", 0644); /* not before the first was looked at */
 	wait_tell(k);
 	assert_int_equal(k->spool.code, 3);
 	accept_now(k);
