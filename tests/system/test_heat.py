@@ -141,6 +141,7 @@ def test_heat_outage(ctx):
     until("both signals are at Heat", 60, lambda: {"one", "two"} <= set(json.loads(ctx.cloud.output("outage", "health_data"))))
     until("the spool is empty", 30, lambda: g.status()["spool"]["depth"] == 0)
     ctx.cloud.update("outage", "guest.yaml", rev="2", transport="POLL_SERVER_CFN")
+    ctx.cloud.wait("outage", "UPDATE_COMPLETE", 120)  # a Heat that has just begun takes its time
     until("the hook after the outage", 30, lambda: g.hooks_run() == ["app post.add", "app post.update"])
 
 
