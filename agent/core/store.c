@@ -238,7 +238,7 @@ static void accepted(struct store *s, struct store_entry *e, uint64_t gen)
 		s->bytes -= e->n;
 		entry_free(e);
 	}
-	if (any_refused(s))
+	if (any_refused(s) || s->bind_due) /* which the timer is to say again */
 		return;
 	s->problem = NULL;
 	backoff_reset(&s->backoff);
