@@ -63,18 +63,20 @@ static int role_link_wait(struct agent *a, enum role role, link_closed_fn *close
 static void on_store_gone(struct link *link, void *ctx);
 static void on_prober_gone(struct link *link, void *ctx);
 
-static void take_role(struct agent *a, enum role role, int fd)
+static int take_role(struct agent *a, enum role role, int fd)
 {
+	int r;
+
 	if (role == ROLE_STORE) {
-		if (link_new(a->loop, fd, on_stray, on_store_gone, a, &a->store_link))
-			return;
-		store_set_link(a->store, a->store_link);
-	} else {
-		if (link_new(a->loop, fd, on_stray, on_prober_gone, a, &a->prober_link))
-			return;
-		if (a->sampler)
-			sampler_set_prober(a->sampler, a->prober_link);
+		r = link_new(a->loop, fd, on_stray, on_store_gone, a, &a->store_link);
+		if (!r)
+			store_set_link(a->store, a->store_link);
+		return r;
 	}
+	r = link_new(a->loop, fd, on_stray, on_prober_gone, a, &a->prober_link);
+	if (!r && a->sampler)
+		sampler_set_prober(a->sampler, a->prober_link);
+	return r;
 }
 
 struct role_wish {
@@ -87,11 +89,13 @@ static void on_role_answer(struct link *link _unused_, int status, struct link_m
 	_cleanup_free_ struct role_wish *wish = ctx;
 	struct agent *a = wish->agent;
 
+	int r = status ? status : -EBADMSG;
+
 	a->role_asked[wish->role] = false;
 	if (!status && msg->n_fds == 1)
-		take_role(a, wish->role, take_fd(&msg->fds[0]));
-	/* A link that could not be taken is asked for again. */
-	loop_timer_arm(a->roles_timer, ASK_AGAIN_MS);
+		r = take_role(a, wish->role, take_fd(&msg->fds[0]));
+	if (r)
+		loop_timer_arm(a->roles_timer, ASK_AGAIN_MS);
 }
 
 static int ask_role(struct agent *a, enum role role)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Simulated time. It stands still while anybody has something to do and jumps to the next timer of
- * the agent when nobody has: the agent's own descriptors are silent, the store has read all and
- * waits for more.
+ * the agent when nobody has: the agent's own descriptors are silent, store and runner have read all
+ * and wait for more.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 
 #define BOOT_MS 100000 /* the guest booted that long before the run begins */
 
-struct world world = {.store_end = -1, .kmsg = {-1, -1}};
+struct world world = {.peer_end = {-1, -1}, .kmsg = {-1, -1}};
 
 int world_clock_init(void)
 {
@@ -89,15 +89,22 @@ ssize_t __wrap_getrandom(void *p, size_t n, unsigned flags)
 
 void world_instant(void)
 {
+	int64_t kill_ms = world.shared->kill_ms;
+
+	if (kill_ms && world_since_ms() >= kill_ms && atomic_exchange(&world.shared->kill_ms, 0))
+		raise(SIGKILL);
 	if (atomic_fetch_add(&world.shared->instants, 1) + 1 == world.shared->kill_at)
 		raise(SIGKILL);
 }
 
-static bool store_is_quiet(void)
+static bool peers_are_quiet(void)
 {
-	struct pollfd p = {.fd = world.store_end, .events = POLLIN};
+	struct pollfd p[PEERS];
 
-	return poll(&p, 1, 0) == 0 && world.shared->store_idle;
+	for (int i = 0; i < PEERS; i++)
+		p[i] = (struct pollfd){.fd = world.peer_end[i], .events = POLLIN};
+	return poll(p, PEERS, 0) == 0 && world.shared->idle[PEER_STORE] &&
+	       world.shared->idle[PEER_RUNNER];
 }
 
 /* What is due while the guest sleeps is late. */
@@ -114,6 +121,7 @@ static void jump(int64_t until_ms)
 
 	until_ms = woken_ms(until_ms);
 
+	world.shared->jumps++;
 	world.shared->boot_ms = until_ms < end ? until_ms : end;
 	if (until_ms >= end)
 		kill(getpid(), SIGTERM);
@@ -130,27 +138,39 @@ int agent_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_
 			return n;
 		if (until_ms <= world.shared->boot_ms)
 			return 0;
-		if (store_is_quiet())
+		if (peers_are_quiet())
 			break;
-		n = epoll_wait(epoll_fd, events, max, 1); /* what the store answers wakes */
+		n = epoll_wait(epoll_fd, events, max, 1); /* what they answer wakes */
 		if (n)
 			return n;
 	}
-	n = epoll_wait(epoll_fd, events, max, 0); /* the answer may have come before the store fell silent */
+	n = epoll_wait(epoll_fd, events, max,
+		       0); /* the answer may have come before they fell silent */
 	if (!n)
 		jump(until_ms);
 	return n;
 }
 
 /* A message stays in the queue until the flag is down, so one of the two always shows. */
-int store_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms)
+static int peer_wait(enum peer peer, int epoll_fd, struct epoll_event *events, int max)
 {
 	int n;
 
-	(void)until_ms;
-	world.shared->store_idle = 1;
+	world.shared->idle[peer] = 1;
 	n = epoll_wait(epoll_fd, events, max, -1);
-	world.shared->store_idle = 0;
+	world.shared->idle[peer] = 0;
+	return n;
+}
+
+int store_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms _unused_)
+{
+	int n = peer_wait(PEER_STORE, epoll_fd, events, max);
+
 	world_instant();
 	return n;
+}
+
+int runner_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms _unused_)
+{
+	return peer_wait(PEER_RUNNER, epoll_fd, events, max);
 }

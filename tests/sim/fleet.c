@@ -284,7 +284,8 @@ int main(int argc, char **argv)
 	}
 	log_setup(LOG_LEVEL_ERR, "fleet");
 	world.shared->random = seed * 0x2545f4914f6cdd1du;
-	world.shared->store_idle = 1;
+	for (int i = 0; i < PEERS; i++)
+		world.shared->idle[i] = 1;
 	world.end_ms = 2 * END_MS;
 	world.env = (struct env){.boot_ms = world_boot_ms, .real_ms = world_real_ms, .wait = agent_wait};
 	for (uint64_t i = 0; i < agents && !r; i++)

@@ -24,7 +24,7 @@
 
 struct runner {
 	struct loop *loop;
-	int store_fd;
+	int of_role[ROLE_COUNT]; /* the agent's ends of its links */
 };
 
 static void reply_fd(struct link *link, uint32_t id, int fd)
@@ -63,9 +63,9 @@ static void serve_switch(struct runner *r _unused_, struct link *link, struct li
 
 static void serve_link(struct runner *r, struct link *link, struct link_msg *msg)
 {
-	bool store = msg_get_u32(&msg->body) == ROLE_STORE;
+	uint32_t role = msg_get_u32(&msg->body);
 
-	reply_fd(link, msg->id, store ? r->store_fd : -ENOENT); /* a simulated guest needs no prober */
+	reply_fd(link, msg->id, role < ROLE_COUNT ? r->of_role[role] : -EINVAL);
 }
 
 static const struct {
@@ -98,11 +98,17 @@ static void on_closed(struct link *link _unused_, void *ctx)
 
 static int be_runner(int agent_fd, int store_fd)
 {
-	const struct env real = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
-	struct runner r = {.store_fd = store_fd};
+	const struct env env = {
+		.boot_ms = world_boot_ms, .real_ms = world_real_ms, .wait = runner_wait};
+	struct runner r = {.of_role = {[ROLE_AGENT] = -ENOENT, [ROLE_STORE] = store_fd}};
 	struct link *link;
+	int prober[2]; /* nobody asks it for anything, as a simulated guest has a probe of its own
+			*/
 
-	if (loop_new(&real, &r.loop) || link_new(r.loop, agent_fd, on_message, on_closed, &r, &link))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, prober))
+		return 1;
+	r.of_role[ROLE_PROBER] = prober[0];
+	if (loop_new(&env, &r.loop) || link_new(r.loop, agent_fd, on_message, on_closed, &r, &link))
 		return 1;
 	return loop_run(r.loop);
 }
@@ -197,11 +203,13 @@ int life_run(void)
 	forget_unread();
 	if (socketpair(AF_UNIX, type, 0, up) || socketpair(AF_UNIX, type, 0, down))
 		return -errno;
-	world.store_end = down[1];
-	world.shared->store_idle = 0;
+	world.peer_end[PEER_STORE] = down[1];
+	world.peer_end[PEER_RUNNER] = up[0];
+	for (int i = 0; i < PEERS; i++)
+		world.shared->idle[i] = 0;
 	store = start(be_store, down[1], (int[]){up[0], up[1], down[0]}, 3);
 	runner = start_runner(up[0], down[0], (int[]){up[1], down[1]}, 2);
-	agent = start(be_agent, up[1], (int[]){up[0], down[0]}, 2);
+	agent = start(be_agent, up[1], (int[]){down[0]}, 1);
 	close(up[0]);
 	close(up[1]);
 	close(down[0]);

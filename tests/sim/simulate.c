@@ -3,8 +3,10 @@
  * Runs the real agent through simulated time and tells on stdout what came of it, a JSON object a
  * line. Its configuration is that of the root; the judge is sim.py.
  *
- *   simulate --root DIR --for S [--habit NAME] [--keeper NAME] [--ill CLASS,FROM,TO] [--fault SERVICE,TROUBLE,FROM,TO[,STATUS[,RETRY]]]...
- *            [--clock AT,BY]... [--suspend AT,FOR] [--disk FIRST,N,ERRNO] [--kill INSTANT,...] [--list]
+ *   simulate --root DIR --for S [--habit NAME] [--keeper NAME] [--ill CLASS,FROM,TO] [--fault
+ * SERVICE,TROUBLE,FROM,TO[,STATUS[,RETRY]]]...
+ *            [--clock AT,BY]... [--suspend AT,FOR] [--disk FIRST,N,ERRNO] [--kill INSTANT,...]
+ * [--kill-at S] [--list]
  *
  * Times are seconds since the start. A kill ends agent and store at that instant; the next life
  * begins two seconds later and its instants count on.
@@ -26,6 +28,7 @@
 
 static uint64_t kills[KILLS_MAX];
 static size_t n_kills;
+static int64_t kill_ms; /* since the start; 0 = none */
 
 /* Cuts @text at its commas. */
 static size_t split(char *text, char *parts[static PARTS_MAX])
@@ -150,13 +153,20 @@ static int take_kill(char *value)
 	return 0;
 }
 
+static int take_kill_at(char *value)
+{
+	kill_ms = ms_of(value);
+	return kill_ms > 0 ? 0 : -EINVAL;
+}
+
 static const struct {
 	const char *name;
 	int (*take)(char *value);
 } options[] = {
-	{"--root", take_root},	 {"--for", take_for},	{"--habit", take_habit}, {"--ill", take_ill},
-	{"--fault", take_fault}, {"--disk", take_disk}, {"--kill", take_kill},	 {"--clock", take_clock},
-	{"--suspend", take_suspend}, {"--keeper", take_keeper},
+	{"--root", take_root},     {"--for", take_for},         {"--habit", take_habit},
+	{"--ill", take_ill},       {"--fault", take_fault},     {"--disk", take_disk},
+	{"--kill", take_kill},     {"--clock", take_clock},     {"--suspend", take_suspend},
+	{"--keeper", take_keeper}, {"--kill-at", take_kill_at},
 };
 
 static int read_options(int argc, char **argv)
@@ -185,7 +195,8 @@ static int live(void)
 {
 	int status = 0;
 
-	for (size_t i = 0; i <= n_kills; i++) {
+	world.shared->kill_ms = kill_ms;
+	for (size_t i = 0, lives = n_kills + 1 + (kill_ms > 0); i < lives; i++) {
 		world.shared->kill_at = i < n_kills ? world.shared->instants + kills[i] : 0;
 		status = life_run();
 		if (!WIFSIGNALED(status))
@@ -193,8 +204,11 @@ static int live(void)
 		report_line("\"what\":\"killed\",\"instant\":%llu", (unsigned long long)world.shared->instants);
 		world.shared->boot_ms += REVIVAL_MS;
 	}
-	report_line("\"what\":\"end\",\"status\":%d,\"instants\":%llu,\"disk_calls\":%llu", status,
-		    (unsigned long long)world.shared->instants, (unsigned long long)world.shared->disk_calls);
+	report_line("\"what\":\"end\",\"status\":%d,\"instants\":%llu,\"disk_calls\":%llu,"
+		    "\"jumps\":%llu",
+		    status, (unsigned long long)world.shared->instants,
+		    (unsigned long long)world.shared->disk_calls,
+		    (unsigned long long)world.shared->jumps);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 

@@ -50,15 +50,23 @@ struct fault {
 	int64_t status, retry_after_s;
 };
 
+enum peer { /* whom the agent speaks to: processes of their own, whose work takes no time */
+	    PEER_STORE,
+	    PEER_RUNNER,
+	    PEERS,
+};
+
 struct world_shared { /* one page, shared by all processes of a run */
 	_Atomic int64_t boot_ms;
-	_Atomic int store_idle;
+	_Atomic int idle[PEERS];
 	_Atomic uint64_t random;
 	_Atomic uint64_t instants;   /* so far, of all processes */
 	_Atomic uint64_t disk_calls; /* so far */
+	_Atomic uint64_t jumps;      /* of the clock, so far */
 	_Atomic uint64_t token;	     /* number of the token given last */
 	_Atomic int64_t line_ms[8];  /* when the kernel wrote its nth line; 0 = not yet */
 	_Atomic uint64_t kill_at; /* instant; 0 = none */
+	_Atomic int64_t kill_ms;  /* the first instant from then on, since the start; 0 = none */
 	struct ntp ntp;		  /* of the guest's kernel, and the second that it was brought to */
 	int64_t ntp_s;
 };
@@ -67,7 +75,7 @@ struct world {
 	struct world_shared *shared;
 	struct env env;
 	int64_t begin_ms, end_ms;
-	int store_end;	    /* the store's side of its link, to see whether it has read all */
+	int peer_end[PEERS]; /* their sides of the links, to see whether they have read all */
 	int kmsg[2];	    /* what the agent reads, what the guest's kernel writes */
 	const char *sinks;  /* comma list */
 	const char *habit;  /* how the healthy guest lives */
@@ -96,6 +104,7 @@ int64_t world_set_ms(int64_t since_ms); /* by how much the guest's clock is set 
 void world_instant(void);
 int agent_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms);
 int store_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms);
+int runner_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_ms);
 double world_random(void); /* uniform in [0,1) */
 
 /* report.c: one JSON object a line on stdout, written at once so that a kill loses none. */
