@@ -112,14 +112,14 @@ static void give_entry(struct fs_tree *tree, int at_fd, const char *name)
 		(void)!fchownat(fd, "", tree->uid, tree->gid, AT_EMPTY_PATH);
 }
 
-static void give_folder(struct fs_tree *tree, int at_fd _unused_)
+static void give_left_folder(struct fs_tree *tree, int at_fd _unused_)
 {
 	(void)!fchown(dirfd(tree->levels[tree->depth - 1].dir), tree->uid, tree->gid);
 }
 
 void fs_give_tree(const char *path, uid_t uid, gid_t gid)
 {
-	struct fs_tree tree = {.entry = give_entry, .leave = give_folder, .uid = uid, .gid = gid};
+	struct fs_tree tree = {.entry = give_entry, .leave = give_left_folder, .uid = uid, .gid = gid};
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 

@@ -476,6 +476,25 @@ static void test_bind_again(void **state)
 	assert_int_equal(get(f, "a"), 0);
 }
 
+/* ... also when a write that was under way is taken meanwhile: else nothing is written any more. */
+static void test_bind_again_after_write(void **state)
+{
+	struct fix *f = *state;
+
+	store_child_start(&f->role);
+	assert_int_equal(put(f, "old", "x"), 0); /* the first bind was answered before that */
+	kill(f->role.pid, SIGSTOP);
+	assert_int_equal(store_put(f->role.store, "a", "x", 1, on_done, f), 0);
+	while (link_send(f->role.link, STORE_LIST, NULL, NULL, 0) == 0)
+		;
+	assert_int_equal(store_bind(f->role.store, UUID), 0);
+	kill(f->role.pid, SIGCONT);
+	assert_int_equal(store_put(f->role.store, "b", "y", 1, NULL, NULL), 0);
+	run_until_written(f);
+	assert_int_equal(f->done, 2);
+	assert_int_equal(get(f, "b"), 0);
+}
+
 /* At an end all that waits is handed over, also to a store that is slow to take it, and is written
  * though nobody waits for it: the newest values, deletions too. */
 static void test_finish(void **state)
@@ -567,6 +586,7 @@ int main(void)
 		WITH_STORE(test_frozen),
 		WITH_STORE(test_no_store),
 		WITH_STORE(test_bind_again),
+		WITH_STORE(test_bind_again_after_write),
 		WITH_STORE(test_finish),
 		WITH_STORE(test_free_inside),
 	};
