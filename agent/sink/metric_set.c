@@ -67,6 +67,14 @@ static void place_lane(struct metric_set *set, struct metric_lane *l)
 	lane_place(l, at ? at : 1);
 }
 
+/* Once all sinks are known and have their places. The first document often comes while the places
+ * wait for the spool: forgotten then, everything would be sent again. */
+static void forget_rest(struct metric_set *set)
+{
+	if (set->loaded && set->complete)
+		set->n_kept = 0;
+}
+
 static void spool_ready(int status, void *ctx)
 {
 	struct metric_set *set = ctx;
@@ -75,6 +83,7 @@ static void spool_ready(int status, void *ctx)
 	set->loaded = true;
 	for (size_t i = 0; i < set->n_lanes; i++)
 		place_lane(set, set->lanes[i]);
+	forget_rest(set);
 	if (set->n_lanes)
 		metric_places_save(set);
 	metric_set_moved(set);
@@ -192,8 +201,7 @@ int metric_set_configure(struct metric_set *set, const struct sink_setting *list
 		place_lane(set, lanes[i]);
 	if (set->loaded && count > fresh_from)
 		metric_places_save(set); /* known to the next life from now on */
-	if (complete)
-		set->n_kept = 0;
+	forget_rest(set);
 	metric_set_moved(set);
 	return r == -ENOMEM ? r : 0;
 }

@@ -207,6 +207,68 @@ static void test_place_lost(void **state)
 	end(f);
 }
 
+/* Two sinks; what the second does not take is kept for it. */
+static void configure_two(struct fix *f)
+{
+	char well[128], down[128];
+	const struct sink_setting list[] = {{.type = (char *)(uintptr_t) "otlp", .url = well},
+					    {.type = (char *)(uintptr_t) "otlp", .url = down}};
+
+	snprintf(well, sizeof(well), "%s", httpd_url(f->server, "/well"));
+	snprintf(down, sizeof(down), "%s", httpd_url(f->server, "/down"));
+	assert_int_equal(metric_set_configure(f->set, list, 2, true, NULL), 0);
+}
+
+static size_t asked_with(const struct fix *f, const char *target, const char *word)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < httpd_count(f->server); i++) {
+		const struct httpd_seen *seen = httpd_seen(f->server, i);
+
+		n += seen && strstr(seen->target, target) && strstr(seen->body, word);
+	}
+	return n;
+}
+
+/* The store answers in order: the set has its places, and asked for the spool just now. */
+static void places_known(int status, const char *p _unused_, size_t n _unused_, void *ctx)
+{
+	struct fix *f = ctx;
+
+	assert_int_equal(status, 0);
+	assert_int_equal(f->set->n_kept, 2);
+	assert_false(f->set->loaded);
+	configure_two(f);
+	add(f, 4712, false);
+}
+
+/* Often all sinks are known when their places have been read and the spool has not: the one that
+ * took everything is sent nothing again. */
+static void test_known_before_loaded(void **state)
+{
+	struct fix *f = *state;
+	size_t tried;
+
+	f->plan = (struct plan){.down = "/down"};
+	serve_plan(f);
+	begin(f);
+	configure_two(f);
+	add(f, 4711, false);
+	UNTIL(f, 20, count(f, "up_to_date") == 1 && asked_with(f, "/down", "4711") > 0);
+	end(f);
+	tried = asked_with(f, "/down", "4711");
+	begin_loading(f);
+	assert_int_equal(store_get(f->role.store, METRIC_PLACES, places_known, f), 0);
+	UNTIL(f, 20, f->set->loaded && count(f, "up_to_date") == 1);
+	assert_int_equal(f->set->n_kept, 0);
+	assert_int_equal(asked_with(f, "/well", "4712"), 1);
+	assert_int_equal(asked_with(f, "/well", "4711"), 1);
+	UNTIL(f, 20,
+	      asked_with(f, "/down", "4711") > tried); /* the other still has its own place */
+	end(f);
+}
+
 /* Before an end nothing begins any more and what is under way is waited for: the next life repeats
  * nothing. */
 static void test_leave(void **state)
@@ -395,6 +457,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_place_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_known_before_loaded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ahead_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
