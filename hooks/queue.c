@@ -203,8 +203,6 @@ static void turn(struct loop *loop, void *ctx)
 	struct hook_queue *q = ctx;
 
 	(void)loop;
-	for (struct queue_hook *h = q->hooks; h; h = h->next)
-		queue_hook_load_again(h);
 	if (all_loaded(q))
 		offer_waiting(q);
 	queue_finding_early(q);

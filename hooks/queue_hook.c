@@ -14,9 +14,6 @@
 #include "hooks/finding.h"
 #include "hooks/match.h"
 
-#define LOAD_AGAIN_MS 2000
-#define LOAD_WAIT_MS  60000 /* a store that is silent for longer makes hooks as new */
-
 /* ---- loading ---- */
 
 static void take_state(struct queue_hook *h, struct hook_state *s)
@@ -49,26 +46,12 @@ static bool same_hook(const struct queue_hook *h, const struct hook_state *s)
 	return strcmp(s->hook, h->def.name) == 0 && strcmp(s->path, h->def.path_text) == 0;
 }
 
-/* A store that is slow must not make a hook run again. */
-static bool waits_for_state(struct queue_hook *h, int status)
-{
-	int64_t now = loop_now(h->q->setup.loop);
-
-	if (!store_is_silent(status) || now - h->load_since_ms >= LOAD_WAIT_MS)
-		return false;
-	h->load_at_ms = now + LOAD_AGAIN_MS;
-	queue_kick(h->q, LOAD_AGAIN_MS);
-	return true;
-}
-
 static void on_loaded(int status, const char *p, size_t n, void *ctx)
 {
 	struct queue_hook *h = ctx;
 	struct hook_state s = {0};
 	struct err e = ERR_INIT;
 
-	if (waits_for_state(h, status))
-		return;
 	h->loaded = true;
 	queue_kick(h->q, 0);
 	if (status < 0) {
@@ -85,26 +68,12 @@ static void on_loaded(int status, const char *p, size_t n, void *ctx)
 		hook_state_deinit(&s);
 }
 
+/* A store that is slow must not make a hook run again. */
 int queue_hook_load(struct queue_hook *h)
 {
 	int r = fresh_state(h);
 
-	h->load_since_ms = loop_now(h->q->setup.loop);
-	return r < 0 ? r : store_get(h->q->setup.store, h->store_name, on_loaded, h);
-}
-
-void queue_hook_load_again(struct queue_hook *h)
-{
-	int64_t now = loop_now(h->q->setup.loop);
-
-	if (h->loaded || !h->load_at_ms)
-		return;
-	if (h->load_at_ms <= now)
-		h->load_at_ms = store_get(h->q->setup.store, h->store_name, on_loaded, h) < 0
-					? now + LOAD_AGAIN_MS
-					: 0;
-	if (h->load_at_ms)
-		queue_kick(h->q, h->load_at_ms - now);
+	return r < 0 ? r : store_get_patient(h->q->setup.store, h->store_name, on_loaded, h);
 }
 
 struct queue_hook *queue_hook_free(struct queue_hook *h)

@@ -19,8 +19,6 @@ struct queue_hook {
 	struct hook def;
 	char store_name[64];
 	bool loaded;
-	int64_t load_since_ms,
-		load_at_ms; /* first asked for; asked again then, 0 = an answer is on its way */
 	struct hook_state state;
 	/* an offer that came while the value was with the runner */
 	bool has_offer;
@@ -75,8 +73,6 @@ void queue_kick(struct hook_queue *q, int64_t delay_ms);
 bool queue_loaded(const struct hook_queue *q); /* hooks and all their states */
 /* queue_hook.c */
 int queue_hook_load(struct queue_hook *h) _must_check_;
-void queue_hook_load_again(
-	struct queue_hook *h); /* when that is due; else the queue is kicked for it */
 void queue_hook_changed(struct queue_hook *h); /* save, as soon as the save before it is answered */
 void queue_hook_decide(struct queue_hook *h, json_t *value);
 void queue_hook_event(struct queue_hook *h, const char *service);

@@ -15,6 +15,7 @@
 #define RETRY_BASE_MS 1000
 #define RETRY_CAP_MS  60000
 #define TELL_SLACK_MS 1000
+#define AGAIN_SLACK_MS 500
 #define PENDING_MAX   4096
 #define PENDING_BYTES (64u << 20)
 
@@ -81,6 +82,8 @@ int store_new(struct loop *loop, struct store **ret)
 		r = loop_timer_new(loop, TELL_SLACK_MS, on_tell, s, &s->tell);
 	if (r == 0)
 		r = loop_timer_new(loop, 0, store_answer_local, s, &s->local);
+	if (r == 0)
+		r = loop_timer_new(loop, AGAIN_SLACK_MS, store_ask_again, s, &s->again);
 	if (r < 0) {
 		store_free(s);
 		return r;
@@ -114,7 +117,7 @@ struct store *store_free(struct store *s)
 		next = q->next;
 		q->store = NULL; /* one whose answer is being given, or of an earlier link, is freed
 				    with that */
-		if (q->kind == REQUEST_LOCAL || (s->link && link_forget(s->link, q)))
+		if (q->kind == REQUEST_LOCAL || q->waits || (s->link && link_forget(s->link, q)))
 			store_request_free(q);
 	}
 	for (struct store_entry *e = s->entries, *next; e; e = next) {
@@ -124,6 +127,7 @@ struct store *store_free(struct store *s)
 	s->retry = loop_timer_free(s->retry);
 	s->tell = loop_timer_free(s->tell);
 	s->local = loop_timer_free(s->local);
+	s->again = loop_timer_free(s->again);
 	free(s->uuid);
 	s->freed = true;
 	if (!s->busy)

@@ -15,6 +15,8 @@
 #define STORE_NAME_MAX  128 /* [A-Za-z0-9._-]+ and one optional folder level "a/b" */
 #define STORE_ENTRY_MAX (16u << 20)
 
+#define STORE_PATIENCE_MS 60000
+
 enum store_msg {
 	STORE_PUT = 100,
 	STORE_GET,
@@ -61,6 +63,11 @@ int store_delete(struct store *s, const char *name) _must_check_;
 int store_get(struct store *s, const char *name, store_get_fn *fn, void *ctx) _must_check_;
 /** store_list() - names below @prefix, newline separated, in C order. */
 int store_list(struct store *s, const char *prefix, store_get_fn *fn, void *ctx) _must_check_;
+/** store_get_patient() - for what an earlier life left: silence (store_is_silent()) is no answer
+ * before it has lasted for STORE_PATIENCE_MS; until then it is asked again. */
+int store_get_patient(struct store *s, const char *name, store_get_fn *fn, void *ctx) _must_check_;
+int store_list_patient(struct store *s, const char *prefix, store_get_fn *fn,
+		       void *ctx) _must_check_;
 /** store_is_silent() - this status is no word about an entry: nobody answered, or there was no room
  * to ask. What was to be read may be there all the same. */
 bool store_is_silent(int status);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include "core/fs.h"
 
+#define ASK_AGAIN_MS 2000
+
 /* ---- requests ---- */
 
 struct store_request *store_request_new(struct store *s, enum store_request_kind kind)
@@ -41,7 +43,7 @@ void store_request_free(struct store_request *q)
 	if (q->store)
 		detach(q);
 	buf_deinit(&q->value);
-	free(q->prefix);
+	free(q->name);
 	free(q);
 }
 
@@ -123,10 +125,29 @@ static void hand_over(struct store_request *q, int status, struct link_msg *msg)
 	if (status == 0)
 		status = msg->n_fds == 1 ? fs_blob_read(msg->fds[0], &value) : -EBADMSG;
 	if (status == 0 && q->kind == REQUEST_LIST) {
-		merge_names(q->store, q->prefix, &value);
+		merge_names(q->store, q->name, &value);
 		status = buf_error(&value);
 	}
 	q->fn(status, status < 0 ? NULL : buf_str(&value), status < 0 ? 0 : value.len, q->ctx);
+}
+
+static bool is_reading(const struct store_request *q)
+{
+	return q->kind == REQUEST_GET || q->kind == REQUEST_LIST || q->kind == REQUEST_READ;
+}
+
+/* Return: true when it waits to be asked again instead of being told @status. */
+static bool waits_out(struct store_request *q, int status)
+{
+	struct store *s = q->store;
+
+	if (!is_reading(q) || !store_is_silent(status) ||
+	    loop_env(s->loop)->boot_ms() >= q->patient_until)
+		return false;
+	q->waits = true;
+	if (!loop_timer_armed(s->again))
+		loop_timer_arm(s->again, ASK_AGAIN_MS);
+	return true;
 }
 
 static void on_answer(struct link *link, int status, struct link_msg *msg, void *ctx)
@@ -137,6 +158,8 @@ static void on_answer(struct link *link, int status, struct link_msg *msg, void 
 
 	if (status > 0)
 		status = -EBADMSG;
+	if (s && waits_out(q, status))
+		return;
 	if (s && (q->kind == REQUEST_GET || q->kind == REQUEST_LIST))
 		hand_over(q, status, msg);
 	if (s && (q->kind == REQUEST_APPEND || q->kind == REQUEST_READ))
@@ -170,62 +193,129 @@ void store_answer_local(struct loop *loop _unused_, void *ctx)
 	detach(q); /* the callee may free the store */
 	if (first_local(s))
 		loop_timer_arm(s->local, 0);
-	q->fn(q->status, q->status < 0 ? NULL : buf_str(&q->value), q->value.len, q->ctx);
+	if (q->read)
+		q->read(q->status, NULL, 0, 0, q->ctx);
+	else
+		q->fn(q->status, q->status < 0 ? NULL : buf_str(&q->value), q->value.len, q->ctx);
 	store_request_free(q);
 }
 
-/* Answers from what is known here, but not from inside the call. Takes @q. */
-static int answer_local(struct store *s, struct store_request *q, int status)
+/* Answers from what is known here, but not from inside the call. */
+static void answer_local(struct store_request *q, int status)
 {
 	q->kind = REQUEST_LOCAL;
 	q->status = status;
-	loop_timer_arm(s->local, 0);
+	loop_timer_arm(q->store->local, 0);
+}
+
+struct store_request *store_reading_new(struct store *s, enum store_request_kind kind,
+					const char *name, bool patient)
+{
+	struct store_request *q = store_request_new(s, kind);
+
+	if (!q)
+		return NULL;
+	q->name = strdup(name);
+	if (!q->name) {
+		store_request_free(q);
+		return NULL;
+	}
+	if (patient)
+		q->patient_until = loop_env(s->loop)->boot_ms() + STORE_PATIENCE_MS;
+	return q;
+}
+
+static int send_reading(struct store_request *q)
+{
+	static const enum store_msg types[] = {[REQUEST_GET] = STORE_GET,
+					       [REQUEST_LIST] = STORE_LIST,
+					       [REQUEST_READ] = STORE_READ};
+	struct msg_writer w;
+
+	if (!q->store->link)
+		return -ENOTCONN;
+	msg_writer_init(&w);
+	msg_put_str(&w, q->name);
+	if (q->kind == REQUEST_READ) {
+		msg_put_u64(&w, q->at);
+		msg_put_u64(&w, q->max);
+	}
+	return store_request_call(q->store, types[q->kind], &w, -1, q);
+}
+
+void store_reading_ask(struct store_request *q)
+{
+	const struct store_entry *e =
+		q->kind == REQUEST_GET ? store_find_entry(q->store, q->name) : NULL;
+	int r;
+
+	q->waits = false;
+	if (e) {
+		answer_local(q, e->deleted ? -ENOENT : buf_put(&q->value, e->value, e->n));
+		return;
+	}
+	r = send_reading(q);
+	if (r < 0 && !waits_out(q, r))
+		answer_local(q, r);
+}
+
+void store_ask_again(struct loop *loop _unused_, void *ctx)
+{
+	struct store *s = ctx;
+
+	for (struct store_request *q = s->requests; q; q = q->next)
+		if (q->waits)
+			store_reading_ask(q);
+}
+
+static int get(struct store *s, const char *name, bool patient, store_get_fn *fn, void *ctx)
+{
+	struct store_request *q;
+
+	if (!store_name_valid(name))
+		return -EINVAL;
+	q = store_reading_new(s, REQUEST_GET, name, patient);
+	if (!q)
+		return -ENOMEM;
+	q->fn = fn;
+	q->ctx = ctx;
+	store_reading_ask(q);
 	return 0;
 }
 
 int store_get(struct store *s, const char *name, store_get_fn *fn, void *ctx)
 {
-	const struct store_entry *e;
-	struct store_request *q;
-	int r;
+	return get(s, name, false, fn, ctx);
+}
 
-	if (!store_name_valid(name))
+int store_get_patient(struct store *s, const char *name, store_get_fn *fn, void *ctx)
+{
+	return get(s, name, true, fn, ctx);
+}
+
+static int list(struct store *s, const char *prefix, bool patient, store_get_fn *fn, void *ctx)
+{
+	struct store_request *q;
+
+	if (strlen(prefix) > STORE_NAME_MAX)
 		return -EINVAL;
-	q = store_request_new(s, REQUEST_GET);
+	q = store_reading_new(s, REQUEST_LIST, prefix, patient);
 	if (!q)
 		return -ENOMEM;
 	q->fn = fn;
 	q->ctx = ctx;
-	e = store_find_entry(s, name);
-	if (e && e->deleted)
-		return answer_local(s, q, -ENOENT);
-	if (e)
-		return answer_local(s, q, buf_put(&q->value, e->value, e->n));
-	if (!s->link)
-		return answer_local(s, q, -ENOTCONN);
-	r = store_request_send(s, STORE_GET, name, -1, q);
-	return r < 0 ? answer_local(s, q, r) : 0;
+	store_reading_ask(q);
+	return 0;
 }
 
 int store_list(struct store *s, const char *prefix, store_get_fn *fn, void *ctx)
 {
-	struct store_request *q = store_request_new(s, REQUEST_LIST);
-	int r;
+	return list(s, prefix, false, fn, ctx);
+}
 
-	if (!q)
-		return -ENOMEM;
-	q->fn = fn;
-	q->ctx = ctx;
-	q->prefix = strdup(prefix);
-	if (!q->prefix || strlen(prefix) > STORE_NAME_MAX) {
-		r = q->prefix ? -EINVAL : -ENOMEM;
-		store_request_free(q);
-		return r;
-	}
-	if (!s->link)
-		return answer_local(s, q, -ENOTCONN);
-	r = store_request_send(s, STORE_LIST, prefix, -1, q);
-	return r < 0 ? answer_local(s, q, r) : 0;
+int store_list_patient(struct store *s, const char *prefix, store_get_fn *fn, void *ctx)
+{
+	return list(s, prefix, true, fn, ctx);
 }
 
 /* ---- before the loop ---- */

@@ -49,8 +49,11 @@ struct store_request {
 	store_done_fn *done; /* REQUEST_APPEND */
 	store_read_fn *read; /* REQUEST_READ */
 	void *ctx;
-	char *prefix;
-	int status; /* REQUEST_LOCAL: what to say */
+	char *name;            /* of a reading; a prefix for REQUEST_LIST */
+	uint64_t at, max;      /* REQUEST_READ */
+	int64_t patient_until; /* boot ms: silence is no answer before */
+	bool waits;            /* to be asked again */
+	int status;            /* REQUEST_LOCAL: what to say */
 	struct buf value;
 };
 
@@ -60,6 +63,7 @@ struct store {
 	struct loop_timer *retry; /* armed: nothing is sent, or refused entries wait */
 	struct loop_timer *tell;  /* tells those that have waited long enough */
 	struct loop_timer *local; /* answers that need no store process */
+	struct loop_timer *again; /* asks for what met silence */
 	struct store_entry *entries;
 	struct store_request *requests;
 	struct store_request *flight; /* the write under way, of flying */
@@ -82,6 +86,14 @@ int store_request_send(struct store *s, enum store_msg type, const char *name, i
 		       struct store_request *q);
 int store_request_call(struct store *s, enum store_msg type, const struct msg_writer *w, int fd,
 		       struct store_request *q);
+/** store_reading_new() - @patient: silence is waited out. NULL: no memory. */
+struct store_request *store_reading_new(struct store *s, enum store_request_kind kind,
+					const char *name, bool patient);
+/** store_reading_ask() - sends it, or answers from what is known here, but not from inside. Takes
+ * @q. */
+void store_reading_ask(struct store_request *q);
+/** store_ask_again() - those that wait for it. */
+void store_ask_again(struct loop *loop, void *ctx);
 /** store_log_answered() - hands the answer to an append or a read over. */
 void store_log_answered(struct store_request *q, int status, struct link_msg *msg);
 /** store_answer_local() - gives one answer that needs no store process. May free the store. */

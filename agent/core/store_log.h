@@ -26,6 +26,9 @@ typedef void store_read_fn(int status, const char *p, size_t n, uint64_t size, v
  * another server's, a newer version's or no log, moved aside. */
 int store_read(struct store *s, const char *name, uint64_t at, size_t max, store_read_fn *fn,
 	       void *ctx) _must_check_;
+/** store_read_patient() - what store_get_patient() is to store_get(). */
+int store_read_patient(struct store *s, const char *name, uint64_t at, size_t max,
+		       store_read_fn *fn, void *ctx) _must_check_;
 /** store_aside() - move an entry to set-aside/; nobody waits for it. */
 int store_aside(struct store *s, const char *name) _must_check_;
 

@@ -59,22 +59,36 @@ int store_append(struct store *s, const char *name, uint64_t at, const void *p, 
 	return r < 0 ? r : send_piece(s, STORE_APPEND, name, at, p, n, fn, ctx);
 }
 
-int store_read(struct store *s, const char *name, uint64_t at, size_t max, store_read_fn *fn,
-	       void *ctx)
+static int read_piece(struct store *s, const char *name, uint64_t at, size_t max, bool patient,
+		      store_read_fn *fn, void *ctx)
 {
 	struct store_request *q;
-	int r = check(s, name);
 
-	if (r < 0)
-		return r;
 	if (max > STORE_LOG_PIECE_MAX)
 		return -EFBIG;
-	q = store_request_new(s, REQUEST_READ);
+	q = store_reading_new(s, REQUEST_READ, name, patient);
 	if (!q)
 		return -ENOMEM;
 	q->read = fn;
 	q->ctx = ctx;
-	return call(s, STORE_READ, q, name, at, max, -1);
+	q->at = at;
+	q->max = max;
+	store_reading_ask(q);
+	return 0;
+}
+
+int store_read(struct store *s, const char *name, uint64_t at, size_t max, store_read_fn *fn,
+	       void *ctx)
+{
+	int r = check(s, name);
+
+	return r < 0 ? r : read_piece(s, name, at, max, false, fn, ctx);
+}
+
+int store_read_patient(struct store *s, const char *name, uint64_t at, size_t max,
+		       store_read_fn *fn, void *ctx)
+{
+	return store_name_valid(name) ? read_piece(s, name, at, max, true, fn, ctx) : -EINVAL;
 }
 
 int store_aside(struct store *s, const char *name)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What earlier lives left: names of segments, their sizes, and the end of the last one, whose torn
- * tail is cut. Old segments are not appended to. A disk that does not answer costs the backlog, not
- * the start.
+ * tail is cut. Old segments are not appended to. A disk that does not answer is waited for a while;
+ * then it costs the backlog, which a later life finds again, not the start.
  */
 #include "signal/spool_private.h"
 
@@ -88,7 +88,7 @@ static void read_last(struct spool *s)
 		return;
 	}
 	spool_segment_name(s->segments[s->n_segments - 1].first, name);
-	r = store_read(s->setup.store, name, 0, STORE_LOG_PIECE_MAX, last_read, s);
+	r = store_read_patient(s->setup.store, name, 0, STORE_LOG_PIECE_MAX, last_read, s);
 	if (r < 0)
 		spool_loaded(s, s->segments[s->n_segments - 1].first + (1u << 20), r);
 }
@@ -125,7 +125,7 @@ static void next_size(struct spool *s)
 		return;
 	}
 	spool_segment_name(s->segments[s->load.at].first, name);
-	r = store_read(s->setup.store, name, 0, 0, size_read, s);
+	r = store_read_patient(s->setup.store, name, 0, 0, size_read, s);
 	if (r < 0)
 		spool_loaded(s, s->segments[s->n_segments - 1].first + (1u << 20), r);
 }
@@ -154,7 +154,7 @@ int spool_load(struct spool *s, uint64_t floor, spool_loaded_fn *fn, void *ctx)
 		spool_loaded(s, 0, 0);
 		return 0;
 	}
-	r = store_list(s->setup.store, SPOOL_PREFIX, listed, s);
+	r = store_list_patient(s->setup.store, SPOOL_PREFIX, listed, s);
 	if (r < 0)
 		s->load.running = false;
 	return r;

@@ -98,6 +98,8 @@ struct metric_set {
 	size_t n_lanes;
 	bool loaded, complete, dying;
 	bool leaving; /* nothing begins any more */
+	bool blind;   /* what earlier lives left was not heard of: a later life reads it, and the
+			 places that belong to it stay as they are */
 	/* places kept for sinks that have not been configured yet */
 	struct metric_place kept[2 * SINK_SETTINGS_MAX];
 	size_t n_kept;

@@ -66,6 +66,8 @@ void metric_places_save(struct metric_set *set)
 	_cleanup_free_ char *text = NULL;
 	int r;
 
+	if (set->blind)
+		return;
 	set->saved_at = loop_env(set->setup.loop)->boot_ms();
 	for (size_t i = 0; o && i < set->n_kept; i++)
 		put_place(o, set->kept[i].id, set->kept[i].cursor, set->kept[i].ahead);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Samples in, batches into the spool, lanes out of it. Which lane stands where is kept in the store
- * while there is a backlog, so that the next life repeats ten seconds of it at most.
+ * while there is a backlog, so that a life after a kill repeats ten seconds of it at most.
  */
 #include "sink/metric_set.h"
 
@@ -79,7 +79,7 @@ static void spool_ready(int status, void *ctx)
 {
 	struct metric_set *set = ctx;
 
-	(void)status; /* the spool says it in its own status */
+	set->blind |= store_is_silent(status); /* else the spool says it in its own status */
 	set->loaded = true;
 	for (size_t i = 0; i < set->n_lanes; i++)
 		place_lane(set, set->lanes[i]);
@@ -95,6 +95,7 @@ static void got_places(int status, const char *p, size_t n, void *ctx)
 	uint64_t floor = 1;
 	int r;
 
+	set->blind = store_is_silent(status);
 	if (status == 0)
 		metric_places_read(set, p, n);
 	for (size_t i = 0; i < set->n_kept; i++)
@@ -107,8 +108,9 @@ static void got_places(int status, const char *p, size_t n, void *ctx)
 
 void metric_set_start(struct metric_set *set)
 {
-	int r = set->setup.store ? store_get(set->setup.store, METRIC_PLACES, got_places, set)
-				 : -ENOENT;
+	int r = set->setup.store
+			? store_get_patient(set->setup.store, METRIC_PLACES, got_places, set)
+			: -ENOENT;
 
 	if (r < 0)
 		got_places(r, NULL, 0, set);

@@ -33,7 +33,8 @@ int metric_set_new(const struct metric_set_setup *setup, struct metric_set **ret
 /** metric_set_labels() - what each point carries from now on, those still waiting too; only texts
  * that are given (neither NULL nor empty) change. */
 int metric_set_labels(struct metric_set *set, const struct metric_labels *labels) _must_check_;
-/** metric_set_start() - reads what earlier lives left; once, when the store is bound. */
+/** metric_set_start() - reads what earlier lives left; once, when the store is bound. Samples wait
+ * in memory for that, as long as the store has patience (store_get_patient()). */
 void metric_set_start(struct metric_set *set);
 /**
  * metric_set_configure() - the sinks from now on; those that stay as they are go on undisturbed

@@ -58,7 +58,7 @@ static void load_name(struct deploy_queue *q, const char *name, size_t n)
 	memcpy(l->id, name + skip, n - skip);
 	deploy_note_name(l->id, full);
 	q->loading++;
-	if (store_get(q->set.store, full, loaded_note, l) < 0) {
+	if (store_get_patient(q->set.store, full, loaded_note, l) < 0) {
 		q->loading--;
 		free(l);
 	}
@@ -68,6 +68,11 @@ static void loaded_list(int status, const char *p, size_t n, void *ctx)
 {
 	struct deploy_queue *q = ctx;
 
+	if (status < 0 && status != -ENOENT)
+		log_warn("what earlier lives did with deployments cannot be read (%s); they are "
+			 "taken "
+			 "as new",
+			 strerror(-status));
 	for (size_t at = 0; status == 0 && at < n;) {
 		const char *end = memchr(p + at, '\n', n - at);
 		size_t len = end ? (size_t)(end - (p + at)) : n - at;
@@ -81,7 +86,7 @@ static void loaded_list(int status, const char *p, size_t n, void *ctx)
 int deploy_queue_load(struct deploy_queue *q)
 {
 	q->loading = 1;
-	return store_list(q->set.store, DEPLOY_PREFIX, loaded_list, q);
+	return store_list_patient(q->set.store, DEPLOY_PREFIX, loaded_list, q);
 }
 
 /* ---- status ---- */

@@ -325,6 +325,35 @@ static void test_deaths(void **state)
 	}
 }
 
+/* A store that comes late is waited for: what it knows to be through is not run again. */
+static void test_store_late(void **state)
+{
+	struct desk *k = make(state, "cat >/dev/null; echo ran >>$L");
+	struct link *link;
+	char text[32];
+
+	offer(k, ENTRY_A);
+	finish(k);
+	die(k);
+	world_start_runner(k->a->w);
+	world_connect(k->a->w);
+	agent_start_store(k->a);
+	link = take_ptr(k->a->store_link);
+	agent_start_queue(k->a);
+	agent_count_from_here(k->a);
+	start_queue(k, true);
+	offer(k, ENTRY_A);
+	world_turn(k->a->w, 500);
+	assert_string_equal(state_of(k, 0, text), "");
+	k->a->store_link = link;
+	store_set_link(k->a->store, link);
+	wait_state(k, 0, "signalled");
+	world_turn(k->a->w, 300);
+	assert_log(k->a, "ran\n");
+	assert_int_equal(k->spool.tells, 1);
+	end_desk(k);
+}
+
 static pid_t shepherd_of(const struct fixture *f)
 {
 	char name[128], run_id[RUN_ID_LEN + 1];
@@ -484,6 +513,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_deaths, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_store_late, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_cut_off, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_unborn, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign, fixture_setup, fixture_teardown),

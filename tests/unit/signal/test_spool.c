@@ -23,7 +23,14 @@
 #define SERVER   "8c1d0a9e-0000-4000-8000-000000000001"
 #define SEEN_MAX 4096
 
-static const struct env env = {.boot_ms = clock_boot_ms, .real_ms = clock_real_ms};
+static int64_t boot_offset;
+
+static int64_t shifted_boot_ms(void)
+{
+	return clock_boot_ms() + boot_offset;
+}
+
+static const struct env env = {.boot_ms = shifted_boot_ms, .real_ms = clock_real_ms};
 
 struct fix {
 	struct store_child role;
@@ -290,7 +297,13 @@ static void test_bound(void **state)
 	f->setup.memory_bytes = 5000; /* without a store: the same in memory */
 	f->setup.max_bytes = 0;
 	begin(f, false);
-	load(f, 0);
+	f->loaded = 0;
+	assert_int_equal(spool_load(f->spool, 0, on_loaded, f), 0);
+	run_ms(f, 200);
+	assert_int_equal(f->loaded, 0); /* a process may come yet */
+	boot_offset += STORE_PATIENCE_MS + 5000;
+	run_until_quit(f);
+	assert_int_equal(f->status, -ENOTCONN);
 	for (unsigned i = 0; i < 60; i++)
 		add(f, i, 900);
 	spool_counts(f->spool, &c);

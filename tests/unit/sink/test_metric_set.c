@@ -231,6 +231,18 @@ static size_t asked_with(const struct fix *f, const char *target, const char *wo
 	return n;
 }
 
+/* A life that ends when one sink has its sample, and the other has not. */
+static void leave_backlog(struct fix *f)
+{
+	f->plan = (struct plan){.down = "/down"};
+	serve_plan(f);
+	begin(f);
+	configure_two(f);
+	add(f, 4711, false);
+	UNTIL(f, 20, count(f, "up_to_date") == 1 && asked_with(f, "/down", "4711") > 0);
+	end(f);
+}
+
 /* The store answers in order: the set has its places, and asked for the spool just now. */
 static void places_known(int status, const char *p _unused_, size_t n _unused_, void *ctx)
 {
@@ -250,15 +262,9 @@ static void test_known_before_loaded(void **state)
 	struct fix *f = *state;
 	size_t tried;
 
-	f->plan = (struct plan){.down = "/down"};
-	serve_plan(f);
-	begin(f);
-	configure_two(f);
-	add(f, 4711, false);
-	UNTIL(f, 20, count(f, "up_to_date") == 1 && asked_with(f, "/down", "4711") > 0);
-	end(f);
+	leave_backlog(f);
 	tried = asked_with(f, "/down", "4711");
-	begin_loading(f);
+	begin_life(f, true);
 	assert_int_equal(store_get(f->role.store, METRIC_PLACES, places_known, f), 0);
 	UNTIL(f, 20, f->set->loaded && count(f, "up_to_date") == 1);
 	assert_int_equal(f->set->n_kept, 0);
@@ -266,6 +272,56 @@ static void test_known_before_loaded(void **state)
 	assert_int_equal(asked_with(f, "/well", "4711"), 1);
 	UNTIL(f, 20,
 	      asked_with(f, "/down", "4711") > tried); /* the other still has its own place */
+	end(f);
+}
+
+/* A store that comes late is waited for: nothing leaves before the places are known, and all of it
+ * once. */
+static void test_store_late(void **state)
+{
+	struct fix *f = *state;
+
+	leave_backlog(f);
+	begin_life(f, false);
+	configure_two(f);
+	add(f, 4712, false);
+	run_ms(f, 1000);
+	assert_false(f->set->loaded);
+	assert_int_equal(asked_with(f, "/well", "4712"), 0);
+	store_child_start(&f->role);
+	UNTIL(f, 20, f->set->loaded && count(f, "up_to_date") == 1);
+	assert_int_equal(asked_with(f, "/well", "4711"), 1);
+	assert_int_equal(asked_with(f, "/well", "4712"), 1);
+	end(f);
+}
+
+/* One that does not come at all does not hold samples for ever, and what it keeps stays for a later
+ * life, with its places. */
+static void test_store_never(void **state)
+{
+	struct fix *f = *state;
+	uint64_t first;
+
+	leave_backlog(f);
+	begin(f);
+	first = spool_begin(f->set->spool);
+	end(f);
+	begin_life(f, false);
+	configure_two(f);
+	add(f, 4712, false);
+	for (int i = 0; i < 100 && !f->set->loaded; i++) {
+		run_ms(f, 100);
+		boot_offset += STORE_PATIENCE_MS;
+	}
+	UNTIL(f, 20, asked_with(f, "/well", "4712") > 0 && count(f, "up_to_date") == 1);
+	store_child_start(&f->role);
+	UNTIL(f, 20, all_on_disk(f));
+	end(f);
+	begin(f);
+	configure_two(f);
+	assert_int_equal(spool_begin(f->set->spool), first);
+	assert_int_equal(f->set->lanes[0]->cursor, first + 1);
+	assert_int_equal(f->set->lanes[1]->cursor, first);
 	end(f);
 }
 
@@ -458,6 +514,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_outage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_place_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_known_before_loaded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_store_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_store_never, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ahead_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
