@@ -1,9 +1,7 @@
 """The cfn tools run by hand against a real Keystone and Heat, beside the packaged Python ones where those work."""
 import base64
 import json
-import os
 import shutil
-import subprocess
 
 TRANSPORTS = {"POLL_SERVER_CFN": "cfn", "POLL_SERVER_HEAT": "heat"}
 KEYS = "/etc/keys"
@@ -88,17 +86,12 @@ def test_metadata(ctx):
 def test_metadata_beside_python(ctx):
     """The packaged Python cfn-get-metadata and ours print the same line for the same local copy."""
     from harness import Skip
-    python_tool, copy = shutil.which("cfn-get-metadata"), "/var/lib/heat-cfntools/cfn-init-data"
-    if not python_tool or os.path.exists(copy) or os.path.exists("/var/cache/heat-cfntools/last_metadata"):
-        raise Skip("the packaged tool is missing, or this machine has metadata of its own")
+    if not shutil.which("cfn-get-metadata"):
+        raise Skip("heat-cfntools is not installed")
     metadata = {"app": {"rev": "1", "list": [1, 2.5, None, True]}, "text": "q \" \\ %"}
     g = ctx.guest("python")
-    g.write(copy, json.dumps(metadata))
-    os.makedirs(os.path.dirname(copy), exist_ok=True)
-    ctx.later(lambda: os.path.exists(copy) and os.remove(copy))
-    with open(copy, "w", encoding="utf-8") as file:
-        json.dump(metadata, file)
+    g.write("/var/lib/heat-cfntools/cfn-init-data", json.dumps(metadata))
     for key in ("app", "app.list", "text", "app.rev"):
-        theirs = subprocess.run([python_tool, "-s", "x", "-r", "srv", "-k", key], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        theirs = g.run_old("cfn-get-metadata", "-s", "x", "-r", "srv", "-k", key)
         ours = good(g.run("cfn-get-metadata", "-s", "x", "-r", "srv", "-k", key))
         assert theirs.returncode == 0 and theirs.stdout == ours.stdout, (key, theirs, ours)
