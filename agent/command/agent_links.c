@@ -88,7 +88,6 @@ static void on_role_answer(struct link *link _unused_, int status, struct link_m
 {
 	_cleanup_free_ struct role_wish *wish = ctx;
 	struct agent *a = wish->agent;
-
 	int r = status ? status : -EBADMSG;
 
 	a->role_asked[wish->role] = false;

@@ -15,7 +15,7 @@
 #define STORE_NAME_MAX  128 /* [A-Za-z0-9._-]+ and one optional folder level "a/b" */
 #define STORE_ENTRY_MAX (16u << 20)
 
-#define STORE_PATIENCE_MS 60000
+#define STORE_PATIENCE_MS 60000 /* a disk that stands still longer is no reason to do nothing */
 
 enum store_msg {
 	STORE_PUT = 100,

@@ -268,15 +268,14 @@ void store_ask_again(struct loop *loop _unused_, void *ctx)
 			store_reading_ask(q);
 }
 
-static int get(struct store *s, const char *name, bool patient, store_get_fn *fn, void *ctx)
+static int read_whole(struct store *s, enum store_request_kind kind, const char *name, bool patient,
+		      store_get_fn *fn, void *ctx)
 {
-	struct store_request *q;
+	bool good = kind == REQUEST_LIST ? strlen(name) <= STORE_NAME_MAX : store_name_valid(name);
+	struct store_request *q = good ? store_reading_new(s, kind, name, patient) : NULL;
 
-	if (!store_name_valid(name))
-		return -EINVAL;
-	q = store_reading_new(s, REQUEST_GET, name, patient);
 	if (!q)
-		return -ENOMEM;
+		return good ? -ENOMEM : -EINVAL;
 	q->fn = fn;
 	q->ctx = ctx;
 	store_reading_ask(q);
@@ -285,37 +284,22 @@ static int get(struct store *s, const char *name, bool patient, store_get_fn *fn
 
 int store_get(struct store *s, const char *name, store_get_fn *fn, void *ctx)
 {
-	return get(s, name, false, fn, ctx);
+	return read_whole(s, REQUEST_GET, name, false, fn, ctx);
 }
 
 int store_get_patient(struct store *s, const char *name, store_get_fn *fn, void *ctx)
 {
-	return get(s, name, true, fn, ctx);
-}
-
-static int list(struct store *s, const char *prefix, bool patient, store_get_fn *fn, void *ctx)
-{
-	struct store_request *q;
-
-	if (strlen(prefix) > STORE_NAME_MAX)
-		return -EINVAL;
-	q = store_reading_new(s, REQUEST_LIST, prefix, patient);
-	if (!q)
-		return -ENOMEM;
-	q->fn = fn;
-	q->ctx = ctx;
-	store_reading_ask(q);
-	return 0;
+	return read_whole(s, REQUEST_GET, name, true, fn, ctx);
 }
 
 int store_list(struct store *s, const char *prefix, store_get_fn *fn, void *ctx)
 {
-	return list(s, prefix, false, fn, ctx);
+	return read_whole(s, REQUEST_LIST, prefix, false, fn, ctx);
 }
 
 int store_list_patient(struct store *s, const char *prefix, store_get_fn *fn, void *ctx)
 {
-	return list(s, prefix, true, fn, ctx);
+	return read_whole(s, REQUEST_LIST, prefix, true, fn, ctx);
 }
 
 /* ---- before the loop ---- */

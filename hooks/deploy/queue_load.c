@@ -70,8 +70,7 @@ static void loaded_list(int status, const char *p, size_t n, void *ctx)
 
 	if (status < 0 && status != -ENOENT)
 		log_warn("what earlier lives did with deployments cannot be read (%s); they are "
-			 "taken "
-			 "as new",
+			 "taken as new",
 			 strerror(-status));
 	for (size_t at = 0; status == 0 && at < n;) {
 		const char *end = memchr(p + at, '\n', n - at);

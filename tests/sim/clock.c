@@ -144,8 +144,8 @@ int agent_wait(int epoll_fd, struct epoll_event *events, int max, int64_t until_
 		if (n)
 			return n;
 	}
-	n = epoll_wait(epoll_fd, events, max,
-		       0); /* the answer may have come before they fell silent */
+	/* The answer may have come before they fell silent. */
+	n = epoll_wait(epoll_fd, events, max, 0);
 	if (!n)
 		jump(until_ms);
 	return n;

@@ -102,8 +102,7 @@ static int be_runner(int agent_fd, int store_fd)
 		.boot_ms = world_boot_ms, .real_ms = world_real_ms, .wait = runner_wait};
 	struct runner r = {.of_role = {[ROLE_AGENT] = -ENOENT, [ROLE_STORE] = store_fd}};
 	struct link *link;
-	int prober[2]; /* nobody asks it for anything, as a simulated guest has a probe of its own
-			*/
+	int prober[2]; /* never asked: a simulated guest has a probe of its own */
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, prober))
 		return 1;

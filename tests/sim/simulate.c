@@ -3,10 +3,9 @@
  * Runs the real agent through simulated time and tells on stdout what came of it, a JSON object a
  * line. Its configuration is that of the root; the judge is sim.py.
  *
- *   simulate --root DIR --for S [--habit NAME] [--keeper NAME] [--ill CLASS,FROM,TO] [--fault
- * SERVICE,TROUBLE,FROM,TO[,STATUS[,RETRY]]]...
- *            [--clock AT,BY]... [--suspend AT,FOR] [--disk FIRST,N,ERRNO] [--kill INSTANT,...]
- * [--kill-at S] [--list]
+ *   simulate --root DIR --for S [--habit NAME] [--keeper NAME] [--ill CLASS,FROM,TO]
+ *            [--fault SERVICE,TROUBLE,FROM,TO[,STATUS[,RETRY]]]... [--clock AT,BY]...
+ *            [--suspend AT,FOR] [--disk FIRST,N,ERRNO] [--kill INSTANT,...] [--kill-at S] [--list]
  *
  * Times are seconds since the start. A kill ends agent and store at that instant; the next life
  * begins two seconds later and its instants count on.
