@@ -284,7 +284,7 @@ static void test_result_without_agent(void **state)
 	struct agent *a = make(state, "[h]\n" ALL "action=echo x >> %(log)s; sleep 0.2; exit 3\n");
 
 	agent_offer(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 150);
+	wait_log(a, "x\n"); /* it runs */
 	agent_stop(a);
 	world_connect(a->w);
 	world_turn(a->w, 400);
