@@ -174,6 +174,15 @@ static inline void agent_start(struct agent *a)
 	agent_count_from_here(a);
 }
 
+/* Lets the world turn until the store has all, for as long as a busy machine may need. */
+static inline void agent_settle(const struct agent *a)
+{
+	world_turn(a->w, 50);
+	for (int i = 0; i < 1000 && store_pending(a->store); i++)
+		world_turn(a->w, 10);
+	assert_int_equal(store_pending(a->store), 0);
+}
+
 /* The agent and its store die, the runner lives on. */
 static inline void agent_restart(struct agent *a)
 {

@@ -37,13 +37,13 @@ static void test_restart(void **state)
 		     "[h]\ntriggers=post.update\npath=Resources.R1.Metadata.v\naction=" SHOW "\n");
 
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 50);
+	agent_settle(a);
 	agent_restart(a);
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
 	assert_log(a, "");
 	agent_restart(a);
 	agent_offer_and_wait(a, "R1", "{\"v\": 2}");
-	world_turn(a->w, 50);
+	agent_settle(a);
 	agent_restart(a);
 	agent_offer_and_wait(a, "R1", "{\"v\": 2}");
 	assert_log(a, "h post.update old=1 new=2\n");
@@ -229,7 +229,7 @@ static void test_value_while_running(void **state)
 	struct agent *a = make(state, "[h]\n" ALL "action=" SHOW "; sleep 0.3\n");
 
 	agent_offer(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 150);
+	wait_log(a, "h post.add old= new=1\n");
 	agent_offer(a, "R1", "{\"v\": 2}");
 	world_turn(a->w, 20);
 	agent_offer(a, "R1", "{\"v\": 3}");
@@ -245,7 +245,7 @@ static void test_switch(void **state)
 
 	hook_queue_disable(a->queue, true, "test");
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 100);
+	agent_settle(a);
 	agent_restart(a);
 	hook_queue_disable(a->queue, true, "test");
 	agent_offer_and_wait(a, "R1", "{\"v\": 1}");
@@ -404,6 +404,15 @@ static const char *status_of(struct agent *a, char out[static 64])
 	return out;
 }
 
+static void wait_status(struct agent *a, const char *expected)
+{
+	char word[64];
+
+	for (int i = 0; i < 1000 && strcmp(status_of(a, word), expected); i++)
+		world_turn(a->w, 10);
+	assert_string_equal(status_of(a, word), expected);
+}
+
 /* status names what a hook is at. */
 static void test_status(void **state)
 {
@@ -412,11 +421,9 @@ static void test_status(void **state)
 	char word[64];
 	json_t *list;
 
-	world_turn(a->w, 50);
-	assert_string_equal(status_of(a, word), "idle");
+	wait_status(a, "idle");
 	agent_offer(a, "R1", "{\"v\": 1}");
-	world_turn(a->w, 150);
-	assert_string_equal(status_of(a, word), "running");
+	wait_status(a, "running");
 	agent_wait(a, 1, 1);
 	assert_string_equal(status_of(a, word), "idle");
 	agent_offer(a, "R1", "{\"v\": 2}");
